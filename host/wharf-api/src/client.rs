@@ -1,0 +1,195 @@
+//! The thin client: one call, one request.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Health, JournalView, MessageView, NDJSON, PluginsView, Problem, SendAnswer, message::BatchLine,
+};
+
+/// Longest wait for an answer. A commit takes milliseconds; this is for a server that hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Largest answer that is read.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No answer came.
+    #[error("no answer from {url}")]
+    NoAnswer {
+        /// Whom it asked.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<ureq::Error>,
+    },
+    /// The server answered with a problem.
+    #[error("{0}")]
+    Problem(Box<Problem>),
+    /// The server answered with something that is not ours.
+    #[error(
+        "{url} answered {status} with something that is no wharf answer: is it a wharf server?"
+    )]
+    Foreign {
+        /// Whom it asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+}
+
+/// A blocking client for one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A client for the server at `base`, such as `http://127.0.0.1:8470`.
+    #[must_use]
+    pub fn new(base: &str, token: Option<String>) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .build()
+            .new_agent();
+        Self {
+            agent,
+            base: base.trim_end_matches('/').to_owned(),
+            token,
+        }
+    }
+
+    /// Sends one message in the JSON form, given as its bytes.
+    pub fn send(&self, body: &[u8]) -> Result<SendAnswer, ClientError> {
+        self.post("/v1/messages", crate::JSON, body)
+    }
+
+    /// Sends a batch, one JSON form a line.
+    pub fn send_batch(&self, body: &[u8]) -> Result<Vec<BatchLine>, ClientError> {
+        let text = self.post_raw("/v1/messages/batch", NDJSON, body)?;
+        text.split(|b| *b == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| {
+                serde_json::from_slice(line).map_err(|_| self.foreign("/v1/messages/batch", 200))
+            })
+            .collect()
+    }
+
+    /// A message and where it stands.
+    pub fn message(&self, id: &str) -> Result<MessageView, ClientError> {
+        self.get(&format!("/v1/messages/{}", escape(id)))
+    }
+
+    /// A message's journal.
+    pub fn journal(&self, id: &str) -> Result<JournalView, ClientError> {
+        self.get(&format!("/v1/messages/{}/journal", escape(id)))
+    }
+
+    /// The plugin folder.
+    pub fn plugins(&self) -> Result<PluginsView, ClientError> {
+        self.get("/v1/plugins")
+    }
+
+    /// Whether the server is ready.
+    pub fn ready(&self) -> Result<Health, ClientError> {
+        self.get("/readyz")
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let bytes = self.read(path, request.call())?;
+        serde_json::from_slice(&bytes).map_err(|_| self.foreign(path, 200))
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<T, ClientError> {
+        let bytes = self.post_raw(path, content_type, body)?;
+        serde_json::from_slice(&bytes).map_err(|_| self.foreign(path, 200))
+    }
+
+    fn post_raw(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ClientError> {
+        let mut request = self
+            .agent
+            .post(self.url(path))
+            .header("content-type", content_type);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        self.read(path, request.send(body))
+    }
+
+    fn read(
+        &self,
+        path: &str,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let no_answer = |source| ClientError::NoAnswer {
+            url: self.url(path),
+            source: Box::new(source),
+        };
+        let mut answer = answer.map_err(no_answer)?;
+        let status = answer.status().as_u16();
+        let mut bytes = Vec::new();
+        answer
+            .body_mut()
+            .as_reader()
+            .take(ANSWER_BYTES_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(|e| no_answer(e.into()))?;
+        if (200..300).contains(&status) {
+            return Ok(bytes);
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Err(ClientError::Problem(Box::new(problem))),
+            Err(_) => Err(self.foreign(path, status)),
+        }
+    }
+
+    fn foreign(&self, path: &str, status: u16) -> ClientError {
+        ClientError::Foreign {
+            url: self.url(path),
+            status,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+/// Percent-encodes what is not unreserved, so that a wrong id cannot change the path.
+fn escape(segment: &str) -> String {
+    use std::fmt::Write as _;
+    segment
+        .bytes()
+        .fold(String::with_capacity(segment.len()), |mut out, byte| {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {
+                    out.push(byte as char)
+                }
+                _ => {
+                    let _ = write!(out, "%{byte:02X}");
+                }
+            }
+            out
+        })
+}

@@ -1,0 +1,72 @@
+//! The journal on the wire.
+
+use serde::{Deserialize, Serialize};
+
+/// The journal of one message, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JournalView {
+    /// Its rows.
+    pub rows: Vec<RowView>,
+}
+
+/// One stored transition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RowView {
+    /// Its place in the journal.
+    pub cursor: u64,
+    /// When.
+    pub at: String,
+    /// The message.
+    pub message: String,
+    /// The delivery; none for a message without deliveries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<u64>,
+    /// Its channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The status before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The status after.
+    pub to: String,
+    /// Why.
+    pub cause: String,
+    /// When the delivery is looked at again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
+    /// The attempt that led here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<AttemptView>,
+}
+
+/// The facts of an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// Its number, from 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: f64,
+    /// Code of a failure or refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// One sentence on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether the receiver could have acted: `none` or `unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
+    /// The receiver's own name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// SHA-256 of the body that was sent, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_sha256: Option<String>,
+    /// The plugins that took part and their digests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<(String, String)>,
+    /// What they noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<(String, String)>,
+}

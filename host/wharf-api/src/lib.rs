@@ -1,0 +1,27 @@
+//! The HTTP API: its wire types, its problem codes, and a thin client.
+//!
+//! The server and the command line share these types; nothing here knows how the host works. Field names are the
+//! JSON names. Times are RFC 3339 in UTC.
+
+#[cfg(feature = "client")]
+mod client;
+mod journal;
+mod message;
+mod plugin;
+mod problem;
+
+#[cfg(feature = "client")]
+pub use client::{Client, ClientError};
+pub use journal::{AttemptView, JournalView, RowView};
+pub use message::{
+    BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
+};
+pub use plugin::{PluginView, PluginsView, RefusedPluginView, SettingView};
+pub use problem::{Problem, ProblemCode};
+
+/// Media type of one message in the JSON form.
+pub const JSON: &str = "application/json";
+/// Media type of a batch: one JSON form a line.
+pub const NDJSON: &str = "application/x-ndjson";
+/// Media type of an error (RFC 9457).
+pub const PROBLEM_JSON: &str = "application/problem+json";

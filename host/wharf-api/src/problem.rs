@@ -1,0 +1,122 @@
+//! Errors as the caller sees them: RFC 9457 problem documents with a stable code.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $status:literal $code:literal $title:literal,)*) => {
+        /// Every problem that the API answers with. Codes are stable.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ProblemCode {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl ProblemCode {
+            /// Every one of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The stable code.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status that it comes with.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// A summary that is the same for every occurrence.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is no JSON, or is broken.
+    MalformedBody = 400 "malformed-body" "The body cannot be read",
+    /// The JSON form has a field that does not exist.
+    UnknownField = 400 "unknown-field" "The message has an unknown field",
+    /// A field's value cannot be used.
+    InvalidField = 400 "invalid-field" "A field has a value that cannot be used",
+    /// A message id outside `[A-Za-z0-9_-]{1,64}`.
+    InvalidId = 400 "invalid-id" "The message id cannot be used",
+    /// No token, or a wrong one.
+    Unauthorized = 401 "unauthorized" "The API token is missing or wrong",
+    /// Nothing at this path.
+    NotFound = 404 "not-found" "There is nothing at this path",
+    /// No message with this id.
+    MessageNotFound = 404 "message-not-found" "There is no message with this id",
+    /// The path exists, not with this method.
+    MethodNotAllowed = 405 "method-not-allowed" "The path does not take this method",
+    /// The id is known with other content.
+    IdConflict = 409 "id-conflict" "The message id is taken by other content",
+    /// Over the payload limit.
+    PayloadTooLarge = 413 "payload-too-large" "The message is too large",
+    /// A content type that is not read here.
+    UnsupportedMediaType = 415 "unsupported-media-type" "The content type is not read here",
+    /// The server failed in a way that is its own fault.
+    Internal = 500 "internal" "The server failed",
+    /// A commit failed; whether it is on disk is not known.
+    CommitUnknown = 503 "commit-unknown" "It is not known whether the message was stored",
+    /// The server is stopping.
+    ShuttingDown = 503 "shutting-down" "The server is stopping",
+}
+
+impl fmt::Display for ProblemCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An RFC 9457 problem document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:wharf:problem:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same for every occurrence of the code.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened here, and what to do.
+    pub detail: String,
+    /// The stable code.
+    pub code: String,
+    /// The field that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+impl Problem {
+    /// A problem with its detail.
+    #[must_use]
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:wharf:problem:{code}"),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code: code.as_str().to_owned(),
+            field: None,
+        }
+    }
+
+    /// The same, about a field.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.detail, self.code)
+    }
+}

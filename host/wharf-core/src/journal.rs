@@ -1,0 +1,85 @@
+//! The journal: one row for every stored transition. It is also what post-event hooks read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Cursor, DeliveryId, MessageSeq};
+use crate::message::Pairs;
+use crate::outcome::Effect;
+use crate::status::{Cause, Standing, Status};
+use crate::time::TimeMs;
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A delivery's step.
+    Delivery {
+        /// Which one.
+        id: DeliveryId,
+        /// The status before; none for its first row.
+        from: Option<Status>,
+        /// The status after.
+        to: Status,
+    },
+    /// A message that has no deliveries.
+    Message {
+        /// Which one.
+        seq: MessageSeq,
+        /// Where it stands.
+        standing: Standing,
+    },
+}
+
+impl Subject {
+    /// The message that the row is about.
+    #[must_use]
+    pub fn message(self) -> MessageSeq {
+        match self {
+            Self::Delivery { id, .. } => id.message(),
+            Self::Message { seq, .. } => seq,
+        }
+    }
+}
+
+/// The facts of one attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its number, from 1. Numbers rise, and can repeat after a crash.
+    pub number: u32,
+    /// When it began.
+    pub started_at: TimeMs,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// Plugin digests (SHA-256, hex) by hook, such as `("converter json-map", "ab12…")`.
+    pub plugins: Pairs,
+    /// A short, stable word for a failure or refusal.
+    pub code: Option<String>,
+    /// One sentence on it.
+    pub reason: Option<String>,
+    /// Could the receiver have acted on the failure?
+    pub effect: Option<Effect>,
+    /// The receiver's own name for it.
+    pub reference: Option<String>,
+    /// SHA-256 of the body that was sent, where conversion got that far.
+    pub body_sha256: Option<[u8; 32]>,
+    /// What plugins noted.
+    pub notes: Pairs,
+}
+
+/// One stored transition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its place in the journal.
+    pub cursor: Cursor,
+    /// The row before it of the same subject.
+    pub previous: Option<Cursor>,
+    /// What it is about.
+    pub subject: Subject,
+    /// Why it happened.
+    pub cause: Cause,
+    /// When.
+    pub at: TimeMs,
+    /// When the delivery is looked at again.
+    pub due: Option<TimeMs>,
+    /// The attempt that led here; none where none did.
+    pub attempt: Option<Box<Attempt>>,
+}

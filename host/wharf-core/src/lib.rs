@@ -1,0 +1,24 @@
+//! Values and decisions of wharf: what a message is, which statuses a delivery passes through, when it is
+//! tried again, where it is routed.
+//!
+//! Everything here is synchronous and pure: no I/O, no clock, no randomness, no tokio, no redb, no wasmtime.
+//! Time and chance come in as arguments, so every decision can be replayed.
+
+pub mod delivery;
+pub mod egress;
+pub mod id;
+pub mod invariant;
+pub mod journal;
+pub mod limits;
+pub mod message;
+pub mod outcome;
+pub mod retry;
+pub mod route;
+pub mod status;
+pub mod time;
+
+pub use id::{ChannelName, Cursor, DeliveryId, Fence, MessageId, MessageSeq};
+pub use message::{Message, Pairs, WireForm};
+pub use outcome::Outcome;
+pub use status::{Cause, Standing, Status};
+pub use time::TimeMs;

@@ -1,0 +1,263 @@
+//! Routing: which channels a message goes to.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::id::ChannelName;
+use crate::message::Message;
+
+/// A condition on one value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// Equal to this text.
+    Equals(String),
+    /// Equal to one of these.
+    OneOf(Vec<String>),
+    /// Begins with this text; written `order.*`.
+    Prefix(String),
+    /// There (true), or not there (false), whatever its value.
+    Exists(bool),
+    /// Equal to this JSON value. For payload pointers alone.
+    Json(Value),
+}
+
+/// What a condition looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// An attribute.
+    Attribute(String),
+    /// A place in the JSON payload, as an RFC 6901 pointer.
+    Pointer(String),
+}
+
+/// One route: all conditions must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Its name: given, or `route-N` by its place.
+    pub name: Arc<str>,
+    /// What must hold. None of them: it matches everything.
+    pub conditions: Vec<(Operand, Condition)>,
+    /// Where the message goes.
+    pub channels: Vec<ChannelName>,
+    /// Whether later routes are left out once this one matched.
+    pub stop: bool,
+}
+
+/// The routes, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// All of them; every match applies, unless `stop`.
+    pub routes: Vec<Route>,
+}
+
+/// One delivery to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The route that asked for it.
+    pub route: Arc<str>,
+    /// Its channel.
+    pub channel: ChannelName,
+}
+
+impl Table {
+    /// The deliveries that a message gets: one per channel, by the first route that names it. Empty where no
+    /// route matches.
+    #[must_use]
+    pub fn plan(&self, message: &Message) -> Vec<Planned> {
+        let mut planned: Vec<Planned> = Vec::new();
+        let mut payload = Payload::Unread;
+        for route in &self.routes {
+            let matches = route
+                .conditions
+                .iter()
+                .all(|(operand, condition)| condition.holds(operand, message, &mut payload));
+            if !matches {
+                continue;
+            }
+            for channel in &route.channels {
+                if !planned.iter().any(|p| p.channel == *channel) {
+                    planned.push(Planned {
+                        route: route.name.clone(),
+                        channel: channel.clone(),
+                    });
+                }
+            }
+            if route.stop {
+                break;
+            }
+        }
+        planned
+    }
+}
+
+/// The payload as JSON, parsed once and only when a pointer asks.
+enum Payload {
+    Unread,
+    Read(Option<Value>),
+}
+
+impl Payload {
+    fn pointer(&mut self, message: &Message, pointer: &str) -> Option<&Value> {
+        if let Self::Unread = self {
+            *self = Self::Read(serde_json::from_slice(&message.payload).ok());
+        }
+        match self {
+            Self::Read(Some(value)) => value.pointer(pointer),
+            Self::Read(None) | Self::Unread => None,
+        }
+    }
+}
+
+impl Condition {
+    fn holds(&self, operand: &Operand, message: &Message, payload: &mut Payload) -> bool {
+        match operand {
+            Operand::Attribute(key) => self.holds_text(message.attribute(key)),
+            Operand::Pointer(pointer) => {
+                let value = payload.pointer(message, pointer);
+                match self {
+                    Self::Json(expected) => value == Some(expected),
+                    Self::Exists(wanted) => value.is_some() == *wanted,
+                    Self::Equals(_) | Self::OneOf(_) | Self::Prefix(_) => {
+                        self.holds_text(value.and_then(Value::as_str))
+                    }
+                }
+            }
+        }
+    }
+
+    fn holds_text(&self, text: Option<&str>) -> bool {
+        match self {
+            Self::Equals(expected) => text == Some(expected),
+            Self::OneOf(all) => text.is_some_and(|t| all.iter().any(|one| one == t)),
+            Self::Prefix(prefix) => text.is_some_and(|t| t.starts_with(prefix.as_str())),
+            Self::Exists(wanted) => text.is_some() == *wanted,
+            Self::Json(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::id::MessageId;
+    use crate::message::Priority;
+    use crate::time::TimeMs;
+
+    fn message(attributes: &[(&str, &str)], payload: &'static str) -> Message {
+        let mut attributes: Vec<_> = attributes
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        attributes.sort();
+        Message {
+            id: MessageId::parse("m").unwrap(),
+            accepted_at: TimeMs(1),
+            attributes,
+            headers: vec![],
+            payload: Bytes::from_static(payload.as_bytes()),
+            ordering_key: None,
+            sequence_global: None,
+            sequence_key: None,
+            deliver_after: None,
+            expires_at: None,
+            priority: Priority::Normal,
+            traceparent: None,
+        }
+    }
+
+    fn check(conditions: Vec<(Operand, Condition)>, message: &Message, expected: bool) {
+        let table = Table {
+            routes: vec![Route {
+                name: "r".into(),
+                conditions: conditions.clone(),
+                channels: vec![ChannelName::new("c")],
+                stop: false,
+            }],
+        };
+        assert_eq!(
+            !table.plan(message).is_empty(),
+            expected,
+            "{conditions:?} on {message:?}"
+        );
+    }
+
+    #[test]
+    fn conditions_hold_on_attributes_and_pointers() {
+        let m = message(
+            &[("type", "order.created"), ("to", "SG")],
+            r#"{"n":1,"a":{"b":"x"}}"#,
+        );
+        let attribute = |k: &str| Operand::Attribute(k.to_owned());
+        let pointer = |p: &str| Operand::Pointer(p.to_owned());
+        check(vec![], &m, true);
+        check(
+            vec![(attribute("to"), Condition::Equals("SG".into()))],
+            &m,
+            true,
+        );
+        check(
+            vec![(attribute("to"), Condition::Equals("S".into()))],
+            &m,
+            false,
+        );
+        check(
+            vec![(
+                attribute("to"),
+                Condition::OneOf(vec!["DE".into(), "SG".into()]),
+            )],
+            &m,
+            true,
+        );
+        check(
+            vec![(attribute("type"), Condition::Prefix("order.".into()))],
+            &m,
+            true,
+        );
+        check(
+            vec![(attribute("type"), Condition::Prefix("orders".into()))],
+            &m,
+            false,
+        );
+        check(vec![(attribute("x"), Condition::Exists(false))], &m, true);
+        check(vec![(attribute("x"), Condition::Exists(true))], &m, false);
+        check(vec![(pointer("/n"), Condition::Json(1.into()))], &m, true);
+        check(
+            vec![(pointer("/a/b"), Condition::Equals("x".into()))],
+            &m,
+            true,
+        );
+        check(vec![(pointer("/a/c"), Condition::Exists(true))], &m, false);
+        let not_json = message(&[], "<xml/>");
+        check(
+            vec![(pointer("/n"), Condition::Json(1.into()))],
+            &not_json,
+            false,
+        );
+    }
+
+    #[test]
+    fn all_matches_apply_until_stop_and_a_channel_gets_one_delivery() {
+        let route = |name: &str, channels: &[&str], stop| Route {
+            name: name.into(),
+            conditions: vec![],
+            channels: channels.iter().map(|c| ChannelName::new(c)).collect(),
+            stop,
+        };
+        let table = Table {
+            routes: vec![
+                route("one", &["a", "b"], false),
+                route("two", &["b", "c"], true),
+                route("three", &["d"], false),
+            ],
+        };
+        let planned = table.plan(&message(&[], ""));
+        let pairs: Vec<_> = planned
+            .iter()
+            .map(|p| (&*p.route, p.channel.as_str()))
+            .collect();
+        assert_eq!(pairs, [("one", "a"), ("one", "b"), ("two", "c")]);
+    }
+}

@@ -1,0 +1,96 @@
+//! The hooks, each bound to one configuration: what the host calls.
+
+mod converter;
+mod enricher;
+mod post_event;
+mod request_channel;
+
+use std::fmt;
+
+pub use converter::Converter;
+pub use enricher::Enricher;
+pub use post_event::PostEvent;
+pub use request_channel::RequestChannel;
+
+/// A hook of the contract: an interface that a plugin may export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hook {
+    /// Adds what it knows to a message.
+    Enricher,
+    /// Turns a message into what goes on the wire.
+    Converter,
+    /// Says which request to make and what the answer means.
+    RequestChannel,
+    /// Is told of stored transitions.
+    PostEvent,
+}
+
+impl Hook {
+    /// Every hook that this host knows.
+    pub const ALL: [Hook; 4] = [
+        Hook::Enricher,
+        Hook::Converter,
+        Hook::RequestChannel,
+        Hook::PostEvent,
+    ];
+
+    /// The interface's name in `wit/`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hook::Enricher => "enricher",
+            Hook::Converter => "converter",
+            Hook::RequestChannel => "request-channel",
+            Hook::PostEvent => "post-event",
+        }
+    }
+
+    pub(crate) fn by_name(name: &str) -> Option<Hook> {
+        Hook::ALL.into_iter().find(|hook| hook.name() == name)
+    }
+}
+
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One use of one hook with one configuration. Instances never serve two of them.
+#[derive(Clone, Default)]
+pub struct Binding {
+    /// What it is used for, for the log: such as `channel partner-a`.
+    pub name: String,
+    /// What the guest finds in `wasi:config/store`. Of equal keys the last one counts.
+    pub settings: Vec<(String, String)>,
+}
+
+/// Settings can be secrets: only their keys are shown.
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.settings.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Binding")
+            .field("name", &self.name)
+            .field("settings", &keys)
+            .finish()
+    }
+}
+
+/// The plugin does not implement the hook that it was to be bound to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("plugin `{plugin}` has no hook `{hook}`; it has {}", list(.exports))]
+pub struct BindError {
+    /// The plugin's name.
+    pub plugin: String,
+    /// What was asked for.
+    pub hook: Hook,
+    /// What it implements.
+    pub exports: Vec<Hook>,
+}
+
+fn list(hooks: &[Hook]) -> String {
+    hooks
+        .iter()
+        .map(|hook| format!("`{hook}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,79 @@
+//! Every limit of this crate, each with its reason. What an operator can change is a default here and a field
+//! of [`Options`](crate::Options) or [`Grants`](crate::Grants).
+
+use std::time::Duration;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// How often the epoch rises, and so how long a guest can hold a worker thread before it yields. Ten
+/// milliseconds cost nothing measurable and keep a two-worker runtime answering beside a spinning guest.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Instances alive at once over all plugins, idle ones included. At 2 to 20 MiB touched by a scripting-language
+/// guest this bounds what idle pools keep resident; a Rust guest needs far less.
+pub const INSTANCES_MAX: usize = 128;
+
+/// Pool slots beside the budget: each plugin may always run one instance, loading makes one outside of the
+/// budget, and an instance that was dropped frees its slot a moment after the budget has counted it.
+pub const INSTANCES_HEADROOM: usize = 72;
+
+/// Concurrent calls of one plugin. Guests hold an instance only while they compute, so this is about
+/// processors, not about exchanges in flight.
+pub const PLUGIN_INSTANCES_MAX: usize = 16;
+
+/// Calls after which an instance retires. Python guests leak about one payload a call; at a thousand calls the
+/// cost of a fresh instance is below 1 µs a call even for them.
+pub const CALLS_PER_INSTANCE_MAX: u64 = 1000;
+
+/// One guest call, unless the plugin's grant says otherwise.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most that a grant can give. A call holds an instance and one of the host's places for as long.
+pub const CALL_TIMEOUT_CEILING: Duration = Duration::from_secs(3600);
+
+/// Linear memory of one instance, unless the plugin's grant says otherwise. Python and JavaScript guests start at
+/// 20 to 40 MiB, and a converter holds a message three times.
+pub const MEMORY_BYTES_MAX: u64 = 128 * MIB;
+
+/// The most that a grant can give. A pool slot reserves address space, not memory, so this only stops mistakes.
+pub const MEMORY_BYTES_CEILING: u64 = 1024 * MIB;
+
+/// The share of its memory limit, in percent, above which an instance retires after a clean call: linear memory
+/// never shrinks, and an instance near its limit would fail the next large message.
+pub const MEMORY_SOFT_PERCENT: u64 = 50;
+
+/// What a guest may hand to the host in one call, strings and lists counted. Messages are far smaller; this
+/// stops a guest from making the host allocate.
+pub const OUTPUT_BYTES_MAX: u64 = 32 * MIB;
+
+/// A `.wasm` file. The largest that a stock toolchain makes is Python's, at 18 MB.
+pub const PLUGIN_BYTES_MAX: u64 = 64 * MIB;
+
+/// Entries of one table. A .NET guest has over ten thousand; the pool reserves address space for these only.
+pub const TABLE_ELEMENTS_MAX: usize = 50_000;
+
+/// Resources (streams, pollables) that one instance can hold open. Hooks need a handful.
+pub const RESOURCES_MAX: usize = 512;
+
+/// One `wasi:random` request. Keys and nonces are below a hundred bytes.
+pub const RANDOM_BYTES_MAX: u64 = 64 * KIB;
+
+/// One line of a plugin's log, its fields included. The rest is cut off.
+pub const LOG_LINE_BYTES_MAX: usize = 2 * KIB as usize;
+
+/// Lines that one binding may log in a burst. What is above is counted and dropped.
+pub const LOG_LINES_BURST: u32 = 2000;
+
+/// Lines a second that one binding may log in the long run: enough for an audit hook on a busy host, and 2 MiB a
+/// second at worst.
+pub const LOG_LINES_PER_SECOND: u32 = 1000;
+
+/// What is kept of the standard error of a call, to stand beside a trap: the guest's own panic message.
+pub const STDERR_TAIL_BYTES_MAX: usize = 2 * KIB as usize;
+
+/// Frames of a guest's backtrace in a fault. The innermost ones name the culprit.
+pub const BACKTRACE_FRAMES_MAX: usize = 12;
+
+/// How long the trial at load may take: the first instantiation of an 18 MB component is 0.5 s on a busy machine.
+pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(10);

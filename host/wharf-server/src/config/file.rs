@@ -1,0 +1,261 @@
+//! The file's shape. Every key's doc says its default, unit and meaning.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+
+use super::value::{Duration, Secret, Setting};
+
+/// `wharf.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) store: Store,
+    pub(super) api: Api,
+    pub(super) egress: Egress,
+    /// `dir`, `cache-dir`, `instances-max`, and a table for each plugin by name.
+    pub(super) plugins: toml::Table,
+    pub(super) hooks: Hooks,
+    #[serde(rename = "channel")]
+    pub(super) channels: Vec<Channel>,
+    #[serde(rename = "route")]
+    pub(super) routes: Vec<Route>,
+}
+
+/// `[store]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Store {
+    /// The store's file, relative to `wharf.toml`. Default `wharf.redb`.
+    pub(super) path: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            path: "wharf.redb".into(),
+        }
+    }
+}
+
+/// `[api]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Api {
+    /// Address and port; port 0 takes a free one. Default `127.0.0.1:8470`.
+    pub(super) listen: String,
+    /// The token that callers send as `Authorization: Bearer …`: `{ env = "NAME" }`, `{ file = "path" }` or the
+    /// text. Without one only a loopback address can be listened on.
+    pub(super) token: Option<Secret>,
+    /// Largest payload, at most `16MiB`. Default `1MiB`.
+    pub(super) payload_max: Option<ByteSize>,
+    /// How long a stop waits for what is in flight. Default `30s`.
+    pub(super) drain_timeout: Option<Duration>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8470".into(),
+            token: None,
+            payload_max: None,
+            drain_timeout: None,
+        }
+    }
+}
+
+/// `[egress]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Egress {
+    /// Networks (CIDR) that may be reached although they are loopback, private or otherwise not public.
+    pub(super) allow_addresses: Vec<String>,
+}
+
+/// The plain keys of `[plugins]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Plugins {
+    /// The plugin folder, relative to `wharf.toml`. Default `plugins`.
+    pub(super) dir: Option<PathBuf>,
+    /// Where compiled plugins are kept; trusted code, so it must be ours alone. Default `.wharf-cache` beside
+    /// the store.
+    pub(super) cache_dir: Option<PathBuf>,
+    /// Live instances over all plugins.
+    pub(super) instances_max: Option<usize>,
+}
+
+/// `[plugins.NAME]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Plugin {
+    /// URLs that it may ask for beside its channel's configured `url`: `scheme://host[:port]`, the host perhaps
+    /// `*.example.com`, the port perhaps `*`. Default none.
+    pub(super) allow_http: Vec<String>,
+    /// Time for one call into it. Default `10s`.
+    pub(super) timeout: Option<Duration>,
+    /// Memory of one instance. Default `64MiB`.
+    pub(super) memory_max: Option<ByteSize>,
+    /// Live instances of it.
+    pub(super) instances_max: Option<usize>,
+    /// The digest that its file must have, in hex.
+    pub(super) sha256: Option<String>,
+}
+
+/// `[hooks]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Hooks {
+    /// Told of every stored transition.
+    pub(super) post_event: Vec<Use>,
+}
+
+/// A use of a hook: the plugin's name, or a table with its settings.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a plugin name or { plugin = \"name\", config = { … } }"
+)]
+pub(super) enum Use {
+    /// `"stamp"`
+    Plain(String),
+    /// `{ plugin = "stamp", config = { … } }`
+    Full(FullUse),
+}
+
+/// See [`Use`].
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FullUse {
+    /// The plugin's name.
+    pub(super) plugin: String,
+    /// For post-event hooks: what the cursor is kept under. Default: the plugin's name.
+    pub(super) name: Option<String>,
+    /// Its settings.
+    #[serde(default)]
+    pub(super) config: BTreeMap<String, Setting>,
+}
+
+/// `[[channel]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Channel {
+    /// Its name: `[A-Za-z0-9_-]{1,64}`.
+    pub(super) name: String,
+    /// The plugin that delivers.
+    pub(super) plugin: String,
+    /// The plugin's settings. Text is passed as it is, anything else as JSON text.
+    #[serde(default)]
+    pub(super) config: BTreeMap<String, Setting>,
+    /// Enrichers, in order.
+    #[serde(default)]
+    pub(super) enrich: Vec<Use>,
+    /// Converters, in order: the next one takes what the last one gave.
+    #[serde(default)]
+    pub(super) convert: Vec<Use>,
+    /// Attempts at the same time. Default 64.
+    pub(super) parallelism: Option<usize>,
+    /// Time for the exchanges of one attempt. Default `30s`.
+    pub(super) timeout: Option<Duration>,
+    /// When to try again.
+    #[serde(default)]
+    pub(super) retry: Retry,
+}
+
+/// `[channel.retry]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Retry {
+    /// A preset's name, or the waits one by one: `["5s", "5m"]`. Excludes `base`, `factor` and `max`.
+    pub(super) schedule: Option<Schedule>,
+    /// Attempts in all, the first included. Default 16, or what the schedule has.
+    pub(super) attempts: Option<u32>,
+    /// Wait after the first attempt. Default `1s`.
+    pub(super) base: Option<Duration>,
+    /// Growth of the wait. Default 2.
+    pub(super) factor: Option<f64>,
+    /// The longest wait. Default `1h`.
+    pub(super) max: Option<Duration>,
+    /// Share by which a wait varies, 0 to 1. Default 0.2.
+    pub(super) jitter: Option<f64>,
+    /// Age of a message past which no attempt is made. Default none.
+    pub(super) max_age: Option<Duration>,
+}
+
+/// See [`Retry::schedule`].
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a preset's name or a list of waits such as [\"5s\", \"5m\"]"
+)]
+pub(super) enum Schedule {
+    Preset(String),
+    Waits(Vec<Duration>),
+}
+
+/// `[[route]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    /// Its name. Default `route-N` by its place, from 1.
+    pub(super) name: Option<String>,
+    /// What must hold: attribute names, or JSON pointers into the payload (they begin with `/`), and text (`*` at
+    /// the end: a prefix), a list of texts (one of them), or true/false (it exists or not). A pointer also takes
+    /// numbers. Default: everything matches.
+    #[serde(default, rename = "match")]
+    pub(super) conditions: BTreeMap<String, toml::Value>,
+    /// Where the message goes.
+    pub(super) channels: Vec<String>,
+    /// Whether later routes are left out once this one matched. Default false.
+    #[serde(default)]
+    pub(super) stop: bool,
+    /// Only `fan-out`: every channel gets a delivery.
+    #[serde(default)]
+    pub(super) mode: Mode,
+}
+
+/// See [`Route::mode`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mode {
+    #[default]
+    FanOut,
+}
+
+/// What the environment and flags put over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `WHARF_STORE_PATH`, `--store`
+    pub store_path: Option<PathBuf>,
+    /// `WHARF_API_LISTEN`, `--listen`
+    pub listen: Option<String>,
+    /// `WHARF_API_TOKEN`
+    pub token: Option<String>,
+    /// `WHARF_PLUGINS_DIR`, `--plugins`
+    pub plugin_dir: Option<PathBuf>,
+}
+
+impl Overrides {
+    pub(super) fn apply(self, file: &mut File) {
+        if let Some(path) = self.store_path {
+            file.store.path = path;
+        }
+        if let Some(listen) = self.listen {
+            file.api.listen = listen;
+        }
+        if let Some(token) = self.token {
+            file.api.token = Some(Secret::Text(token));
+        }
+        if let Some(dir) = self.plugin_dir {
+            let dir = toml::Value::String(dir.to_string_lossy().into_owned());
+            file.plugins.insert("dir".to_owned(), dir);
+        }
+    }
+}
+
+/// A path of the file, relative to where the file is.
+pub(super) fn beside(base: &Path, path: &Path) -> PathBuf {
+    base.join(path)
+}

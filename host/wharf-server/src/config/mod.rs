@@ -1,0 +1,142 @@
+//! The configuration: one TOML file, then the environment, then flags.
+//!
+//! `file` is the file's shape as serde reads it, with every key documented; `resolve` checks it whole and turns
+//! it into a [`Config`], whose values can be used as they are. Nothing else reads the file.
+
+mod file;
+mod resolve;
+mod value;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use wharf_core::egress::UrlPattern;
+use wharf_core::{ChannelName, Pairs, retry, route};
+
+pub use file::Overrides;
+pub use resolve::load;
+
+/// Everything that is wrong with a configuration, one sentence each, naming its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    /// The file, or the place that the configuration came from.
+    pub origin: String,
+    /// The sentences.
+    pub problems: Vec<String>,
+}
+
+impl std::fmt::Display for Problems {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = self.problems.len();
+        let plural = if count == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{}: {count} problem{plural} in the configuration",
+            self.origin
+        )?;
+        for problem in &self.problems {
+            write!(f, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The store's file.
+    pub store_path: PathBuf,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// The API token; none only on a loopback address.
+    pub token: Option<String>,
+    /// Largest payload that is accepted.
+    pub payload_bytes_max: usize,
+    /// How long a stop waits for what is in flight.
+    pub drain_timeout: Duration,
+    /// Networks that may be reached although they are not public.
+    pub allow_addresses: Vec<IpNet>,
+    /// The plugin folder.
+    pub plugin_dir: PathBuf,
+    /// Where compiled plugins are kept.
+    pub plugin_cache_dir: PathBuf,
+    /// Live instances over all plugins.
+    pub instances_max: Option<usize>,
+    /// What each plugin may do, by name.
+    pub plugins: Vec<Plugin>,
+    /// The channels.
+    pub channels: Vec<Channel>,
+    /// The routes.
+    pub routes: route::Table,
+    /// Post-event hooks.
+    pub post_event: Vec<PostEvent>,
+}
+
+/// What one plugin may do.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// URLs that it may ask for.
+    pub allow_http: Vec<UrlPattern>,
+    /// Time for one call.
+    pub timeout: Option<Duration>,
+    /// Memory of one instance.
+    pub memory_bytes_max: Option<u64>,
+    /// Live instances.
+    pub instances_max: Option<usize>,
+    /// The digest that its file must have.
+    pub sha256: Option<String>,
+}
+
+/// A use of a hook: a plugin and its settings.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HookUse {
+    /// The plugin's name.
+    pub plugin: String,
+    /// What `wasi:config/store` shows it.
+    pub settings: Pairs,
+}
+
+impl std::fmt::Debug for HookUse {
+    /// Settings can hold secrets: only their keys are shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys: Vec<_> = self.settings.iter().map(|(key, _)| key).collect();
+        f.debug_struct("HookUse")
+            .field("plugin", &self.plugin)
+            .field("settings", &keys)
+            .finish()
+    }
+}
+
+/// A channel.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// Its name.
+    pub name: ChannelName,
+    /// What delivers.
+    pub send: HookUse,
+    /// What adds to a message first, in order.
+    pub enrich: Vec<HookUse>,
+    /// What makes the wire form, in order.
+    pub convert: Vec<HookUse>,
+    /// Attempts at the same time.
+    pub parallelism: usize,
+    /// Time for one attempt's exchanges.
+    pub timeout: Duration,
+    /// When to try again.
+    pub retry: retry::Policy,
+}
+
+/// A post-event hook.
+#[derive(Clone, Debug)]
+pub struct PostEvent {
+    /// What its cursor is kept under.
+    pub name: String,
+    /// The plugin and its settings.
+    pub hook: HookUse,
+}

@@ -1,0 +1,106 @@
+//! A channel as it runs: its plugins bound with their settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_core::egress::UrlPattern;
+use wharf_core::{ChannelName, retry};
+use wharf_plugin::{Binding, Converter, Enricher, Host, Plugin, RequestChannel};
+
+use crate::config;
+use crate::egress::{Client, Origin};
+
+/// A channel that can deliver.
+pub(crate) struct Channel {
+    pub(crate) name: ChannelName,
+    pub(crate) parallelism: usize,
+    pub(super) enrichers: Vec<Enricher>,
+    pub(super) converters: Vec<Converter>,
+    pub(super) send: RequestChannel,
+    pub(super) reach: Reach,
+    pub(super) timeout: Duration,
+    pub(super) retry: retry::Policy,
+    pub(super) client: Arc<Client>,
+}
+
+/// What the channel's plugin may ask for.
+pub(super) struct Reach {
+    pub(super) plugin: String,
+    /// The origin of the channel's configured `url`.
+    pub(super) configured: Option<Origin>,
+    pub(super) allowed: Vec<UrlPattern>,
+}
+
+/// Why a channel cannot deliver. Its deliveries wait.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unavailable {
+    #[error("there is no plugin {0:?} in the plugin folder; its deliveries wait")]
+    NoPlugin(String),
+    #[error(transparent)]
+    Bind(#[from] wharf_plugin::BindError),
+    #[error("config.url: {url:?} cannot be used: {why}")]
+    Url { url: String, why: String },
+}
+
+/// Binds a channel's plugins.
+pub(crate) fn bind(
+    channel: &config::Channel,
+    plugins: &Host,
+    reach: &[config::Plugin],
+    client: &Arc<Client>,
+) -> Result<Channel, Unavailable> {
+    let binding = |hook: &config::HookUse| Binding {
+        name: format!("channel {}", channel.name),
+        settings: hook.settings.clone(),
+    };
+    let enrichers = channel
+        .enrich
+        .iter()
+        .map(|hook| Ok(plugin(plugins, hook)?.bind_enricher(binding(hook))?))
+        .collect::<Result<_, Unavailable>>()?;
+    let converters = channel
+        .convert
+        .iter()
+        .map(|hook| Ok(plugin(plugins, hook)?.bind_converter(binding(hook))?))
+        .collect::<Result<_, Unavailable>>()?;
+    let send = plugin(plugins, &channel.send)?.bind_request_channel(binding(&channel.send))?;
+    Ok(Channel {
+        name: channel.name.clone(),
+        parallelism: channel.parallelism,
+        enrichers,
+        converters,
+        send,
+        reach: Reach {
+            plugin: channel.send.plugin.clone(),
+            configured: configured_origin(&channel.send)?,
+            allowed: reach
+                .iter()
+                .find(|grants| grants.name == channel.send.plugin)
+                .map(|grants| grants.allow_http.clone())
+                .unwrap_or_default(),
+        },
+        timeout: channel.timeout,
+        retry: channel.retry.clone(),
+        client: Arc::clone(client),
+    })
+}
+
+fn plugin(plugins: &Host, hook: &config::HookUse) -> Result<Plugin, Unavailable> {
+    plugins
+        .plugin(&hook.plugin)
+        .ok_or_else(|| Unavailable::NoPlugin(hook.plugin.clone()))
+}
+
+fn configured_origin(hook: &config::HookUse) -> Result<Option<Origin>, Unavailable> {
+    let Some((_, url)) = hook.settings.iter().find(|(key, _)| key == "url") else {
+        return Ok(None);
+    };
+    let unusable = |why: String| Unavailable::Url {
+        url: url.clone(),
+        why,
+    };
+    let uri: http::Uri = url
+        .parse()
+        .map_err(|e: http::uri::InvalidUri| unusable(e.to_string()))?;
+    Origin::of(&uri).map(Some).map_err(unusable)
+}

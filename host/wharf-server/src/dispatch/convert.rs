@@ -1,0 +1,134 @@
+//! Between the contract's types and the core's.
+
+use std::time::Duration;
+
+use wharf_core::outcome::{Effect, Failure, Outcome, Refusal, Refuser, Scope, Waiting};
+use wharf_core::{Pairs, limits};
+use wharf_plugin::{self as plugin, PluginFault};
+
+/// A channel's outcome.
+pub(super) fn outcome(outcome: plugin::Outcome) -> Outcome {
+    match outcome {
+        plugin::Outcome::Delivered(receipt) => Outcome::Delivered {
+            reference: receipt.reference,
+            notes: notes(receipt.notes),
+        },
+        plugin::Outcome::Provisional((receipt, next)) => {
+            let mut next = waiting(next);
+            next.notes = notes(receipt.notes.into_iter().chain(next.notes).collect());
+            Outcome::Provisional {
+                reference: receipt.reference,
+                waiting: next,
+            }
+        }
+        plugin::Outcome::Pending(next) => Outcome::Pending(waiting(next)),
+        plugin::Outcome::Retry(failed) => Outcome::Retry(failure(failed)),
+        plugin::Outcome::Rejected(refused) => Outcome::Rejected(refusal(Refuser::Channel, refused)),
+    }
+}
+
+/// What a hook before the channel said instead of doing its part.
+pub(super) fn fault(fault: plugin::Fault) -> Outcome {
+    match fault {
+        plugin::Fault::Retry(failed) => Outcome::Retry(failure(failed)),
+        plugin::Fault::Rejected(refused) => Outcome::Rejected(refusal(Refuser::Converter, refused)),
+    }
+}
+
+/// A plugin that trapped or broke a limit: retryable, and nobody knows what it did.
+pub(super) fn plugin_fault(plugin: &str, fault: &PluginFault) -> Outcome {
+    let mut facts = vec![("plugin".to_owned(), plugin.to_owned())];
+    if let Some(detail) = fault.detail() {
+        facts.push(("fault".to_owned(), detail.to_owned()));
+    }
+    Outcome::Retry(Failure {
+        code: format!("plugin-{}", fault.kind()),
+        reason: cut(
+            format!("plugin {plugin}: {fault}"),
+            limits::REASON_BYTES_MAX,
+        ),
+        effect: Effect::Unknown,
+        scope: Scope::Message,
+        pause: false,
+        after: None,
+        notes: notes(facts),
+        is_fault: true,
+    })
+}
+
+fn failure(failed: plugin::Failure) -> Failure {
+    Failure {
+        code: cut(failed.code, limits::NAME_BYTES_MAX),
+        reason: cut(failed.reason, limits::REASON_BYTES_MAX),
+        effect: match failed.effect {
+            plugin::Effect::None => Effect::None,
+            plugin::Effect::Unknown => Effect::Unknown,
+        },
+        scope: match failed.scope {
+            plugin::Scope::Message => Scope::Message,
+            plugin::Scope::Destination => Scope::Destination,
+            plugin::Scope::Channel => Scope::Channel,
+        },
+        pause: failed.pause,
+        after: failed.after_ms.map(Duration::from_millis),
+        notes: notes(failed.notes),
+        is_fault: false,
+    }
+}
+
+fn refusal(by: Refuser, refused: plugin::Refusal) -> Refusal {
+    Refusal {
+        by,
+        code: cut(refused.code, limits::NAME_BYTES_MAX),
+        reason: cut(refused.reason, limits::REASON_BYTES_MAX),
+        notes: notes(refused.notes),
+    }
+}
+
+fn waiting(next: plugin::Waiting) -> Waiting {
+    Waiting {
+        token: next.token,
+        poll_after: next.poll_after_ms.map(Duration::from_millis),
+        notes: notes(next.notes),
+    }
+}
+
+/// Notes within the journal's bounds.
+pub(super) fn notes(mut notes: Pairs) -> Pairs {
+    notes.truncate(limits::NOTES_COUNT_MAX);
+    let mut room = limits::NOTES_BYTES_MAX;
+    for (name, value) in &mut notes {
+        for text in [name, value] {
+            *text = cut(std::mem::take(text), room);
+            room -= text.len();
+        }
+    }
+    notes.retain(|(name, _)| !name.is_empty());
+    notes
+}
+
+/// At most `most` bytes of a text, cut between characters.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = (0..=most)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_stay_within_their_bounds() {
+        let many = vec![("k".to_owned(), "é".repeat(1000)); 100];
+        let kept = notes(many);
+        assert!(kept.len() <= limits::NOTES_COUNT_MAX);
+        let bytes: usize = kept.iter().map(|(k, v)| k.len() + v.len()).sum();
+        assert!(bytes <= limits::NOTES_BYTES_MAX && bytes > limits::NOTES_BYTES_MAX - 4);
+    }
+}

@@ -1,0 +1,141 @@
+//! A new connection: resolve, judge every address, connect to a judged one, shake hands.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_util::task::TaskTracker;
+use wharf_core::egress::AddressGuard;
+
+use super::lane::{Connection, Origin};
+use super::{NoAnswer, NoAnswerKind};
+
+/// What makes connections.
+pub(super) struct Connector {
+    guard: AddressGuard,
+    tls: TlsConnector,
+    /// Drives the connections; they end when their sender is dropped or the receiver closes.
+    drivers: TaskTracker,
+}
+
+impl Connector {
+    pub(super) fn new(guard: AddressGuard) -> Self {
+        let mut roots = RootCertStore::empty();
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::warn!(%error, "a root certificate of this machine cannot be read");
+        }
+        roots.add_parsable_certificates(found.certs);
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring has the default protocol versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self {
+            guard,
+            tls: TlsConnector::from(Arc::new(config)),
+            drivers: TaskTracker::new(),
+        }
+    }
+
+    /// A fresh connection.
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, NoAnswer> {
+        let addresses = self.resolve(origin).await?;
+        let stream = dial(origin, &addresses).await?;
+        if !origin.is_tls {
+            return self.handshake(stream).await;
+        }
+        let name = origin
+            .host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let name = ServerName::try_from(name).map_err(|e| {
+            NoAnswer::unsent(
+                NoAnswerKind::Tls,
+                format!("{} is no name for TLS: {e}", origin.host),
+            )
+        })?;
+        let stream = self.tls.connect(name, stream).await.map_err(|e| {
+            NoAnswer::unsent(NoAnswerKind::Tls, format!("TLS with {origin} failed: {e}"))
+        })?;
+        self.handshake(stream).await
+    }
+
+    /// The addresses that may be reached.
+    async fn resolve(&self, origin: &Origin) -> Result<Vec<SocketAddr>, NoAnswer> {
+        let host = origin.host.trim_start_matches('[').trim_end_matches(']');
+        let found: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+            Ok(ip) => vec![SocketAddr::new(ip, origin.port)],
+            Err(_) => tokio::net::lookup_host((host, origin.port))
+                .await
+                .map_err(|e| {
+                    NoAnswer::unsent(
+                        NoAnswerKind::Dns,
+                        format!("the name {host} cannot be resolved: {e}"),
+                    )
+                })?
+                .collect(),
+        };
+        let mut refused = None;
+        let mut allowed = Vec::with_capacity(found.len());
+        for address in found {
+            match self.guard.refuses(address.ip()) {
+                Some(why) => refused = Some((address.ip(), why)),
+                None => allowed.push(address),
+            }
+        }
+        match (allowed.is_empty(), refused) {
+            (false, _) => Ok(allowed),
+            (true, Some((ip, why))) => Err(NoAnswer::unsent(
+                NoAnswerKind::RefusedByGuard,
+                format!(
+                    "{origin} is at {ip}, a {why} address; name its network in egress.allow-addresses if it is meant"
+                ),
+            )),
+            (true, None) => Err(NoAnswer::unsent(
+                NoAnswerKind::Dns,
+                format!("the name {host} has no address"),
+            )),
+        }
+    }
+
+    async fn handshake<S>(&self, stream: S) -> Result<Connection, NoAnswer>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| NoAnswer::unsent(NoAnswerKind::Protocol, e.to_string()))?;
+        self.drivers.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an outgoing connection ended");
+            }
+        });
+        Ok(sender)
+    }
+}
+
+async fn dial(origin: &Origin, addresses: &[SocketAddr]) -> Result<TcpStream, NoAnswer> {
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // A request goes out in few, complete writes; waiting for more only adds latency.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = Some((address, error)),
+        }
+    }
+    let detail = match last {
+        Some((address, error)) => format!("no connection to {origin} at {address}: {error}"),
+        None => format!("{origin} has no address"),
+    };
+    Err(NoAnswer::unsent(NoAnswerKind::Connect, detail))
+}

@@ -1,0 +1,184 @@
+//! One exchange: a connection of the lane, the request, the whole answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{HOST, USER_AGENT};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::connect::Connector;
+use super::lane::{Connection, Lane, Origin};
+use super::{Answer, NoAnswer, NoAnswerKind, Options, Request};
+use crate::limits::{ANSWER_BYTES_MAX, CONNECT_TIMEOUT};
+
+/// Lanes without an idle connection are forgotten once there are this many: endpoints can come with messages.
+const LANES_COUNT_SWEEP: usize = 4096;
+
+/// Makes exchanges. One for the whole host.
+pub(crate) struct Client {
+    connector: Connector,
+    lanes: Mutex<HashMap<Origin, Arc<Lane>>>,
+}
+
+impl Client {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            connector: Connector::new(options.guard),
+            lanes: Mutex::default(),
+        }
+    }
+
+    /// Makes one exchange, within the request's time-out.
+    pub(crate) async fn exchange(&self, request: Request) -> Result<Answer, NoAnswer> {
+        let started = Instant::now();
+        let lane = self.lane(&request.origin);
+        let mut sent = false;
+        let limit = request.timeout;
+        let origin = request.origin.clone();
+        match timeout(limit, self.run(&lane, request, &mut sent)).await {
+            Ok(Ok((status, headers, body))) => Ok(Answer {
+                status,
+                headers,
+                body,
+                elapsed: started.elapsed(),
+            }),
+            Ok(Err(no_answer)) => Err(no_answer),
+            Err(_elapsed) => Err(NoAnswer {
+                kind: NoAnswerKind::Timeout,
+                detail: format!("{origin} did not answer within {limit:?}"),
+                sent,
+            }),
+        }
+    }
+
+    async fn run(
+        &self,
+        lane: &Lane,
+        request: Request,
+        sent: &mut bool,
+    ) -> Result<(u16, http::HeaderMap, Vec<u8>), NoAnswer> {
+        let origin = request.origin.clone();
+        let mut message = message(request)?;
+        // An idle connection may have been closed by the receiver; what it did not take goes out on another.
+        while let Some(mut connection) = lane.take() {
+            if connection.ready().await.is_err() {
+                continue;
+            }
+            *sent = true;
+            match connection.try_send_request(message).await {
+                Ok(response) => return read(lane, connection, response, &origin).await,
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => {
+                        *sent = false;
+                        message = unsent;
+                    }
+                    None => return Err(failed(&origin, &error.into_error())),
+                },
+            }
+        }
+        let mut connection = timeout(CONNECT_TIMEOUT, self.connector.connect(&origin))
+            .await
+            .map_err(|_| {
+                NoAnswer::unsent(
+                    NoAnswerKind::Connect,
+                    format!("no connection to {origin} within {CONNECT_TIMEOUT:?}"),
+                )
+            })??;
+        *sent = true;
+        match connection.try_send_request(message).await {
+            Ok(response) => read(lane, connection, response, &origin).await,
+            Err(mut error) => {
+                let unsent = error.take_message().is_some();
+                let no_answer = failed(&origin, &error.into_error());
+                Err(NoAnswer {
+                    sent: !unsent,
+                    ..no_answer
+                })
+            }
+        }
+    }
+
+    fn lane(&self, origin: &Origin) -> Arc<Lane> {
+        let mut lanes = self
+            .lanes
+            .lock()
+            .expect("the lanes' lock is never held over a panic");
+        if let Some(lane) = lanes.get(origin) {
+            return Arc::clone(lane);
+        }
+        if lanes.len() >= LANES_COUNT_SWEEP {
+            lanes.retain(|_, lane| Arc::strong_count(lane) > 1 || !lane.is_empty());
+        }
+        Arc::clone(lanes.entry(origin.clone()).or_default())
+    }
+}
+
+fn message(request: Request) -> Result<http::Request<Full<Bytes>>, NoAnswer> {
+    let protocol = |e: String| NoAnswer::unsent(NoAnswerKind::Protocol, e);
+    let mut message = http::Request::new(Full::new(request.body));
+    *message.method_mut() = request.method;
+    *message.uri_mut() = http::Uri::from(request.target);
+    *message.headers_mut() = request.headers;
+    let host = HeaderValue::from_str(&request.origin.host_field())
+        .map_err(|e| protocol(format!("{} is no Host field: {e}", request.origin)))?;
+    message.headers_mut().insert(HOST, host);
+    message
+        .headers_mut()
+        .entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(concat!(
+            "wharf/",
+            env!("CARGO_PKG_VERSION")
+        )));
+    Ok(message)
+}
+
+async fn read(
+    lane: &Lane,
+    connection: Connection,
+    response: http::Response<Incoming>,
+    origin: &Origin,
+) -> Result<(u16, http::HeaderMap, Vec<u8>), NoAnswer> {
+    let (head, mut incoming) = response.into_parts();
+    let mut body = Vec::new();
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|e| failed(origin, &e))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        let room = ANSWER_BYTES_MAX - body.len();
+        if data.len() > room {
+            // The rest is not wanted; the connection is dropped with it.
+            body.extend_from_slice(&data[..room]);
+            return Ok((head.status.as_u16(), head.headers, body));
+        }
+        body.extend_from_slice(&data);
+    }
+    lane.put(connection);
+    Ok((head.status.as_u16(), head.headers, body))
+}
+
+fn failed(origin: &Origin, error: &hyper::Error) -> NoAnswer {
+    let kind = if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        NoAnswerKind::Closed
+    } else if error.is_parse() || error.is_user() {
+        NoAnswerKind::Protocol
+    } else {
+        NoAnswerKind::Closed
+    };
+    let mut detail = format!("the exchange with {origin} failed: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        detail.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    NoAnswer {
+        kind,
+        detail,
+        sent: true,
+    }
+}

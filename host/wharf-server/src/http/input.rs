@@ -1,0 +1,335 @@
+//! From the JSON form to a message: every field checked, every error naming its field.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::de::IgnoredAny;
+use wharf_api::{MessageInput, Priority, Problem, ProblemCode};
+use wharf_core::{Message, MessageId, Pairs, TimeMs, limits, message};
+
+/// Reads the JSON form.
+pub(super) fn read(body: &[u8]) -> Result<MessageInput, Problem> {
+    serde_json::from_slice(body).map_err(|error| explain(body, &error))
+}
+
+/// What is wrong with a JSON form that serde refused. Off the hot path: it may look twice.
+fn explain(body: &[u8], error: &serde_json::Error) -> Problem {
+    let Ok(fields) = serde_json::from_slice::<std::collections::BTreeMap<String, IgnoredAny>>(body)
+    else {
+        return Problem::new(
+            ProblemCode::MalformedBody,
+            format!("the body is no JSON object: {error}"),
+        );
+    };
+    if let Some(unknown) = fields
+        .keys()
+        .find(|field| !FIELDS.contains(&field.as_str()))
+    {
+        return Problem::new(
+            ProblemCode::UnknownField,
+            format!(
+                "there is no field {unknown:?}; there are {}",
+                FIELDS.join(", ")
+            ),
+        )
+        .field(unknown);
+    }
+    let mut track = serde_path_to_error::Track::new();
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let _: Result<MessageInput, _> = serde::Deserialize::deserialize(
+        serde_path_to_error::Deserializer::new(&mut deserializer, &mut track),
+    );
+    let path = track.path().to_string();
+    Problem::new(ProblemCode::InvalidField, format!("{path}: {error}")).field(path)
+}
+
+/// The fields of [`MessageInput`].
+const FIELDS: &[&str] = &[
+    "id",
+    "attributes",
+    "headers",
+    "content_type",
+    "payload",
+    "payload_base64",
+    "payload_json",
+    "ordering_key",
+    "sequence_global",
+    "sequence_key",
+    "deliver_after",
+    "expires_at",
+    "priority",
+    "traceparent",
+];
+
+/// Checks the fields. `id` is used where the form has none.
+pub(super) fn check(
+    input: MessageInput,
+    id: impl FnOnce() -> MessageId,
+    now: TimeMs,
+    payload_bytes_max: usize,
+) -> Result<Message, Problem> {
+    let id = match &input.id {
+        Some(text) => MessageId::parse(text)
+            .map_err(|e| Problem::new(ProblemCode::InvalidId, format!("id: {e}")).field("id"))?,
+        None => id(),
+    };
+    let (payload, is_json) = payload(&input)?;
+    if payload.len() > payload_bytes_max {
+        return Err(Problem::new(
+            ProblemCode::PayloadTooLarge,
+            format!(
+                "payload: it has {} bytes, this server takes {payload_bytes_max} (api.payload-max)",
+                payload.len()
+            ),
+        )
+        .field("payload"));
+    }
+    let headers = headers(input.headers, input.content_type, is_json)?;
+    let attributes = attributes(input.attributes)?;
+    if let Some(key) = &input.ordering_key
+        && (key.is_empty() || key.len() > limits::ORDERING_KEY_BYTES_MAX)
+    {
+        return Err(invalid(
+            "ordering_key",
+            &format!("it takes 1 to {} bytes", limits::ORDERING_KEY_BYTES_MAX),
+        ));
+    }
+    Ok(Message {
+        id,
+        accepted_at: now,
+        attributes,
+        headers,
+        payload,
+        ordering_key: input.ordering_key,
+        sequence_global: input.sequence_global,
+        sequence_key: input.sequence_key,
+        deliver_after: time("deliver_after", input.deliver_after.as_deref())?,
+        expires_at: time("expires_at", input.expires_at.as_deref())?,
+        priority: match input.priority {
+            Some(Priority::High) => message::Priority::High,
+            Some(Priority::Normal) | None => message::Priority::Normal,
+            Some(Priority::Low) => message::Priority::Low,
+        },
+        traceparent: traceparent(input.traceparent)?,
+    })
+}
+
+/// The payload, and whether it came as JSON.
+fn payload(input: &MessageInput) -> Result<(Bytes, bool), Problem> {
+    match (&input.payload, &input.payload_base64, &input.payload_json) {
+        (None, None, None) => Ok((Bytes::new(), false)),
+        (Some(text), None, None) => Ok((Bytes::copy_from_slice(text.as_bytes()), false)),
+        (None, Some(text), None) => match BASE64.decode(text) {
+            Ok(bytes) => Ok((bytes.into(), false)),
+            Err(e) => Err(invalid("payload_base64", &format!("it is no base64: {e}"))),
+        },
+        (None, None, Some(json)) => Ok((Bytes::copy_from_slice(json.get().as_bytes()), true)),
+        _ => Err(invalid(
+            "payload",
+            "give one of payload, payload_base64 and payload_json, not several",
+        )),
+    }
+}
+
+fn headers(
+    mut headers: Pairs,
+    content_type: Option<String>,
+    is_json: bool,
+) -> Result<Pairs, Problem> {
+    let has_content_type = headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+    match content_type {
+        Some(_) if has_content_type => {
+            return Err(invalid(
+                "content_type",
+                "headers has a content-type already",
+            ));
+        }
+        Some(value) => headers.push(("content-type".to_owned(), value)),
+        None if is_json && !has_content_type => {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        }
+        None => {}
+    }
+    if headers.len() > limits::HEADERS_COUNT_MAX {
+        return Err(invalid(
+            "headers",
+            &format!(
+                "there are {}, the most is {}",
+                headers.len(),
+                limits::HEADERS_COUNT_MAX
+            ),
+        ));
+    }
+    for (name, value) in &headers {
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err()
+            || name.len() > limits::NAME_BYTES_MAX
+        {
+            return Err(invalid("headers", &format!("{name:?} is no header name")));
+        }
+        if http::HeaderValue::from_str(value).is_err() || value.len() > limits::VALUE_BYTES_MAX {
+            return Err(invalid(
+                "headers",
+                &format!("the value of {name:?} cannot go into a header"),
+            ));
+        }
+    }
+    Ok(headers)
+}
+
+/// Sorted by key, as a `BTreeMap` gives them.
+fn attributes(attributes: std::collections::BTreeMap<String, String>) -> Result<Pairs, Problem> {
+    if attributes.len() > limits::ATTRIBUTES_COUNT_MAX {
+        return Err(invalid(
+            "attributes",
+            &format!(
+                "there are {}, the most is {}",
+                attributes.len(),
+                limits::ATTRIBUTES_COUNT_MAX
+            ),
+        ));
+    }
+    for (key, value) in &attributes {
+        if key.is_empty() || key.len() > limits::NAME_BYTES_MAX {
+            return Err(invalid(
+                "attributes",
+                &format!(
+                    "the key {key:?} has {} bytes, it takes 1 to {}",
+                    key.len(),
+                    limits::NAME_BYTES_MAX
+                ),
+            ));
+        }
+        if value.len() > limits::VALUE_BYTES_MAX {
+            return Err(invalid(
+                "attributes",
+                &format!(
+                    "the value of {key:?} has {} bytes, the most is {}",
+                    value.len(),
+                    limits::VALUE_BYTES_MAX
+                ),
+            ));
+        }
+    }
+    Ok(attributes.into_iter().collect())
+}
+
+fn time(field: &str, text: Option<&str>) -> Result<Option<TimeMs>, Problem> {
+    text.map(|text| {
+        text.parse()
+            .map_err(|e: wharf_core::time::TimeError| invalid(field, &e.to_string()))
+    })
+    .transpose()
+}
+
+fn traceparent(text: Option<String>) -> Result<Option<String>, Problem> {
+    match text {
+        Some(text) if text.len() > 256 || !text.is_ascii() => {
+            Err(invalid("traceparent", "it is no W3C traceparent"))
+        }
+        other => Ok(other),
+    }
+}
+
+fn invalid(field: &str, why: &str) -> Problem {
+    Problem::new(ProblemCode::InvalidField, format!("{field}: {why}")).field(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_form(form: &str) -> Result<Message, (String, Option<String>)> {
+        read(form.as_bytes())
+            .and_then(|input| {
+                check(
+                    input,
+                    || MessageId::parse("made").unwrap(),
+                    TimeMs(1),
+                    1 << 10,
+                )
+            })
+            .map_err(|problem| (problem.code, problem.field))
+    }
+
+    #[track_caller]
+    fn refused(form: &str, code: &str, field: Option<&str>) {
+        assert_eq!(
+            check_form(form),
+            Err((code.to_owned(), field.map(str::to_owned))),
+            "{form}"
+        );
+    }
+
+    #[test]
+    fn bad_input_is_refused_by_field() {
+        refused("", "malformed-body", None);
+        refused("[]", "malformed-body", None);
+        refused(r#"{"payload":"a"}x"#, "malformed-body", None);
+        refused(r#"{"paylod":"a"}"#, "unknown-field", Some("paylod"));
+        refused(r#"{"id":"a.b"}"#, "invalid-id", Some("id"));
+        refused(r#"{"id":7}"#, "invalid-field", Some("id"));
+        refused(
+            r#"{"attributes":{"a":1}}"#,
+            "invalid-field",
+            Some("attributes.a"),
+        );
+        refused(
+            r#"{"headers":[["a b","c"]]}"#,
+            "invalid-field",
+            Some("headers"),
+        );
+        refused(
+            r#"{"headers":[["a","b\nc"]]}"#,
+            "invalid-field",
+            Some("headers"),
+        );
+        refused(
+            r#"{"payload":"a","payload_json":1}"#,
+            "invalid-field",
+            Some("payload"),
+        );
+        refused(
+            r#"{"payload_base64":"*"}"#,
+            "invalid-field",
+            Some("payload_base64"),
+        );
+        refused(
+            r#"{"expires_at":"soon"}"#,
+            "invalid-field",
+            Some("expires_at"),
+        );
+        refused(
+            r#"{"priority":"urgent"}"#,
+            "invalid-field",
+            Some("priority"),
+        );
+        let large = format!(r#"{{"payload":"{}"}}"#, "x".repeat(1025));
+        refused(&large, "payload-too-large", Some("payload"));
+    }
+
+    #[test]
+    fn payload_json_keeps_its_exact_bytes() {
+        let message = check_form(r#"{"payload_json": {"b" : 1.50,"a":"\u0041"} }"#).unwrap();
+        assert_eq!(&message.payload[..], br#"{"b" : 1.50,"a":"\u0041"}"#);
+        assert_eq!(
+            message.headers,
+            [("content-type".into(), "application/json".into())]
+        );
+    }
+
+    #[test]
+    fn every_field_is_known_to_the_explanation() {
+        let all = serde_json::json!({
+            "id": "a", "attributes": {"k": "v"}, "headers": [["a", "b"]], "content_type": "x/y",
+            "payload": "p", "ordering_key": "k", "sequence_global": 1, "sequence_key": 2,
+            "deliver_after": "2026-01-01T00:00:00Z", "expires_at": "2026-01-01T00:00:00Z",
+            "priority": "low", "traceparent": "00-00"
+        });
+        assert!(check_form(&all.to_string()).is_ok());
+        for field in all.as_object().unwrap().keys() {
+            assert!(FIELDS.contains(&field.as_str()), "{field}");
+        }
+    }
+}

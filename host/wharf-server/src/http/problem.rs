@@ -1,0 +1,85 @@
+//! Problems as responses. The only module that knows status codes of errors.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use wharf_api::{PROBLEM_JSON, Problem, ProblemCode};
+use wharf_store::WriteError;
+
+/// A problem on its way to the caller.
+#[derive(Debug)]
+pub(crate) struct Answer(pub(crate) Box<Problem>);
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let problem = *self.0;
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// The store did not take it.
+pub(crate) fn not_written(error: &WriteError) -> Answer {
+    tracing::warn!(error = error as &dyn std::error::Error, "a write was not answered");
+    match error {
+        WriteError::Refused => Problem::new(
+            ProblemCode::ShuttingDown,
+            "the server takes no more messages; nothing was stored, send it again",
+        )
+        .into(),
+        WriteError::CommitUnknown(_) => commit_unknown(),
+        WriteError::FirstAnswer(_) => Problem::new(
+            ProblemCode::Internal,
+            "the message is stored, but what was answered before cannot be read; the log says why",
+        )
+        .into(),
+    }
+}
+
+/// The store failed a commit: whether it is on disk is not known.
+pub(crate) fn commit_unknown() -> Answer {
+    Problem::new(
+        ProblemCode::CommitUnknown,
+        "the commit failed and may or may not be on disk; send it again with the same id, that is safe",
+    )
+    .into()
+}
+
+/// A read failed. The log has the cause; the caller does not.
+pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Answer {
+    tracing::error!(error, "a request failed");
+    Problem::new(ProblemCode::Internal, "the server failed; its log says why").into()
+}
+
+pub(crate) async fn not_found(uri: Uri) -> Answer {
+    Problem::new(
+        ProblemCode::NotFound,
+        format!("there is nothing at {}", uri.path()),
+    )
+    .into()
+}
+
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Answer {
+    Problem::new(
+        ProblemCode::MethodNotAllowed,
+        format!("{} does not take {method}", uri.path()),
+    )
+    .into()
+}

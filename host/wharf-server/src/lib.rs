@@ -1,0 +1,19 @@
+//! The async shell of wharf: configuration, HTTP API, dispatch, outgoing exchanges, life cycle.
+//!
+//! Decisions are taken in `wharf-core`; this crate brings time, chance, sockets and plugins to them. The rooms:
+//!
+//! - [`config`]: one file, checked whole before a port is bound.
+//! - `http`: the API. Parses and bounds input, routes it, and answers once the store has it on disk.
+//! - `dispatch`: takes ready deliveries, runs their hooks, settles them.
+//! - `egress`: outgoing exchanges over pooled connections, past the address guard.
+//! - `post_event`: tells post-event hooks what was stored.
+//! - [`server`]: starts and stops all of it, in order.
+
+mod clock;
+pub mod config;
+mod dispatch;
+mod egress;
+mod http;
+mod limits;
+mod post_event;
+pub mod server;

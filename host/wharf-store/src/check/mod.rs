@@ -1,0 +1,155 @@
+//! Verifies every invariant over the whole store.
+//!
+//! Reads everything once, in order; keeps one entry a delivery in memory while it runs, and holds up the writer.
+
+mod chunks;
+mod journal;
+
+use redb::{ReadableTable, ReadableTableMetadata};
+use tokio::sync::oneshot;
+use wharf_core::invariant::{self, Violation};
+use wharf_core::{Cursor, Standing, Status};
+
+use crate::error::{CheckError, ReadError};
+use crate::index::SharedIndex;
+use crate::read::Snapshot;
+use crate::request::Request;
+use crate::store::Store;
+use crate::table::ids::IdKey;
+use crate::table::state::{Counts, State};
+use crate::table::{cursor, delivery, ids, tails, wire};
+
+/// Violations that a check reports at most: whoever reads them needs the first ones.
+const VIOLATIONS_COUNT_MAX: usize = 100;
+
+/// What a check that passed has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Chunks of messages.
+    pub chunks: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Deliveries.
+    pub deliveries: u64,
+    /// Journal rows.
+    pub rows: u64,
+}
+
+impl Store {
+    /// Verifies every invariant of [`wharf_core::invariant`] over the whole store, as of the last commit. No
+    /// write is committed meanwhile.
+    pub async fn check(&self) -> Result<Report, CheckError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Request::Check(answer)).await.map_err(|_| ReadError::Closed)?;
+        answered.await.unwrap_or(Err(ReadError::Closed.into()))
+    }
+}
+
+/// What goes wrong, collected.
+#[derive(Default)]
+struct Findings(Vec<Violation>);
+
+impl Findings {
+    fn add(&mut self, violation: Violation) {
+        if self.0.len() < VIOLATIONS_COUNT_MAX {
+            self.0.push(violation);
+        }
+    }
+
+    fn note(&mut self, result: Result<(), Violation>) {
+        if let Err(violation) = result {
+            self.add(violation);
+        }
+    }
+
+    /// Adds a contradiction between tables unless something holds.
+    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.add(Violation::Layout(what()));
+        }
+    }
+}
+
+/// What counting gives.
+#[derive(Default)]
+struct Counted {
+    counts: Counts,
+    chunks: u64,
+    rows_of_deliveries: u64,
+    wires: u64,
+}
+
+/// The writer's part: no commit happens meanwhile.
+pub(crate) fn check(
+    snapshot: &Snapshot,
+    id_key: &IdKey,
+    index: &SharedIndex,
+    state: &State,
+) -> Result<Result<Report, Vec<Violation>>, ReadError> {
+    let mut findings = Findings::default();
+    let ends = journal::check(snapshot, state, &mut findings)?;
+    let counted = chunks::check(snapshot, id_key, state, &ends, &mut findings)?;
+    check_counts(&state.counts, &counted.counts, &mut findings);
+    check_lengths(snapshot, &counted, &mut findings)?;
+    check_cursors(snapshot, state.head(), &mut findings)?;
+    // Claims go on meanwhile, but only move deliveries within what is summed up here.
+    let spread = index.lock().spread();
+    let deliveries = counted.counts.deliveries();
+    findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
+    let report = Report {
+        chunks: counted.chunks,
+        messages: counted.counts.messages(),
+        deliveries,
+        rows: state.head().0,
+    };
+    Ok(if findings.0.is_empty() { Ok(report) } else { Err(findings.0) })
+}
+
+fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
+    let messages = (stored.messages(), counted.messages());
+    findings.note(invariant::counter_equals_rows("messages", messages.0, messages.1));
+    for status in Status::ALL {
+        let (stored, counted) = (stored.status(*status), counted.status(*status));
+        findings.note(invariant::counter_equals_rows(status.as_str(), stored, counted));
+    }
+    for standing in Standing::ALL {
+        let (stored, counted) = (stored.standing(*standing), counted.standing(*standing));
+        findings.note(invariant::counter_equals_rows(standing.as_str(), stored, counted));
+    }
+}
+
+/// Nothing is in a table beside what belongs to a message.
+fn check_lengths(
+    snapshot: &Snapshot,
+    counted: &Counted,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
+    let tx = snapshot.tx();
+    let open_or_closed = tx.open_table(tails::OPEN)?.len()? + tx.open_table(tails::CLOSED)?.len()?;
+    for (name, len, expected) in [
+        ("ids", tx.open_table(ids::TABLE)?.len()?, counted.counts.messages()),
+        ("delivery", tx.open_table(delivery::TABLE)?.len()?, counted.rows_of_deliveries),
+        ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
+        ("open and closed", open_or_closed, counted.chunks),
+    ] {
+        findings.expect(len == expected, || {
+            format!("table {name} has {len} rows, {expected} belong to messages")
+        });
+    }
+    Ok(())
+}
+
+fn check_cursors(
+    snapshot: &Snapshot,
+    head: Cursor,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
+    for entry in snapshot.tx().open_table(cursor::TABLE)?.iter()? {
+        let (name, value) = entry?;
+        let stands = cursor::decode(value.value())?;
+        findings.expect(stands <= head, || {
+            format!("cursor {} stands at {stands}, past the journal's end {head}", name.value())
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! One group commit while it is made: the tables of its transaction, and what is collected for them.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableTable, Table, WriteTransaction};
+use wharf_core::journal::Subject;
+use wharf_core::{Cursor, DeliveryId, MessageSeq, Status, TimeMs};
+
+use crate::error::{Malformed, ReadError};
+use crate::operation::accept::Prepared;
+use crate::table::journal::Draft;
+use crate::table::state::State;
+use crate::table::tails::{self, Tail, Tails};
+use crate::table::{blob, chunk, cursor, delivery, ids, journal, meta, wire};
+
+type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
+
+pub(crate) struct Group<'tx> {
+    pub(crate) ids: Table<'tx, &'static [u8; 16], &'static [u8; 25]>,
+    pub(crate) delivery: Numbered<'tx>,
+    pub(crate) wire: Numbered<'tx>,
+    pub(crate) cursor: Table<'tx, &'static str, &'static [u8]>,
+    chunk: Numbered<'tx>,
+    open: Numbered<'tx>,
+    closed: Numbered<'tx>,
+    journal: Numbered<'tx>,
+    meta: Table<'tx, &'static str, &'static [u8]>,
+    /// What the `state` row will say.
+    pub(crate) state: State,
+    is_changed: bool,
+    rows: Rows,
+    new: NewChunk,
+    touched: BTreeMap<u64, Touched>,
+    effects: Effects,
+}
+
+/// What the commit means for the index.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// New messages with the number of the first; the others follow without a gap.
+    pub(crate) accepted: Option<(MessageSeq, Vec<Prepared>)>,
+    pub(crate) settled: Vec<(DeliveryId, Status, Option<TimeMs>)>,
+}
+
+/// Journal rows that are not in the table yet.
+struct Rows {
+    first: Cursor,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// Messages that are not in the table yet: the last of [`Effects::accepted`].
+#[derive(Default)]
+struct NewChunk {
+    count: usize,
+    bytes: usize,
+    tails: tails::Builder,
+}
+
+/// Tails that are changed by this commit.
+struct Touched {
+    tails: Tails,
+    was_open: bool,
+}
+
+impl<'tx> Group<'tx> {
+    pub(crate) fn begin(tx: &'tx WriteTransaction, state: State) -> Result<Self, ReadError> {
+        Ok(Self {
+            ids: tx.open_table(ids::TABLE)?,
+            delivery: tx.open_table(delivery::TABLE)?,
+            wire: tx.open_table(wire::TABLE)?,
+            cursor: tx.open_table(cursor::TABLE)?,
+            chunk: tx.open_table(chunk::TABLE)?,
+            open: tx.open_table(tails::OPEN)?,
+            closed: tx.open_table(tails::CLOSED)?,
+            journal: tx.open_table(journal::TABLE)?,
+            meta: tx.open_table(meta::TABLE)?,
+            state,
+            is_changed: false,
+            rows: Rows { first: state.next_cursor, bytes: Vec::new(), ends: Vec::new() },
+            new: NewChunk::default(),
+            touched: BTreeMap::new(),
+            effects: Effects::default(),
+        })
+    }
+
+    /// Marks that the commit has something to say.
+    pub(crate) fn changed(&mut self) {
+        self.is_changed = true;
+    }
+
+    /// Adds a journal row; returns its cursor.
+    pub(crate) fn journal(&mut self, draft: &Draft<'_>) -> Result<Cursor, ReadError> {
+        self.changed();
+        let start = self.rows.bytes.len();
+        journal::encode(draft, &mut self.rows.bytes);
+        let row_bytes = self.rows.bytes.len() - start;
+        if !blob::fits(self.rows.ends.len(), start, row_bytes) {
+            let row = self.rows.bytes.split_off(start);
+            self.flush_journal()?;
+            self.rows.bytes = row;
+        }
+        self.rows.ends.push(self.rows.bytes.len());
+        let cursor = self.state.next_cursor;
+        self.state.next_cursor.0 += 1;
+        if let Subject::Delivery { from, to, .. } = draft.subject {
+            self.state.counts.step(from, to);
+        }
+        Ok(cursor)
+    }
+
+    fn flush_journal(&mut self) -> Result<(), ReadError> {
+        let Rows { first, bytes, ends } = &mut self.rows;
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let mut value = self.journal.insert_reserve(first.0, blob::len(ends.len(), bytes.len()))?;
+        let parts = (0..ends.len()).map(|n| {
+            let start = if n == 0 { 0 } else { ends[n - 1] };
+            &bytes[start..ends[n]]
+        });
+        blob::write(value.as_mut(), parts);
+        drop(value);
+        first.0 += ends.len() as u64;
+        bytes.clear();
+        ends.clear();
+        Ok(())
+    }
+
+    /// Adds a message under the next number. Its slots are to follow.
+    pub(crate) fn add(&mut self, prepared: Prepared) -> Result<(), ReadError> {
+        self.changed();
+        if !blob::fits(self.new.count, self.new.bytes, prepared.part.len()) {
+            self.flush_chunk()?;
+        }
+        self.new.count += 1;
+        self.new.bytes += prepared.part.len();
+        self.new.tails.message();
+        let first = self.state.next_seq;
+        self.state.next_seq.0 += 1;
+        self.state.counts.add_message();
+        let accepted = self.effects.accepted.get_or_insert_with(|| (first, Vec::new()));
+        accepted.1.push(prepared);
+        Ok(())
+    }
+
+    /// The slots of the message that was added last.
+    pub(crate) fn new_tails(&mut self) -> &mut tails::Builder {
+        &mut self.new.tails
+    }
+
+    fn flush_chunk(&mut self) -> Result<(), ReadError> {
+        let NewChunk { count, bytes, tails } = std::mem::take(&mut self.new);
+        let Some((first, accepted)) = &self.effects.accepted else { return Ok(()) };
+        if count == 0 {
+            return Ok(());
+        }
+        let start = accepted.len() - count;
+        let key = first.0 + start as u64;
+        let mut value = self.chunk.insert_reserve(key, blob::len(count, bytes))?;
+        blob::write(value.as_mut(), accepted[start..].iter().map(|p| p.part.as_slice()));
+        drop(value);
+        let tails = tails.build();
+        let table = if tails.is_open()? { &mut self.open } else { &mut self.closed };
+        table.insert(key, tails.bytes())?;
+        Ok(())
+    }
+
+    /// The tail of a delivery, and where to change it.
+    pub(crate) fn tail(&mut self, id: DeliveryId) -> Result<(SlotAt, Tail), ReadError> {
+        let seq = id.message().0;
+        let known = self.touched.range(..=seq).next_back().filter(|(first, touched)| {
+            seq - **first < touched.tails.messages_count() as u64
+        });
+        let first = match known {
+            Some((first, _)) => *first,
+            None => self.touch(seq)?,
+        };
+        let tails = &self.touched[&first].tails;
+        let slots = tails.slots((seq - first) as usize);
+        let slot = slots.start + usize::from(id.place());
+        if slot >= slots.end {
+            return Err(Malformed("a delivery is not in its chunk").into());
+        }
+        Ok((SlotAt { first, slot }, tails.tail(slot)?))
+    }
+
+    fn touch(&mut self, seq: u64) -> Result<u64, ReadError> {
+        for (table, was_open) in [(&self.open, true), (&self.closed, false)] {
+            let Some(entry) = table.range(..=seq)?.next_back() else { continue };
+            let (first, value) = entry?;
+            let (first, tails) = (first.value(), Tails::read(value.value())?);
+            if seq - first < tails.messages_count() as u64 {
+                self.touched.insert(first, Touched { tails, was_open });
+                return Ok(first);
+            }
+        }
+        Err(Malformed("a delivery has no tail").into())
+    }
+
+    /// Changes a tail.
+    pub(crate) fn set_tail(&mut self, at: SlotAt, tail: Tail) {
+        let touched = self.touched.get_mut(&at.first).expect("the tail was read before");
+        touched.tails.set(at.slot, tail);
+    }
+
+    fn flush_tails(&mut self) -> Result<(), ReadError> {
+        for (first, Touched { tails, was_open }) in std::mem::take(&mut self.touched) {
+            let is_open = tails.is_open()?;
+            if was_open != is_open {
+                let left = if was_open { &mut self.open } else { &mut self.closed };
+                left.remove(first)?;
+            }
+            let table = if is_open { &mut self.open } else { &mut self.closed };
+            table.insert(first, tails.bytes())?;
+        }
+        Ok(())
+    }
+
+    /// A delivery was settled.
+    pub(crate) fn settled(&mut self, id: DeliveryId, status: Status, due: Option<TimeMs>) {
+        self.effects.settled.push((id, status, due));
+    }
+
+    /// Writes what was collected. None where the group changes nothing and needs no commit.
+    pub(crate) fn finish(mut self) -> Result<Option<(State, Effects)>, ReadError> {
+        if !self.is_changed {
+            return Ok(None);
+        }
+        self.flush_chunk()?;
+        self.flush_journal()?;
+        self.flush_tails()?;
+        self.meta.insert(meta::STATE_NAME, self.state.encode().as_slice())?;
+        Ok(Some((self.state, self.effects)))
+    }
+}
+
+/// Where a tail stands: its chunk, and its slot there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotAt {
+    first: u64,
+    slot: usize,
+}

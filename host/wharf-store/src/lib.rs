@@ -1,0 +1,63 @@
+//! The durable store: messages, their deliveries, the journal, and what has been seen before.
+//!
+//! One concrete [`Store`] over one file. Its commands are batched and carry no type of the engine below, so that
+//! another engine can stand behind the same commands: the tests are written against the commands alone. This is
+//! the only crate that names redb.
+//!
+//! # How it works
+//! All writes go through one writer thread, the [`Engine`]. It blocks on the first request, takes what else is
+//! waiting, applies it in one transaction, commits, brings the indexes in memory up to date, and only then answers
+//! each waiter (*group commit*). Nothing is answered before it is on disk.
+//!
+//! Leases are in memory only: a crash makes every delivery ready again that was being attempted. A claim reads the
+//! store only for what is not resident: after a retry, after a restart, or past the bound on resident bytes.
+//!
+//! # Layout
+//! One value per commit, not one row per message: a random-keyed B-tree on the hot path costs a factor of three
+//! and more. The messages of a commit are one [`table::chunk`]; where their deliveries stand is one
+//! [`table::tails`] value beside it; the journal rows of a commit are one [`table::journal`] value. Only deliveries
+//! that wait for something have a row of their own, in [`table::delivery`]. A start scans `open` tails and
+//! delivery rows, never the messages.
+//!
+//! # Drawbacks of the choice
+//! - A settle rewrites the tails of its message's whole chunk (about 10 bytes a delivery).
+//! - The ready index takes some 24 bytes a waiting delivery; messages beside it are bounded, the entries are not.
+//! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
+//!   has to end. Message ids decide what the next one finds.
+
+mod backend;
+mod check;
+mod codec;
+mod engine;
+mod error;
+mod group;
+mod index;
+mod lease;
+mod limits;
+mod meter;
+mod open;
+mod operation;
+mod options;
+mod read;
+mod recover;
+mod request;
+mod store;
+mod table;
+
+pub use backend::Backend;
+pub use check::Report;
+pub use engine::Engine;
+pub use error::{CheckError, CloseError, FileError, Malformed, OpenError, ReadError, WriteError};
+pub use lease::Lease;
+pub use limits::{CACHE_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT};
+pub use meter::Distribution;
+pub use operation::accept::{Accept, Accepted};
+pub use operation::claim::Claim;
+pub use operation::get::{DeliveryView, MessageView};
+pub use operation::journal::JournalEntry;
+pub use operation::settle::{Settle, Settled};
+pub use operation::stats::{ChannelStats, Stats};
+pub use options::{Options, Planted};
+pub use store::{FailureReason, Store};
+pub use table::chunk::Head;
+pub use table::state::Counts;

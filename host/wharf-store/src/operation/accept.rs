@@ -1,0 +1,192 @@
+//! Accepting messages: de-duplication, message, deliveries and first journal rows, in one commit.
+
+use std::sync::Arc;
+
+use redb::ReadableTable;
+use wharf_core::journal::Subject;
+use wharf_core::limits::DELIVERIES_COUNT_MAX;
+use wharf_core::message::ContentHash;
+use wharf_core::route::Planned;
+use wharf_core::{Cause, DeliveryId, Message, MessageSeq, Standing, Status, TimeMs};
+
+use crate::error::{ReadError, WriteError};
+use crate::group::Group;
+use crate::index::Index;
+use crate::request::Write;
+use crate::store::Store;
+use crate::table::chunk;
+use crate::table::delivery::Row;
+use crate::table::ids::{Entry, IdKey};
+use crate::table::journal::Draft;
+use crate::table::tails::{Place, Tail};
+
+/// A message to accept, with the deliveries that it gets.
+#[derive(Clone, Debug)]
+pub struct Accept {
+    /// The message. Its `accepted_at` is when the rows say it happened.
+    pub message: Message,
+    /// Its deliveries, at most [`DELIVERIES_COUNT_MAX`]. None of them: the message is unroutable.
+    pub planned: Vec<Planned>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is new, and on disk.
+    New {
+        /// Its number.
+        seq: MessageSeq,
+        /// How many deliveries it has.
+        deliveries_count: u16,
+    },
+    /// The same id was accepted before with the same content: the first answer again.
+    Duplicate {
+        /// The first one's number.
+        seq: MessageSeq,
+        /// When that was accepted.
+        accepted_at: TimeMs,
+        /// How many deliveries it has.
+        deliveries_count: u16,
+    },
+    /// The same id was accepted before with other content. Nothing changed.
+    Conflict {
+        /// The number of the one that was accepted.
+        seq: MessageSeq,
+    },
+}
+
+/// A message made ready for the writer by its caller's thread: hashed and encoded.
+pub(crate) struct Prepared {
+    id_hash: [u8; 16],
+    content: ContentHash,
+    pub(crate) part: Vec<u8>,
+    message: Arc<Message>,
+    planned: Vec<Planned>,
+}
+
+/// What the writer says of a message.
+pub(crate) enum Verdict {
+    New { seq: MessageSeq, deliveries_count: u16 },
+    Same { seq: MessageSeq },
+    Other { seq: MessageSeq },
+}
+
+impl Store {
+    /// Accepts messages in one commit, and answers for each, in order, once it is on disk. Duplicates within the
+    /// batch and within the commit are found too.
+    ///
+    /// # Panics
+    /// Where a message has more than [`DELIVERIES_COUNT_MAX`] deliveries.
+    pub async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, WriteError> {
+        let prepared: Vec<_> =
+            batch.into_iter().map(|accept| Prepared::new(accept, self.id_key())).collect();
+        let bytes = prepared.iter().map(Prepared::bytes).sum();
+        let verdicts = self.write(prepared, bytes, Write::Accept).await?;
+        verdicts.into_iter().map(|verdict| self.answer(verdict)).collect()
+    }
+
+    fn answer(&self, verdict: Verdict) -> Result<Accepted, WriteError> {
+        Ok(match verdict {
+            Verdict::New { seq, deliveries_count } => Accepted::New { seq, deliveries_count },
+            Verdict::Other { seq } => Accepted::Conflict { seq },
+            Verdict::Same { seq } => {
+                let (accepted_at, deliveries_count) =
+                    self.first_answer(seq).map_err(WriteError::FirstAnswer)?;
+                Accepted::Duplicate { seq, accepted_at, deliveries_count }
+            }
+        })
+    }
+
+    /// Read by the caller rather than the writer, which a storm of duplicates would otherwise keep from its work.
+    fn first_answer(&self, seq: MessageSeq) -> Result<(TimeMs, u16), ReadError> {
+        self.read(|snapshot| {
+            snapshot.chunks()?.with(seq, |stored| {
+                Ok((stored.head.accepted_at, stored.planned.len() as u16))
+            })
+        })
+    }
+}
+
+impl Prepared {
+    fn new(Accept { message, planned }: Accept, id_key: &IdKey) -> Self {
+        assert!(planned.len() <= DELIVERIES_COUNT_MAX, "a message has too many deliveries");
+        Self {
+            id_hash: id_key.hash(&message.id),
+            content: message.content_hash(),
+            part: chunk::encode(&message, &planned, Standing::Unroutable),
+            message: Arc::new(message),
+            planned,
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.part.len()
+    }
+
+    /// Not to be sent before, where that is later than its acceptance.
+    fn delay(&self) -> Option<TimeMs> {
+        self.message.deliver_after.filter(|after| *after > self.message.accepted_at)
+    }
+}
+
+/// The writer's part.
+pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict, ReadError> {
+    if let Some(known) = group.ids.get(&prepared.id_hash)? {
+        let Entry { content, seq } = Entry::decode(known.value())?;
+        return Ok(if content == prepared.content {
+            Verdict::Same { seq }
+        } else {
+            Verdict::Other { seq }
+        });
+    }
+    let seq = group.state.next_seq;
+    let deliveries_count = prepared.planned.len() as u16;
+    let entry = Entry { content: prepared.content, seq };
+    group.ids.insert(&prepared.id_hash, &entry.encode())?;
+    let (at, delay) = (prepared.message.accepted_at, prepared.delay());
+    let planned = prepared.planned.clone();
+    group.add(prepared)?;
+    if planned.is_empty() {
+        let subject = Subject::Message { seq, standing: Standing::Unroutable };
+        let last = group.journal(&first_row(subject, Cause::NoRoute, at, None))?;
+        group.state.counts.add_standing(Standing::Unroutable);
+        let tail = Tail { place: Place::Message(Standing::Unroutable), last };
+        group.new_tails().slot(tail, None);
+    }
+    for (place, planned) in (0..).zip(&planned) {
+        let id = DeliveryId::new(seq, place);
+        let subject = Subject::Delivery { id, from: None, to: Status::Queued };
+        let last = group.journal(&first_row(subject, Cause::Accepted, at, delay))?;
+        let has_row = Row::is_needed(Status::Queued, delay);
+        if has_row {
+            let row = Row {
+                status: Status::Queued,
+                channel: planned.channel.clone(),
+                attempts_count: 0,
+                due: delay,
+                token: None,
+                has_wire: false,
+            };
+            group.delivery.insert(id.0, row.encode().as_slice())?;
+        }
+        let tail = Tail { place: Place::Delivery(Status::Queued, has_row), last };
+        group.new_tails().slot(tail, Some(&planned.channel));
+    }
+    Ok(Verdict::New { seq, deliveries_count })
+}
+
+fn first_row(subject: Subject, cause: Cause, at: TimeMs, due: Option<TimeMs>) -> Draft<'static> {
+    Draft { previous: None, subject, cause, at, due, attempt: None }
+}
+
+/// The index's part, after the commit.
+pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
+    for (place, planned) in (0..).zip(&prepared.planned) {
+        let id = DeliveryId::new(seq, place);
+        let at = index.queue(&planned.channel);
+        match prepared.delay() {
+            Some(delay) => index.file(at, id, Status::Queued, Some(delay)),
+            None => index.push_new(at, id, &prepared.message, &planned.route),
+        }
+    }
+}

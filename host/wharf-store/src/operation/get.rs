@@ -1,0 +1,116 @@
+//! Looking a message up.
+
+use std::sync::Arc;
+
+use wharf_core::{
+    ChannelName, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs,
+};
+
+use crate::error::{Malformed, ReadError};
+use crate::index::SharedIndex;
+use crate::read::{Journal, Rows, Snapshot};
+use crate::store::Store;
+use crate::table::tails::{Place, Tail};
+
+/// A message, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageView {
+    /// Its number.
+    pub seq: MessageSeq,
+    /// The message.
+    pub message: Arc<Message>,
+    /// Where it stands, if it has no deliveries.
+    pub standing: Option<Standing>,
+    /// Its deliveries, by their place.
+    pub deliveries: Vec<DeliveryView>,
+}
+
+/// A delivery, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryView {
+    /// Its number.
+    pub id: DeliveryId,
+    /// Its channel.
+    pub channel: ChannelName,
+    /// The route that asked for it.
+    pub route: Arc<str>,
+    /// Its stored status.
+    pub status: Status,
+    /// Whether it is being attempted: `sending`, which is never stored.
+    pub is_leased: bool,
+    /// Attempts made so far.
+    pub attempts_count: u32,
+    /// When it is looked at again.
+    pub due: Option<TimeMs>,
+    /// What to poll with.
+    pub token: Option<String>,
+    /// Its last journal row.
+    pub last: Cursor,
+}
+
+impl Store {
+    /// A message by its id.
+    pub fn get(&self, id: &MessageId) -> Result<Option<MessageView>, ReadError> {
+        self.read(|snapshot| match snapshot.entry(id, self.id_key())? {
+            Some(entry) => view(snapshot, self.index(), entry.seq).map(Some),
+            None => Ok(None),
+        })
+    }
+}
+
+fn view(
+    snapshot: &Snapshot,
+    index: &SharedIndex,
+    seq: MessageSeq,
+) -> Result<MessageView, ReadError> {
+    let (message, planned, standing) = snapshot.chunks()?.with(seq, |mut stored| {
+        let (planned, standing) = (std::mem::take(&mut stored.planned), stored.standing);
+        Ok((stored.into_message(), planned, standing))
+    })?;
+    let (tails, place) = snapshot.tails(seq)?;
+    let (rows, mut journal) = (snapshot.rows()?, snapshot.journal()?);
+    let mut deliveries = Vec::with_capacity(planned.len());
+    for ((place, planned), slot) in (0..).zip(planned).zip(tails.slots(place)) {
+        let (id, tail) = (DeliveryId::new(seq, place), tails.tail(slot)?);
+        let known = known(&rows, &mut journal, id, tail)?;
+        deliveries.push(DeliveryView {
+            id,
+            channel: planned.channel,
+            route: planned.route,
+            status: known.status,
+            is_leased: index.lock().is_leased(id),
+            attempts_count: known.attempts_count,
+            due: known.due,
+            token: known.token,
+            last: tail.last,
+        });
+    }
+    Ok(MessageView { seq, message: Arc::new(message), standing, deliveries })
+}
+
+/// What tail, row and journal say of a delivery.
+struct Known {
+    status: Status,
+    attempts_count: u32,
+    due: Option<TimeMs>,
+    token: Option<String>,
+}
+
+fn known(
+    rows: &Rows,
+    journal: &mut Journal,
+    id: DeliveryId,
+    tail: Tail,
+) -> Result<Known, ReadError> {
+    let Place::Delivery(status, has_row) = tail.place else {
+        return Err(Malformed("a delivery's slot says that its message has none").into());
+    };
+    if has_row {
+        let row = rows.row(id)?;
+        let (attempts_count, due, token) = (row.attempts_count, row.due, row.token);
+        return Ok(Known { status, attempts_count, due, token });
+    }
+    let attempt = journal.required(tail.last)?.attempt;
+    let attempts_count = attempt.map_or(0, |attempt| attempt.number);
+    Ok(Known { status, attempts_count, due: None, token: None })
+}

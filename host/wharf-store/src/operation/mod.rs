@@ -1,0 +1,12 @@
+//! The commands, one file each: what a handle asks, and what the writer does about it.
+
+pub(crate) mod accept;
+pub(crate) mod claim;
+pub(crate) mod close;
+pub(crate) mod cursor;
+pub(crate) mod get;
+pub(crate) mod journal;
+pub(crate) mod promote;
+pub(crate) mod settle;
+pub(crate) mod stats;
+pub(crate) mod watch;

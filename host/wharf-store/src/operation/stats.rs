@@ -1,0 +1,60 @@
+//! Numbers about the store, for health and metrics.
+
+use wharf_core::ChannelName;
+use wharf_core::invariant::Spread;
+
+use crate::meter::Distribution;
+use crate::store::Store;
+use crate::table::state::Counts;
+
+/// Numbers about the store. Counters and indexes are of the same moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Deliveries by status, messages by standing.
+    pub counts: Counts,
+    /// Where the deliveries are: ready, leased, due and so on.
+    pub spread: Spread,
+    /// Of the due ones: pending and provisional, which wait for a poll.
+    pub waiting: u64,
+    /// By channel.
+    pub channels: Vec<ChannelStats>,
+    /// Memory that messages take that wait for their first claim.
+    pub resident_bytes: usize,
+    /// How long commits took, in microseconds; their number is the number of commits.
+    pub commit_us: Distribution,
+    /// Messages and settles that were committed together.
+    pub group_items: Distribution,
+}
+
+/// Numbers about one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelStats {
+    /// The channel.
+    pub channel: ChannelName,
+    /// Deliveries that can be claimed.
+    pub ready: u64,
+    /// Deliveries that are being attempted.
+    pub leased: u64,
+}
+
+impl Store {
+    /// Numbers about the store. Quick: nothing is read from the file.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let index = self.index().lock();
+        let channels = index.channels().map(|(channel, ready, leased)| ChannelStats {
+            channel: channel.clone(),
+            ready,
+            leased,
+        });
+        Stats {
+            counts: index.counts(),
+            spread: index.spread(),
+            waiting: index.waiting_count(),
+            channels: channels.collect(),
+            resident_bytes: index.resident_bytes(),
+            commit_us: self.shared.meter.commit_us(),
+            group_items: self.shared.meter.group_items(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What handles ask of the writer.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wharf_core::Cursor;
+
+use crate::check::Report;
+use crate::error::{CheckError, CloseError, WriteError};
+use crate::operation::accept::{Prepared, Verdict};
+use crate::operation::settle::{Ended, Settled};
+
+/// A request with whom to answer.
+pub(crate) enum Request {
+    Write(Write),
+    Check(oneshot::Sender<Result<Report, CheckError>>),
+    Close(oneshot::Sender<Result<(), CloseError>>),
+}
+
+/// Something to commit.
+pub(crate) enum Write {
+    Accept(Asked<Vec<Prepared>, Vec<Verdict>>),
+    Settle(Asked<Vec<Ended>, Vec<Settled>>),
+    SetCursor(Asked<(String, Cursor), Cursor>),
+}
+
+/// A question and its answer's address.
+pub(crate) struct Asked<Q, A> {
+    pub(crate) question: Q,
+    pub(crate) answer: oneshot::Sender<Result<A, WriteError>>,
+    /// Its share of the memory that may wait for the writer; given back when the writer takes the question.
+    #[expect(dead_code, reason = "held, never read")]
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+impl Write {
+    /// Messages or settles in it.
+    pub(crate) fn items_count(&self) -> usize {
+        match self {
+            Self::Accept(asked) => asked.question.len(),
+            Self::Settle(asked) => asked.question.len(),
+            Self::SetCursor(_) => 1,
+        }
+    }
+
+    /// About how much it writes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
+            Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
+            Self::SetCursor(_) => 0,
+        }
+    }
+
+    /// Answers that nothing was written.
+    pub(crate) fn refuse(self) {
+        // A caller that has gone away does not miss its answer.
+        match self {
+            Self::Accept(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Settle(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::SetCursor(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `meta`: what the file is.
+
+use redb::TableDefinition;
+
+/// Key: one of the names below. Value: as said there.
+pub(crate) const TABLE: TableDefinition<'static, &'static str, &'static [u8]> =
+    TableDefinition::new("meta");
+
+/// Value: the file's [`FORMAT`], u32 LE. Read before anything else, and the one value without a version byte: it is
+/// the version.
+pub(crate) const FORMAT_NAME: &str = "format";
+
+/// The format that this version writes, and the highest that it reads.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
+pub(crate) const ID_KEY_NAME: &str = "id-key";
+
+/// Value: [`super::state::State`]. Rewritten by every commit.
+pub(crate) const STATE_NAME: &str = "state";
+
+/// Version byte of [`ID_KEY_NAME`].
+pub(crate) const ID_KEY_VERSION: u8 = 1;

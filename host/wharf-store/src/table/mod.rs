@@ -1,0 +1,18 @@
+//! The tables, one file each: key layout, value format, codec.
+//!
+//! Every stored value starts with a version byte. Numbers on disk are pinned and never reused.
+
+pub(crate) mod attempt;
+pub(crate) mod blob;
+pub(crate) mod chunk;
+pub(crate) mod cursor;
+pub(crate) mod delivery;
+pub(crate) mod ids;
+pub(crate) mod journal;
+pub(crate) mod meta;
+pub(crate) mod state;
+pub(crate) mod tails;
+pub(crate) mod wire;
+
+/// A table of values by number: what most of them are.
+pub(crate) type Numbered = redb::TableDefinition<'static, u64, &'static [u8]>;

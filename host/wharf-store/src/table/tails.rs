@@ -1,0 +1,310 @@
+//! `open` and `closed`: where the deliveries of a chunk stand, and where their journals end.
+
+use wharf_core::{ChannelName, Cursor, Standing, Status};
+
+use super::Numbered;
+use crate::error::Malformed;
+
+/// Tails of the chunks that have a delivery which waits for its first attempt with no row of its own: what a start
+/// scans to fill the ready index.
+///
+/// Key: the chunk's, number of its first message. Value: [`Tails`].
+pub(crate) const OPEN: Numbered = Numbered::new("open");
+
+/// Tails of all other chunks. A chunk moves here in the commit that settles its last open delivery. Key and value
+/// as in [`OPEN`].
+pub(crate) const CLOSED: Numbered = Numbered::new("closed");
+
+const VERSION: u8 = 1;
+const HEAD_BYTES: usize = 9;
+
+/// Set where the delivery has a row in [`super::delivery`].
+const HAS_ROW: u8 = 0x80;
+/// Set where the slot is a message without deliveries.
+const IS_STANDING: u8 = 0x40;
+const NUMBER: u8 = 0x3f;
+/// The cursor shares a number with the state's byte.
+const CURSOR_BITS: u32 = 56;
+
+/// Where a slot stands. A slot is a delivery, or a message that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A delivery, and whether it has a row of its own.
+    Delivery(Status, bool),
+    /// A message without deliveries.
+    Message(Standing),
+}
+
+/// A slot's place, and the last journal row about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) place: Place,
+    pub(crate) last: Cursor,
+}
+
+impl Tail {
+    fn encode(self) -> u64 {
+        debug_assert!(self.last.0 < 1 << CURSOR_BITS, "cursors stay below 2^56");
+        let byte = match self.place {
+            Place::Delivery(status, false) => status as u8,
+            Place::Delivery(status, true) => status as u8 | HAS_ROW,
+            Place::Message(standing) => standing as u8 | IS_STANDING,
+        };
+        u64::from(byte) << CURSOR_BITS | self.last.0
+    }
+
+    fn decode(number: u64) -> Result<Self, Malformed> {
+        let byte = (number >> CURSOR_BITS) as u8;
+        let place = if byte & IS_STANDING != 0 {
+            Place::Message(
+                Standing::from_number(byte & NUMBER).ok_or(Malformed("a standing is unknown"))?,
+            )
+        } else {
+            let status =
+                Status::from_number(byte & NUMBER).ok_or(Malformed("a status is unknown"))?;
+            Place::Delivery(status, byte & HAS_ROW != 0)
+        };
+        Ok(Self { place, last: Cursor(number & ((1 << CURSOR_BITS) - 1)) })
+    }
+
+    /// Whether it keeps its chunk in [`OPEN`].
+    pub(crate) fn is_open(self) -> bool {
+        self.place == Place::Delivery(Status::Queued, false)
+    }
+}
+
+/// The tails of one chunk: changed in place, as bytes.
+///
+/// ```text
+/// version u8 | messages u32 | slots u32
+/// | place of each message's first slot u32 × messages
+/// | tail u64 × slots: state in the top byte, cursor below
+/// | channel u16 × slots: its place in the list of names; 0xffff for a message without deliveries
+/// | names u16 | (length u16, bytes) × names
+/// ```
+/// Little-endian. The channels stand here so that a start need not read messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Tails {
+    value: Vec<u8>,
+    messages_count: usize,
+    slots_count: usize,
+}
+
+/// Collects the tails of a new chunk.
+#[derive(Default)]
+pub(crate) struct Builder {
+    firsts: Vec<u32>,
+    tails: Vec<u64>,
+    channels: Vec<u16>,
+    names: Vec<ChannelName>,
+}
+
+impl Builder {
+    /// Begins the next message.
+    pub(crate) fn message(&mut self) {
+        self.firsts.push(self.tails.len() as u32);
+    }
+
+    /// Adds a slot to the message; `channel` is none for a message without deliveries.
+    pub(crate) fn slot(&mut self, tail: Tail, channel: Option<&ChannelName>) {
+        self.tails.push(tail.encode());
+        let place = channel.map_or(u16::MAX, |channel| self.name(channel));
+        self.channels.push(place);
+    }
+
+    fn name(&mut self, channel: &ChannelName) -> u16 {
+        // Deliveries mostly go where the one before went, and channels are few: a list is enough.
+        let known = self.names.iter().rposition(|name| name == channel);
+        known.unwrap_or_else(|| {
+            self.names.push(channel.clone());
+            self.names.len() - 1
+        }) as u16
+    }
+
+    pub(crate) fn build(&self) -> Tails {
+        let (messages_count, slots_count) = (self.firsts.len(), self.tails.len());
+        let mut value = Vec::with_capacity(HEAD_BYTES + 4 * messages_count + 10 * slots_count + 64);
+        value.push(VERSION);
+        value.extend_from_slice(&(messages_count as u32).to_le_bytes());
+        value.extend_from_slice(&(slots_count as u32).to_le_bytes());
+        value.extend(self.firsts.iter().flat_map(|first| first.to_le_bytes()));
+        value.extend(self.tails.iter().flat_map(|tail| tail.to_le_bytes()));
+        value.extend(self.channels.iter().flat_map(|channel| channel.to_le_bytes()));
+        value.extend_from_slice(&(self.names.len() as u16).to_le_bytes());
+        for name in &self.names {
+            let bytes = name.as_str().as_bytes();
+            value.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+            value.extend_from_slice(bytes);
+        }
+        Tails { value, messages_count, slots_count }
+    }
+}
+
+impl Tails {
+    pub(crate) fn read(value: &[u8]) -> Result<Self, Malformed> {
+        const SHORT: Malformed = Malformed("tails end early");
+        let head = value.get(..HEAD_BYTES).ok_or(SHORT)?;
+        if head[0] != VERSION {
+            return Err(Malformed("the version of tails is unknown"));
+        }
+        let messages_count = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
+        let slots_count = u32::from_le_bytes([head[5], head[6], head[7], head[8]]) as usize;
+        if value.len() < HEAD_BYTES + 4 * messages_count + 10 * slots_count + 2 {
+            return Err(SHORT);
+        }
+        let tails = Self { value: value.to_vec(), messages_count, slots_count };
+        let mut end = 0;
+        for index in 0..=messages_count {
+            let first = tails.first(index);
+            if first < end || first > slots_count {
+                return Err(Malformed("the slots of a chunk are out of order"));
+            }
+            end = first;
+        }
+        Ok(tails)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.value
+    }
+
+    pub(crate) fn messages_count(&self) -> usize {
+        self.messages_count
+    }
+
+    pub(crate) fn slots_count(&self) -> usize {
+        self.slots_count
+    }
+
+    /// The slots of a message, by its place in the chunk.
+    pub(crate) fn slots(&self, message: usize) -> std::ops::Range<usize> {
+        self.first(message)..self.first(message + 1)
+    }
+
+    fn first(&self, message: usize) -> usize {
+        if message >= self.messages_count {
+            return self.slots_count;
+        }
+        let at = HEAD_BYTES + 4 * message;
+        u32::from_le_bytes(self.array(at)) as usize
+    }
+
+    fn tail_at(&self, slot: usize) -> usize {
+        assert!(slot < self.slots_count, "a slot of the chunk");
+        HEAD_BYTES + 4 * self.messages_count + 8 * slot
+    }
+
+    pub(crate) fn tail(&self, slot: usize) -> Result<Tail, Malformed> {
+        Tail::decode(u64::from_le_bytes(self.array(self.tail_at(slot))))
+    }
+
+    pub(crate) fn set(&mut self, slot: usize, tail: Tail) {
+        let at = self.tail_at(slot);
+        self.value[at..at + 8].copy_from_slice(&tail.encode().to_le_bytes());
+    }
+
+    /// The place of a slot's channel in [`Tails::names`].
+    pub(crate) fn channel(&self, slot: usize) -> usize {
+        let at = self.tail_at(self.slots_count - 1) + 8 + 2 * slot;
+        usize::from(u16::from_le_bytes(self.array(at)))
+    }
+
+    pub(crate) fn names(&self) -> Result<Vec<ChannelName>, Malformed> {
+        const SHORT: Malformed = Malformed("the channel names of a chunk end early");
+        let number = |rest: &mut &[u8]| {
+            let (number, left) = rest.split_first_chunk::<2>().ok_or(SHORT)?;
+            *rest = left;
+            Ok(usize::from(u16::from_le_bytes(*number)))
+        };
+        let mut rest = &self.value[HEAD_BYTES + 4 * self.messages_count + 10 * self.slots_count..];
+        let count = number(&mut rest)?;
+        let mut names = Vec::with_capacity(count.min(64));
+        for _ in 0..count {
+            let len = number(&mut rest)?;
+            let (name, left) = rest.split_at_checked(len).ok_or(SHORT)?;
+            rest = left;
+            let name =
+                std::str::from_utf8(name).map_err(|_| Malformed("a channel name is not UTF-8"))?;
+            names.push(ChannelName::new(name));
+        }
+        Ok(names)
+    }
+
+    /// Whether the chunk belongs in [`OPEN`].
+    pub(crate) fn is_open(&self) -> Result<bool, Malformed> {
+        for slot in 0..self.slots_count {
+            if self.tail(slot)?.is_open() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+        let mut array = [0; N];
+        array.copy_from_slice(&self.value[at..at + N]);
+        array
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn places() -> impl Strategy<Value = Place> {
+        prop_oneof![
+            (0..Status::ALL.len(), any::<bool>())
+                .prop_map(|(at, has_row)| Place::Delivery(Status::ALL[at], has_row)),
+            (0..Standing::ALL.len()).prop_map(|at| Place::Message(Standing::ALL[at])),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn tails_round_trip(
+            messages in prop::collection::vec(
+                prop::collection::vec((places(), 0u64..1 << 56, "[a-c]{0,2}"), 1..5),
+                1..20,
+            ),
+        ) {
+            let mut builder = Builder::default();
+            for slots in &messages {
+                builder.message();
+                for (place, last, channel) in slots {
+                    let tail = Tail { place: *place, last: Cursor(*last) };
+                    builder.slot(tail, Some(&ChannelName::new(channel)));
+                }
+            }
+            let mut tails = Tails::read(builder.build().bytes()).unwrap();
+            let names = tails.names().unwrap();
+            prop_assert_eq!(tails.messages_count(), messages.len());
+            for (index, slots) in messages.iter().enumerate() {
+                prop_assert_eq!(tails.slots(index).len(), slots.len());
+                for (slot, (place, last, channel)) in tails.slots(index).zip(slots) {
+                    let expected = Tail { place: *place, last: Cursor(*last) };
+                    prop_assert_eq!(tails.tail(slot).unwrap(), expected);
+                    prop_assert_eq!(names[tails.channel(slot)].as_str(), channel);
+                }
+            }
+            let changed = Tail {
+                place: Place::Delivery(Status::Delivered, false),
+                last: Cursor(77),
+            };
+            let last = tails.slots_count() - 1;
+            tails.set(last, changed);
+            prop_assert_eq!(tails.tail(last).unwrap(), changed);
+        }
+
+        #[test]
+        fn broken_tails_are_refused(mut value: Vec<u8>) {
+            if let Some(first) = value.first_mut() {
+                *first = VERSION;
+            }
+            if let Ok(tails) = Tails::read(&value) {
+                let _ = (tails.names(), tails.is_open());
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! One store in a folder of its own, asked synchronously and checked after every write.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use wharf_core::delivery::Transition;
+use wharf_core::journal::Attempt;
+use wharf_core::message::Priority;
+use wharf_core::route::Planned;
+use wharf_core::{Cause, ChannelName, Message, MessageId, Status, TimeMs, WireForm};
+use wharf_store::{
+    Accept, Accepted, Claim, DeliveryView, MessageView, Options, Report, Settle, Settled, Store,
+};
+
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    pub(crate) folder: TempDir,
+    pub(crate) options: Options,
+}
+
+pub(crate) const T0: TimeMs = TimeMs(1_000_000);
+
+pub(crate) fn after_ms(ms: u64) -> TimeMs {
+    T0.after(Duration::from_millis(ms))
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Awaits on this thread.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+pub(crate) fn id(text: &str) -> MessageId {
+    MessageId::parse(text).unwrap()
+}
+
+pub(crate) fn channel(name: &str) -> ChannelName {
+    ChannelName::new(name)
+}
+
+pub(crate) fn message(name: &str, payload: &str) -> Message {
+    Message {
+        id: id(name),
+        accepted_at: T0,
+        attributes: vec![("type".to_owned(), "order".to_owned())],
+        headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+        payload: payload.to_owned().into(),
+        ordering_key: None,
+        sequence_global: None,
+        sequence_key: None,
+        deliver_after: None,
+        expires_at: None,
+        priority: Priority::Normal,
+        traceparent: None,
+    }
+}
+
+/// A message for these channels, whose payload is its id.
+pub(crate) fn accept(name: &str, channels: &[&str]) -> Accept {
+    to(message(name, name), channels)
+}
+
+pub(crate) fn to(message: Message, channels: &[&str]) -> Accept {
+    let planned = channels.iter().map(|name| Planned {
+        route: format!("to-{name}").into(),
+        channel: channel(name),
+    });
+    Accept { message, planned: planned.collect() }
+}
+
+/// How an attempt ends.
+pub(crate) struct End {
+    pub(crate) to: Status,
+    pub(crate) due: Option<TimeMs>,
+    pub(crate) wire: Option<WireForm>,
+}
+
+pub(crate) fn end(to: Status) -> End {
+    End { to, due: None, wire: None }
+}
+
+pub(crate) fn settle(claim: Claim, end: End) -> Settle {
+    let waits = matches!(end.to, Status::Pending | Status::Provisional);
+    let attempt = Attempt { number: claim.attempts_count + 1, started_at: T0, ..Attempt::default() };
+    Settle {
+        lease: claim.lease,
+        transition: Transition {
+            to: end.to,
+            cause: Cause::Sent,
+            due: end.due,
+            token: waits.then(|| "token".to_owned()),
+        },
+        attempt: (end.to != Status::Expired).then_some(attempt),
+        wire: end.wire,
+        at: T0,
+    }
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        Self::with(Options::new([1; 32]))
+    }
+
+    pub(crate) fn with(options: Options) -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = Store::open(&folder.path().join("store"), &options).unwrap();
+        Self { store, folder, options }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// Closes the store and opens it again.
+    pub(crate) fn restart(&mut self) {
+        wait(self.store.close()).unwrap();
+        self.store = Store::open(&self.path(), &self.options).unwrap();
+        self.check();
+    }
+
+    pub(crate) fn check(&self) -> Report {
+        wait(self.store.check()).unwrap()
+    }
+
+    pub(crate) fn accept(&self, batch: Vec<Accept>) -> Vec<Accepted> {
+        let accepted = wait(self.store.accept(batch)).unwrap();
+        self.check();
+        accepted
+    }
+
+    pub(crate) fn claim(&self, name: &str, max: usize, now: TimeMs) -> Vec<Claim> {
+        self.store.claim(&channel(name), max, now).unwrap()
+    }
+
+    /// Claims the one delivery that is ready.
+    pub(crate) fn claim_one(&self, name: &str, now: TimeMs) -> Claim {
+        let mut claims = self.claim(name, 2, now);
+        assert_eq!(claims.len(), 1);
+        claims.remove(0)
+    }
+
+    pub(crate) fn settle(&self, batch: Vec<Settle>) -> Vec<Settled> {
+        let settled = wait(self.store.settle(batch)).unwrap();
+        self.check();
+        settled
+    }
+
+    pub(crate) fn get(&self, name: &str) -> MessageView {
+        self.store.get(&id(name)).unwrap().unwrap()
+    }
+
+    /// The message's one delivery.
+    pub(crate) fn delivery(&self, name: &str) -> DeliveryView {
+        let mut deliveries = self.get(name).deliveries;
+        assert_eq!(deliveries.len(), 1);
+        deliveries.remove(0)
+    }
+
+    /// The payloads that a claim gives, which is then dropped.
+    pub(crate) fn ready(&self, name: &str, now: TimeMs) -> Vec<String> {
+        let claims = self.claim(name, usize::MAX, now);
+        let payloads = claims.iter().map(|claim| {
+            String::from_utf8(claim.message.payload.to_vec()).unwrap()
+        });
+        payloads.collect()
+    }
+}

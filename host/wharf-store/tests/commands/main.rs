@@ -1,0 +1,13 @@
+//! The store by its commands alone: what is asked, what is answered, what a restart finds. Whatever stands behind
+//! the commands has to pass these.
+
+mod fixture;
+
+mod accept;
+mod claim;
+mod cursor;
+mod journal;
+mod open;
+mod settle;
+mod throughput;
+mod wait;

@@ -1,0 +1,210 @@
+//! The command line's definition.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Accepts messages, keeps them in a durable queue, delivers them through WebAssembly plugins.
+///
+/// Exit codes: 0 done, 1 failed, 2 called wrongly. Data goes to standard output, everything else to standard
+/// error.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a folder with a configuration and the shipped plugins.
+    Init(Init),
+    /// Run the host.
+    Serve(Serve),
+    /// Send messages.
+    Send(Send),
+    /// Show a message and where it stands.
+    Get(ById),
+    /// Explain what happened to a message and what comes next.
+    Why(ById),
+    /// Show the journal of a message.
+    Journal(ById),
+    /// Look at plugins.
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+/// Where the host is.
+#[derive(Debug, Args)]
+pub(crate) struct Host {
+    /// The host's API.
+    #[arg(
+        long,
+        env = "WHARF_URL",
+        default_value = "http://127.0.0.1:8470",
+        value_name = "URL"
+    )]
+    pub(crate) url: String,
+    /// The API token.
+    #[arg(
+        long,
+        env = "WHARF_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder; made if missing, never overwritten.
+    pub(crate) dir: PathBuf,
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file.
+    #[arg(
+        long,
+        short,
+        env = "WHARF_CONFIG",
+        default_value = "wharf.toml",
+        value_name = "FILE"
+    )]
+    pub(crate) config: PathBuf,
+    /// Put over store.path.
+    #[arg(long, env = "WHARF_STORE_PATH", value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// Put over api.listen.
+    #[arg(long, env = "WHARF_API_LISTEN", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Put over plugins.dir.
+    #[arg(long, env = "WHARF_PLUGINS_DIR", value_name = "DIR")]
+    pub(crate) plugins: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Put over api.token.
+    #[arg(
+        long,
+        env = "WHARF_API_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub(crate) api_token: Option<String>,
+    /// What to log: a level, or directives such as `info,wharf_server=debug`.
+    #[arg(long, env = "WHARF_LOG", default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+    /// How to log.
+    #[arg(
+        long,
+        env = "WHARF_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The payload's file; `-` or nothing reads standard input.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The message's id; made where it is missing.
+    #[arg(long, value_name = "ID", conflicts_with = "ndjson")]
+    pub(crate) id: Option<String>,
+    /// An attribute; routes match on them.
+    #[arg(long = "attr", short, value_name = "KEY=VALUE", value_parser = pair, conflicts_with = "ndjson")]
+    pub(crate) attributes: Vec<(String, String)>,
+    /// A header field.
+    #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", value_parser = pair, conflicts_with = "ndjson")]
+    pub(crate) headers: Vec<(String, String)>,
+    /// The payload's media type. A payload that is JSON is sent as application/json without being asked.
+    #[arg(long, value_name = "TYPE", conflicts_with = "ndjson")]
+    pub(crate) content_type: Option<String>,
+    /// The ordering key.
+    #[arg(long, value_name = "KEY", conflicts_with = "ndjson")]
+    pub(crate) ordering_key: Option<String>,
+    /// The input is a batch: one message in the JSON form a line.
+    #[arg(long)]
+    pub(crate) ndjson: bool,
+    /// Print the answers as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ById {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The message's id.
+    pub(crate) id: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// List the plugin folder as the host sees it.
+    List(PluginList),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginList {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say what is wrong with the configuration, without starting.
+    Check(ConfigCheck),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCheck {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as key=value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    /// clap checks its definition when it is used; this uses all of it.
+    #[test]
+    fn the_definition_is_sound() {
+        super::Arguments::command().debug_assert();
+    }
+}

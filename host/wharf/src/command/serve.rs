@@ -1,0 +1,74 @@
+//! `wharf serve`: the host.
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use wharf_server::config::{self, Overrides};
+use wharf_server::server;
+
+use crate::arguments::{LogFormat, Serve};
+use crate::failure::Failure;
+
+pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
+    log(&arguments.log, arguments.log_format)?;
+    let overrides = Overrides {
+        store_path: arguments.config.store,
+        listen: arguments.config.listen,
+        token: arguments.api_token,
+        plugin_dir: arguments.config.plugins,
+    };
+    let config = config::load(&arguments.config.config, overrides)
+        .map_err(|e| Failure::failed(e).hint("wharf config check"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("wharf-worker")
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Failure::failed)?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        stop_on_signal(stop.clone()).map_err(Failure::failed)?;
+        server::serve(config, stop, |address| {
+            // The one line that scripts and tests wait for, whatever is logged.
+            eprintln!("listening on http://{address}");
+        })
+        .await
+        .map_err(Failure::failed)
+    })
+}
+
+/// SIGTERM and SIGINT stop in order; a second one ends at once, which is as safe as a crash.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::spawn(async move {
+        for is_second in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if is_second {
+                eprintln!("stopped at once; what was in flight is tried again at the next start");
+                std::process::exit(1);
+            }
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+fn log(filter: &str, format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|e| Failure::usage(format!("--log {filter:?} cannot be used: {e}")))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let use_color = std::env::var_os("NO_COLOR").is_none()
+        && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    match format {
+        LogFormat::Text => builder.with_ansi(use_color).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `wharf why`: which route, which attempts, what the plugin said, what comes next.
+
+use std::fmt::Write as _;
+
+use wharf_api::{DeliveryView, MessageView, RowView};
+
+use super::message::step;
+use crate::arguments::ById;
+use crate::command::client;
+use crate::failure::Failure;
+use crate::output;
+
+pub(crate) fn run(arguments: &ById) -> Result<(), Failure> {
+    let client = client(&arguments.host);
+    let message = client.message(&arguments.id)?;
+    let journal = client.journal(&arguments.id)?;
+    if arguments.json {
+        return output::json(&serde_json::json!({ "message": message, "journal": journal.rows }));
+    }
+    output::text(&explain(&message, &journal.rows))
+}
+
+fn explain(message: &MessageView, rows: &[RowView]) -> String {
+    let mut text = format!("{} is {}\n", message.id, message.status);
+    let _ = writeln!(text, "  accepted {}", message.accepted_at);
+    if message.deliveries.is_empty() {
+        text.push_str(
+            "  no route matched it: it is kept, and is routed again when it is redriven\n",
+        );
+    }
+    for delivery in &message.deliveries {
+        let _ = writeln!(
+            text,
+            "\nchannel {}, by route {}: {}",
+            delivery.channel, delivery.route, delivery.status
+        );
+        for row in rows.iter().filter(|row| row.delivery == Some(delivery.id)) {
+            explain_row(&mut text, row);
+        }
+        let _ = writeln!(text, "  next: {}", next(delivery));
+    }
+    text
+}
+
+fn explain_row(text: &mut String, row: &RowView) {
+    let _ = write!(text, "  {}  {} ({}", row.at, step(row), row.cause);
+    let Some(attempt) = &row.attempt else {
+        text.push_str(")\n");
+        return;
+    };
+    let _ = writeln!(
+        text,
+        ", attempt {}, {:.1} ms)",
+        attempt.number, attempt.duration_ms
+    );
+    if let (Some(code), Some(reason)) = (&attempt.code, &attempt.reason) {
+        let _ = writeln!(text, "      {code}: {reason}");
+    }
+    if attempt.effect.as_deref() == Some("unknown") {
+        text.push_str("      the receiver may have acted on it\n");
+    }
+    for (name, value) in &attempt.notes {
+        let _ = writeln!(text, "      {name} = {value}");
+    }
+}
+
+fn next(delivery: &DeliveryView) -> String {
+    match (delivery.status.as_str(), &delivery.due) {
+        ("delivered", _) => "nothing, the receiver has it".to_owned(),
+        ("sending", _) => "an attempt is running".to_owned(),
+        ("queued", Some(due)) => format!("the first attempt at {due}"),
+        ("queued", None) => "the first attempt, as soon as its channel can".to_owned(),
+        ("retrying", Some(due)) => {
+            format!("attempt {} at {due}", delivery.attempts + 1)
+        }
+        ("retrying", None) => format!("attempt {}, now", delivery.attempts + 1),
+        ("pending" | "provisional", _) => "it waits for the receiver's word".to_owned(),
+        ("dead", _) => "nothing until someone redrives it".to_owned(),
+        (final_status, _) => format!("nothing, {final_status} is final"),
+    }
+}

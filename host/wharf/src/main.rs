@@ -1,0 +1,20 @@
+//! The `wharf` binary: arguments, output, exit codes. `serve` runs the host; every other command that talks to
+//! a host does so through its HTTP API.
+
+mod arguments;
+mod command;
+mod components;
+mod failure;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    match command::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,50 @@
+//! What every command needs first: the wasm target. Each command does its own set-up, so that any can be the first
+//! on a fresh machine.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::cargo::{cargo, run};
+use crate::root;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Adds the wasm target if it is missing.
+pub(crate) fn wasm_target() -> Result<()> {
+    let libdir = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .context("cannot run rustc: install Rust with rustup")?;
+    let libdir = String::from_utf8_lossy(&libdir.stdout);
+    if Path::new(libdir.trim()).exists() {
+        return Ok(());
+    }
+    eprintln!("adding the Rust target {TARGET}");
+    run(Command::new("rustup").args(["target", "add", TARGET])).with_context(|| {
+        format!("plugins need the Rust target {TARGET}: run `rustup target add {TARGET}`")
+    })
+}
+
+/// Builds the shipped plugins into `target/plugins`.
+pub(crate) fn plugins() -> Result<()> {
+    wasm_target()?;
+    let workspace = root().join("plugins");
+    cargo(["build", "--release", "--target", TARGET, "--manifest-path", "plugins/Cargo.toml"])?;
+    let built = workspace.join("target").join(TARGET).join("release");
+    let out = root().join("target/plugins");
+    std::fs::create_dir_all(&out)?;
+    let mut count = 0;
+    for entry in std::fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            let name = path.file_name().context("a file has a name")?.to_string_lossy().replace('_', "-");
+            std::fs::copy(&path, out.join(&name))?;
+            println!("{}", out.join(&name).display());
+            count += 1;
+        }
+    }
+    ensure!(count > 0, "no plugin was built in {}", built.display());
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! `cargo xtask tidy`: the structure that no compiler checks.
+//!
+//! - A crate exists because it forbids something: only wharf-store names redb, only wharf-plugin names wasmtime.
+//! - Dependencies point one way: `wharf → wharf-server → {store, plugin, api} → core`.
+//! - No file grows past what one can hold in the head.
+//! - Nothing in the repository points outside it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::root;
+
+/// Lines of a source file past which there is a second idea in it.
+const LINES_MAX: usize = 800;
+
+/// Who alone may depend on what.
+const RESERVED: &[(&str, &str)] = &[
+    ("redb", "wharf-store"),
+    ("wasmtime", "wharf-plugin"),
+    ("wasmtime-wasi", "wharf-plugin"),
+    ("wasmtime-wasi-config", "wharf-plugin"),
+    ("sqlx", "wharf-outbox"),
+];
+
+/// Which of our crates each may depend on (tests aside).
+const LAYERS: &[(&str, &[&str])] = &[
+    ("wharf-core", &[]),
+    ("wharf-store", &["wharf-core"]),
+    ("wharf-plugin", &["wharf-core"]),
+    ("wharf-api", &["wharf-core"]),
+    ("wharf-server", &["wharf-core", "wharf-store", "wharf-plugin", "wharf-api"]),
+    ("wharf", &["wharf-server", "wharf-api"]),
+];
+
+/// Crates that wharf-core must not have: it is synchronous and pure.
+const IMPURE: &[&str] = &["tokio", "redb", "wasmtime", "getrandom", "rand", "hyper", "reqwest"];
+
+pub(crate) fn run() -> Result<()> {
+    let mut problems = Vec::new();
+    let root = root();
+    let manifests = manifests(&root)?;
+    check_dependencies(&manifests, &mut problems);
+    for file in tracked(&root)? {
+        check_file(&root, &file, &mut problems);
+    }
+    if problems.is_empty() {
+        println!("tidy: fine");
+        return Ok(());
+    }
+    for problem in &problems {
+        eprintln!("tidy: {problem}");
+    }
+    bail!("{} problems in the structure", problems.len())
+}
+
+/// Dependencies (not the dev ones) by crate.
+fn manifests(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(root.join("host"))? {
+        let path = entry?.path().join("Cargo.toml");
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let manifest: toml::Table =
+            text.parse().with_context(|| format!("cannot read {}", path.display()))?;
+        let name = manifest
+            .get("package")
+            .and_then(|package| package.get("name"))
+            .and_then(toml::Value::as_str)
+            .with_context(|| format!("{} names no package", path.display()))?;
+        let dependencies = manifest
+            .get("dependencies")
+            .and_then(toml::Value::as_table)
+            .map(|table| table.keys().cloned().collect())
+            .unwrap_or_default();
+        found.insert(name.to_owned(), dependencies);
+    }
+    Ok(found)
+}
+
+fn check_dependencies(manifests: &BTreeMap<String, Vec<String>>, problems: &mut Vec<String>) {
+    for (name, dependencies) in manifests {
+        for dependency in dependencies {
+            if let Some((_, owner)) = RESERVED.iter().find(|(reserved, _)| reserved == dependency)
+                && owner != name
+            {
+                problems.push(format!("{name} depends on {dependency}; only {owner} may"));
+            }
+            if name == "wharf-core" && IMPURE.contains(&dependency.as_str()) {
+                problems.push(format!("wharf-core depends on {dependency}; it is to stay pure"));
+            }
+        }
+        let Some((_, allowed)) = LAYERS.iter().find(|(layer, _)| layer == name) else { continue };
+        for dependency in dependencies.iter().filter(|d| manifests.contains_key(*d)) {
+            if !allowed.contains(&dependency.as_str()) {
+                problems.push(format!("{name} depends on {dependency}; dependencies point one way"));
+            }
+        }
+    }
+}
+
+fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root)
+        .output()
+        .context("cannot run git")?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect())
+}
+
+fn check_file(root: &Path, file: &Path, problems: &mut Vec<String>) {
+    // Sample payloads are others' bytes.
+    if file.starts_with("tests/data") {
+        return;
+    }
+    let Ok(text) = std::fs::read_to_string(root.join(file)) else { return };
+    let name = file.display();
+    if file.extension().is_some_and(|extension| extension == "rs") {
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            problems.push(format!("{name} has {lines} lines: is there a second idea in it?"));
+        }
+        let owner = file.starts_with("host/wharf-store") || file.ends_with("xtask/src/tidy.rs");
+        if !owner && text.contains("redb::") {
+            problems.push(format!("{name} names redb; only wharf-store may"));
+        }
+        let owner = file.starts_with("host/wharf-plugin") || file.ends_with("xtask/src/tidy.rs");
+        if !owner && text.contains("wasmtime::") {
+            problems.push(format!("{name} names wasmtime; only wharf-plugin may"));
+        }
+    }
+    let outside = ["..", "shared"].join("/");
+    if text.contains(&outside) {
+        problems.push(format!("{name} points outside the repository"));
+    }
+}

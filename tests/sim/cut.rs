@@ -1,0 +1,137 @@
+//! The run: live until the power goes, reopen, verify, again.
+
+use std::fmt;
+
+use wharf_store::Planted;
+use wharf_testkit::random::Random;
+
+use crate::world::{Answer, World, answers, empty_image, options};
+
+/// Cuts that one store lives through, before a new one is begun: stores stay small and the run quick.
+const CUTS_PER_STORE: u64 = 8;
+
+/// Steps between two cuts at most: a life that writes little is ended, so that the run goes on.
+const STEPS_MAX: u64 = 100;
+
+/// A bug put in on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    None,
+    #[allow(dead_code, reason = "only the tests plant bugs")]
+    AnswerBeforeCommit,
+    #[allow(dead_code, reason = "only the tests plant bugs")]
+    LyingSync,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) cuts: u64,
+    pub(crate) bug: Bug,
+}
+
+/// What a run has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    pub(crate) cuts: u64,
+    pub(crate) cut_in_recovery: u64,
+    /// Cuts that hit a commit.
+    pub(crate) in_flight: u64,
+    /// Of them, those whose commit was there afterwards.
+    pub(crate) in_flight_durable: u64,
+    pub(crate) closed_cleanly: u64,
+    pub(crate) messages: u64,
+    pub(crate) rows: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cuts, cut_in_recovery, in_flight, in_flight_durable, .. } = self;
+        let Self { closed_cleanly, messages, rows, .. } = self;
+        write!(
+            f,
+            "{cuts} cuts ({cut_in_recovery} in recovery, {in_flight} in a commit, of which \
+             {in_flight_durable} were durable), {closed_cleanly} clean restarts, {messages} messages, \
+             {rows} journal rows: nothing acknowledged was lost"
+        )
+    }
+}
+
+/// What a run has found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    seed: u64,
+    store: u64,
+    cut: u64,
+    what: String,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, store, cut, what } = self;
+        write!(f, "seed {seed}, store {store}, about cut {cut}: {what}")
+    }
+}
+
+/// Cuts the power as often as planned. The same plan gives the same run.
+pub(crate) fn run(plan: &Plan) -> Result<Summary, Found> {
+    let mut summary = Summary::default();
+    let mut seeds = Random::new(plan.seed);
+    let mut stores_count = 0;
+    while summary.cuts < plan.cuts {
+        stores_count += 1;
+        live(plan.bug, seeds.next(), &mut summary).map_err(|what| Found {
+            seed: plan.seed,
+            store: stores_count,
+            cut: summary.cuts,
+            what,
+        })?;
+    }
+    Ok(summary)
+}
+
+/// One store, from empty, through several cuts.
+fn live(bug: Bug, seed: u64, summary: &mut Summary) -> Result<(), String> {
+    let mut options = options();
+    if bug == Bug::AnswerBeforeCommit {
+        options.planted = Planted::AnswerBeforeCommit;
+    }
+    let mut world = World::new(empty_image()?, seed, options)?;
+    if bug == Bug::LyingSync {
+        world.disk.lie();
+    }
+    for _ in 0..CUTS_PER_STORE {
+        if !world.random.once_in(10) {
+            let calls_max = *world.random.pick(&[5, 20, 60, 200, 500]);
+            world.disk.arm(1 + world.random.below(calls_max));
+        }
+        let mut steps_count = 0;
+        while !world.disk.is_cut() && steps_count < STEPS_MAX {
+            world.step()?;
+            steps_count += 1;
+        }
+        if !world.disk.is_cut() {
+            close(&mut world)?;
+            summary.closed_cleanly += u64::from(!world.disk.is_cut());
+        }
+        summary.cuts += u64::from(world.disk.is_cut());
+        let reopened = world.reopen()?;
+        summary.cuts += reopened.cuts;
+        summary.cut_in_recovery += reopened.cuts;
+        summary.in_flight += u64::from(reopened.was_in_flight);
+        summary.in_flight_durable += u64::from(reopened.was_durable);
+    }
+    summary.messages += world.model.messages.len() as u64;
+    summary.rows += world.model.head().0;
+    Ok(())
+}
+
+fn close(world: &mut World) -> Result<(), String> {
+    let store = world.store.clone();
+    let asked = async move { Answer::Close(store.close().await) };
+    match answers(&mut world.engine, vec![Box::pin(asked)]).pop() {
+        Some(Answer::Close(Ok(()))) => Ok(()),
+        Some(Answer::Close(Err(_))) if world.disk.is_cut() => Ok(()),
+        _ => Err("the store does not close".to_owned()),
+    }
+}

@@ -1,0 +1,287 @@
+//! What happens between two cuts: one thing after the other, chosen by chance.
+
+use std::time::Duration;
+
+use wharf_core::delivery::Transition;
+use wharf_core::journal::Attempt;
+use wharf_core::message::Priority;
+use wharf_core::outcome::Effect;
+use wharf_core::route::Planned;
+use wharf_core::{Cause, Cursor, Message, MessageId, Status, TimeMs, WireForm};
+use wharf_store::{Accept, Accepted, Settle, Settled};
+
+use crate::model::{Model, ModelSettle};
+use crate::verify::same;
+use crate::world::{Answer, Asked, Held, World, answers};
+
+/// What an answer should be.
+enum Expected {
+    Accept(Vec<Accepted>),
+    Settle(Vec<Settled>),
+    SetCursor(Cursor),
+}
+
+impl World {
+    pub(crate) fn step(&mut self) -> Result<(), String> {
+        match self.random.below(10) {
+            0..=3 => self.group(),
+            4..=6 => self.claim(),
+            7 => {
+                self.now = self.now.after(Duration::from_millis(self.random.below(2_000)));
+                self.store.promote_due(self.now);
+                Ok(())
+            }
+            8 => {
+                self.drop_some();
+                Ok(())
+            }
+            _ => {
+                self.revoke_some();
+                Ok(())
+            }
+        }
+    }
+
+    /// Several requests at once, which become one commit.
+    fn group(&mut self) -> Result<(), String> {
+        let mut model = self.model.clone();
+        let mut asked: Vec<Asked> = Vec::new();
+        let mut expected = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let (one, answer) = match self.random.below(8) {
+                0..=3 => self.ask_accept(&mut model),
+                4..=6 => self.ask_settle(&mut model),
+                _ => self.ask_cursor(&mut model),
+            };
+            asked.push(one);
+            expected.push(answer);
+        }
+        let answers = answers(&mut self.engine, asked);
+        let is_acknowledged = answers.iter().any(|answer| {
+            matches!(answer, Answer::Accept(Ok(_)) | Answer::Settle(Ok(_)) | Answer::SetCursor(Ok(_)))
+        });
+        if !is_acknowledged {
+            return if self.disk.is_cut() {
+                self.model_in_flight = Some(model);
+                Ok(())
+            } else {
+                Err("a commit failed with the power on".to_owned())
+            };
+        }
+        // What is acknowledged is on disk, whatever happens from here on.
+        self.model = model;
+        for (answer, expected) in answers.into_iter().zip(expected) {
+            match (answer, expected) {
+                (Answer::Accept(Ok(found)), Expected::Accept(expected)) => {
+                    same("accepted", found, expected)?;
+                }
+                (Answer::Settle(Ok(found)), Expected::Settle(expected)) => {
+                    same("settled", found, expected)?;
+                }
+                (Answer::SetCursor(Ok(found)), Expected::SetCursor(expected)) => {
+                    same("cursor", found, expected)?;
+                }
+                // The power went after the commit and before the first answer to a duplicate was read.
+                (Answer::Accept(Err(_)), _) if self.disk.is_cut() => {}
+                _ => return Err("one commit has two outcomes".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_accept(&mut self, model: &mut Model) -> (Asked, Expected) {
+        let mut batch = Vec::new();
+        let mut expected = Vec::new();
+        for _ in 0..=self.random.below(5) {
+            let accept = self.message(model);
+            expected.push(model.accept(&accept));
+            batch.push(accept);
+        }
+        let store = self.store.clone();
+        let asked = async move { Answer::Accept(store.accept(batch).await) };
+        (Box::pin(asked), Expected::Accept(expected))
+    }
+
+    /// A new message mostly; else one sent again, as it was or changed.
+    fn message(&mut self, model: &Model) -> Accept {
+        let random = &mut self.random;
+        if !model.messages.is_empty() && random.once_in(5) {
+            let nth = random.below(model.messages.len() as u64) as usize;
+            let known = model.messages.values().nth(nth).expect("it is below the length");
+            let mut message = known.message.clone();
+            message.accepted_at = self.now;
+            message.traceparent = Some("00-another-trace-01".to_owned());
+            if random.once_in(3) {
+                message.payload = "changed".into();
+            }
+            return Accept { message, planned: known.planned.clone() };
+        }
+        // The last id again, now and then: a duplicate or conflict within the batch or group.
+        if self.ids_count == 0 || !random.once_in(10) {
+            self.ids_count += 1;
+        }
+        let size = match random.below(60) {
+            0 => 300_000,
+            1..=3 => 20_000,
+            _ => 200,
+        };
+        let payload: Vec<u8> = (0..random.below(size)).map(|n| (n as u8) ^ size as u8).collect();
+        let count = [0, 1, 1, 1, 2, 3][random.below(6) as usize];
+        let planned = self.channels[..count].iter().map(|channel| Planned {
+            route: format!("route-{channel}").into(),
+            channel: channel.clone(),
+        });
+        let planned = planned.collect();
+        let after = self.random.below(3_000);
+        let message = Message {
+            id: MessageId::parse(&format!("m-{}", self.ids_count)).expect("it is in the alphabet"),
+            accepted_at: self.now,
+            attributes: vec![("type".to_owned(), format!("order.{after}"))],
+            headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+            payload: payload.into(),
+            ordering_key: self.random.once_in(4).then(|| "key".to_owned()),
+            sequence_global: None,
+            sequence_key: Some(self.ids_count),
+            deliver_after: self
+                .random
+                .once_in(4)
+                .then(|| TimeMs(self.now.0.saturating_sub(500) + after)),
+            expires_at: None,
+            priority: Priority::Normal,
+            traceparent: None,
+        };
+        Accept { message, planned }
+    }
+
+    fn ask_settle(&mut self, model: &mut Model) -> (Asked, Expected) {
+        let count = self.random.below(5).min(self.claims.len() as u64);
+        let mut batch = Vec::new();
+        let mut expected = Vec::new();
+        for _ in 0..count {
+            let nth = self.random.below(self.claims.len() as u64) as usize;
+            let Held { claim, is_stale } = self.claims.swap_remove(nth);
+            let settle = self.outcome(claim.lease.delivery(), claim.attempts_count + 1, is_stale);
+            expected.push(model.settle(&settle));
+            if !is_stale {
+                self.leased.remove(&settle.id);
+            }
+            batch.push(Settle {
+                lease: claim.lease,
+                transition: settle.transition,
+                attempt: settle.attempt,
+                wire: settle.wire,
+                at: settle.at,
+            });
+        }
+        let store = self.store.clone();
+        let asked = async move { Answer::Settle(store.settle(batch).await) };
+        (Box::pin(asked), Expected::Settle(expected))
+    }
+
+    fn outcome(
+        &mut self,
+        id: wharf_core::DeliveryId,
+        number: u32,
+        is_stale: bool,
+    ) -> ModelSettle {
+        let random = &mut self.random;
+        let (to, cause) = *random.pick(&[
+            (Status::Delivered, Cause::Sent),
+            (Status::Delivered, Cause::Sent),
+            (Status::Retrying, Cause::Failed),
+            (Status::Retrying, Cause::PluginFault),
+            (Status::Retrying, Cause::Failed),
+            (Status::Pending, Cause::Sent),
+            (Status::Provisional, Cause::Sent),
+            (Status::Rejected, Cause::Refused),
+            (Status::Dead, Cause::AttemptsSpent),
+            (Status::Expired, Cause::Expired),
+        ]);
+        let waits = matches!(to, Status::Pending | Status::Provisional);
+        let has_due = to == Status::Retrying || waits && random.once_in(2);
+        let due = has_due.then(|| self.now.after(Duration::from_millis(random.below(3_000))));
+        let token = waits.then(|| format!("token-{number}"));
+        let attempt = (to != Status::Expired).then(|| Attempt {
+            number,
+            started_at: self.now,
+            duration_us: random.below(1_000_000),
+            plugins: vec![("channel http".to_owned(), "ab12".to_owned())],
+            code: (to != Status::Delivered).then(|| "http-503".to_owned()),
+            reason: None,
+            effect: Some(Effect::Unknown),
+            reference: random.once_in(2).then(|| "ref".to_owned()),
+            body_sha256: Some([number as u8; 32]),
+            notes: Vec::new(),
+        });
+        let wire = random.once_in(2).then(|| WireForm {
+            endpoint: Some("https://a.example".to_owned()),
+            headers: vec![("x".to_owned(), number.to_string())],
+            body: vec![number as u8; random.below(2_000) as usize],
+        });
+        let transition = Transition { to, cause, due, token };
+        ModelSettle { id, is_stale, transition, attempt, wire, at: self.now }
+    }
+
+    fn ask_cursor(&mut self, model: &mut Model) -> (Asked, Expected) {
+        let name = format!("reader-{}", self.random.below(3));
+        let to = Cursor(self.random.below(self.model.head().0 + 1));
+        let stands = model.set_cursor(&name, to);
+        let store = self.store.clone();
+        let asked = async move { Answer::SetCursor(store.set_cursor(&name, to).await) };
+        (Box::pin(asked), Expected::SetCursor(stands))
+    }
+
+    /// Claims, and compares what is claimed with the model.
+    fn claim(&mut self) -> Result<(), String> {
+        let channel = self.random.pick(&self.channels).clone();
+        let max = self.random.below(8) as usize;
+        let claims = match self.store.claim(&channel, max, self.now) {
+            Ok(claims) => claims,
+            // The store has failed with the cut.
+            Err(_) if self.disk.is_cut() => return Ok(()),
+            Err(cause) => return Err(format!("cannot claim: {cause:?}")),
+        };
+        for claim in claims {
+            let id = claim.lease.delivery();
+            let (message, expected) = (self.model.message(id), self.model.delivery(id));
+            let planned = &message.planned[usize::from(id.place())];
+            same("claimed message", &*claim.message, &message.message)?;
+            same("claimed channel", &channel, &planned.channel)?;
+            same("claimed route", &claim.route, &planned.route)?;
+            same("claimed status", claim.status, expected.status)?;
+            same("claimed attempts", claim.attempts_count, expected.attempts_count)?;
+            same("claimed wire form", &claim.wire, &expected.wire)?;
+            same("sendable", claim.status.is_sendable(), true)?;
+            same("due", expected.due.is_none_or(|due| due <= self.now), true)?;
+            if self.leased.insert(id, claim.lease.fence().0).is_some() {
+                return Err(format!("delivery {id} is leased twice"));
+            }
+            self.claims.push(Held { claim, is_stale: false });
+        }
+        Ok(())
+    }
+
+    /// Workers that go away without a settle.
+    fn drop_some(&mut self) {
+        for _ in 0..self.random.below(3).min(self.claims.len() as u64) {
+            let nth = self.random.below(self.claims.len() as u64) as usize;
+            let held = self.claims.swap_remove(nth);
+            if !held.is_stale {
+                self.leased.remove(&held.claim.lease.delivery());
+            }
+        }
+    }
+
+    /// Leases that are taken back while their workers go on.
+    fn revoke_some(&mut self) {
+        for held in &mut self.claims {
+            if !held.is_stale && self.random.once_in(4) {
+                let id = held.claim.lease.delivery();
+                if self.store.revoke(id) {
+                    held.is_stale = true;
+                    self.leased.remove(&id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Whether the store holds what the model holds: all of it, and nothing else.
+
+use wharf_core::{DeliveryId, Status};
+use wharf_store::Store;
+
+use crate::model::{Model, ModelMessage};
+
+/// Compares the whole store with the model.
+pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
+    let stats = store.stats();
+    same("messages", stats.counts.messages(), model.messages.len() as u64)?;
+    for status in Status::ALL {
+        same(status.as_str(), stats.counts.status(*status), model.count(*status))?;
+    }
+    same("journal head", *store.journal_head().borrow(), model.head())?;
+    for message in model.messages.values() {
+        verify_message(store, message)?;
+    }
+    let rows = read(store.journal(wharf_core::Cursor(0), usize::MAX))?;
+    for (entry, expected) in rows.iter().zip(&model.journal) {
+        same("journal row", &entry.row, expected)?;
+        let message = &model.ids[&expected.subject.message()];
+        same("journal row's message", &entry.message.id, message)?;
+    }
+    same("journal rows", rows.len(), model.journal.len())?;
+    for (name, cursor) in &model.cursors {
+        same(name, read(store.cursor(name))?, Some(*cursor))?;
+    }
+    Ok(())
+}
+
+fn verify_message(store: &Store, expected: &ModelMessage) -> Result<(), String> {
+    let id = &expected.message.id;
+    let Some(found) = read(store.get(id))? else {
+        return Err(format!("message {id} was acknowledged and is lost"));
+    };
+    same("number", found.seq, expected.seq)?;
+    same("message", &*found.message, &expected.message)?;
+    same("standing", found.standing.is_some(), expected.planned.is_empty())?;
+    same("deliveries", found.deliveries.len(), expected.deliveries.len())?;
+    for ((place, found), expected_one) in (0..).zip(&found.deliveries).zip(&expected.deliveries) {
+        same("delivery", found.id, DeliveryId::new(expected.seq, place))?;
+        let planned = &expected.planned[usize::from(place)];
+        same("channel", &found.channel, &planned.channel)?;
+        same("route", &found.route, &planned.route)?;
+        same("status", found.status, expected_one.status)?;
+        same("attempts", found.attempts_count, expected_one.attempts_count)?;
+        same("due", found.due, expected_one.due)?;
+        same("token", &found.token, &expected_one.token)?;
+        same("last row", found.last, expected_one.last)?;
+    }
+    Ok(())
+}
+
+/// Fails where something is not as expected.
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    found: T,
+    expected: T,
+) -> Result<(), String> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: found {found:.300?}, expected {expected:.300?}"))
+    }
+}
+
+fn read<T>(result: Result<T, wharf_store::ReadError>) -> Result<T, String> {
+    result.map_err(|cause| format!("cannot read the store: {cause:?}"))
+}

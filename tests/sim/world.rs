@@ -1,0 +1,165 @@
+//! One store on one disk, from its first open on: reopened after every cut.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use wharf_core::{ChannelName, DeliveryId, TimeMs};
+use wharf_store::{
+    Accepted, CheckError, Claim, CloseError, Engine, Options, Settled, Store, WriteError,
+};
+use wharf_testkit::backend::PowerCut;
+use wharf_testkit::random::Random;
+
+use crate::model::Model;
+
+/// Small, so that claims come from memory and from the file.
+const RESIDENT_BYTES: usize = 8 << 10;
+
+/// Calls that one recovery makes at most, about: where cuts in it are worth while.
+const RECOVERY_CALLS: u64 = 12;
+
+pub(crate) struct World {
+    pub(crate) random: Random,
+    pub(crate) now: TimeMs,
+    pub(crate) channels: Vec<ChannelName>,
+    pub(crate) store: Store,
+    pub(crate) engine: Engine,
+    pub(crate) disk: PowerCut,
+    /// What is acknowledged.
+    pub(crate) model: Model,
+    /// What is acknowledged, and what was being committed when the power went.
+    pub(crate) model_in_flight: Option<Model>,
+    /// Claims that are held; a revoked one is stale.
+    pub(crate) claims: Vec<Held>,
+    pub(crate) leased: BTreeMap<DeliveryId, u64>,
+    pub(crate) ids_count: u64,
+    options: Options,
+}
+
+pub(crate) struct Held {
+    pub(crate) claim: Claim,
+    pub(crate) is_stale: bool,
+}
+
+/// An answer of the store.
+pub(crate) enum Answer {
+    Accept(Result<Vec<Accepted>, WriteError>),
+    Settle(Result<Vec<Settled>, WriteError>),
+    SetCursor(Result<wharf_core::Cursor, WriteError>),
+    Check(Result<wharf_store::Report, CheckError>),
+    Close(Result<(), CloseError>),
+}
+
+pub(crate) type Asked = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// What a reopening met.
+#[derive(Default)]
+pub(crate) struct Reopened {
+    pub(crate) cuts: u64,
+    pub(crate) was_in_flight: bool,
+    pub(crate) was_durable: bool,
+}
+
+pub(crate) fn options() -> Options {
+    let mut options = Options::new([7; 32]);
+    options.resident_bytes_max = RESIDENT_BYTES;
+    options.cache_bytes = 4 << 20;
+    options
+}
+
+/// A store that was created, closed, and holds nothing.
+pub(crate) fn empty_image() -> Result<Vec<u8>, String> {
+    let disk = PowerCut::new(Vec::new(), 0);
+    let (store, mut engine) =
+        Store::open_stepped(disk.plug(), &options()).map_err(|cause| format!("{cause:?}"))?;
+    let close = { let store = store.clone(); async move { Answer::Close(store.close().await) } };
+    match answers(&mut engine, vec![Box::pin(close)]).pop() {
+        Some(Answer::Close(Ok(()))) => Ok(disk.image()),
+        _ => Err("the empty store does not close".to_owned()),
+    }
+}
+
+/// Asks everything at once, lets the writer commit it as one group, and collects the answers.
+pub(crate) fn answers(engine: &mut Engine, mut asked: Vec<Asked>) -> Vec<Answer> {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut answers: Vec<Option<Answer>> = asked.iter().map(|_| None).collect();
+    for _ in 0..2 {
+        for (asked, answer) in asked.iter_mut().zip(&mut answers) {
+            if answer.is_none()
+                && let Poll::Ready(ready) = asked.as_mut().poll(&mut context)
+            {
+                *answer = Some(ready);
+            }
+        }
+        while engine.step() {}
+    }
+    answers.into_iter().map(|answer| answer.expect("the writer answers everyone")).collect()
+}
+
+impl World {
+    pub(crate) fn new(image: Vec<u8>, seed: u64, options: Options) -> Result<Self, String> {
+        let mut random = Random::new(seed);
+        let disk = PowerCut::new(image, random.next());
+        let (store, engine) =
+            Store::open_stepped(disk.plug(), &options).map_err(|cause| format!("{cause:?}"))?;
+        Ok(Self {
+            random,
+            now: TimeMs(1_000_000),
+            channels: ["a", "b", "c"].map(ChannelName::new).to_vec(),
+            store,
+            engine,
+            disk,
+            model: Model::default(),
+            model_in_flight: None,
+            claims: Vec::new(),
+            leased: BTreeMap::new(),
+            ids_count: 0,
+            options,
+        })
+    }
+
+    /// Puts the power back on, opens what survived, perhaps cutting again while it recovers, and verifies it.
+    pub(crate) fn reopen(&mut self) -> Result<Reopened, String> {
+        let mut reopened = Reopened::default();
+        self.claims.clear();
+        self.leased.clear();
+        loop {
+            self.disk.reboot();
+            if self.random.once_in(3) {
+                self.disk.arm(1 + self.random.below(RECOVERY_CALLS));
+            }
+            match Store::open_stepped(self.disk.plug(), &self.options) {
+                Ok((store, engine)) => {
+                    self.disk.disarm();
+                    (self.store, self.engine) = (store, engine);
+                    break;
+                }
+                Err(_) if self.disk.is_cut() => reopened.cuts += 1,
+                Err(cause) => return Err(format!("the store does not open: {cause:?}")),
+            }
+        }
+        if let Some(in_flight) = self.model_in_flight.take() {
+            reopened.was_in_flight = true;
+            reopened.was_durable = crate::verify::verify(&self.store, &in_flight).is_ok();
+            if reopened.was_durable {
+                self.model = in_flight;
+            }
+        }
+        self.verify()?;
+        Ok(reopened)
+    }
+
+    /// Compares the store with the model, and has it verify itself.
+    pub(crate) fn verify(&mut self) -> Result<(), String> {
+        crate::verify::verify(&self.store, &self.model)?;
+        let store = self.store.clone();
+        let check = async move { Answer::Check(store.check().await) };
+        match answers(&mut self.engine, vec![Box::pin(check)]).pop() {
+            Some(Answer::Check(Ok(_))) => Ok(()),
+            Some(Answer::Check(Err(cause))) => Err(format!("the check does not pass: {cause:?}")),
+            _ => Err("the check does not answer".to_owned()),
+        }
+    }
+}
