@@ -9,17 +9,22 @@ const TARGET: &str = "wasm32-wasip2";
 
 /// Every guest, and what it is there to show. A folder that is missing here fails the build, so that no guest is
 /// left untested by accident.
-const GUESTS: [(&str, &str); 4] = [
+const GUESTS: [(&str, &str); 5] = [
     (
         "cache-secret",
         "instances are never shared between bindings",
     ),
     ("misbehave", "each broken limit is its own fault"),
     ("old-draft", "another draft of the contract is refused"),
+    ("outcomes", "each outcome of a channel is stored as it is"),
     ("wants-http", "a power that was not granted is refused"),
 ];
 
 fn main() -> ExitCode {
+    // xtask uses this crate too, and adds the wasm target that guests need; it must build without it.
+    if env::var_os("CARGO_FEATURE_GUESTS").is_none() {
+        return ExitCode::SUCCESS;
+    }
     match build() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -11,7 +11,7 @@ use crate::world::{Answer, World, answers, empty_image, options};
 const CUTS_PER_STORE: u64 = 8;
 
 /// Steps between two cuts at most: a life that writes little is ended, so that the run goes on.
-const STEPS_MAX: u64 = 100;
+const STEPS_MAX: u64 = 80;
 
 /// A bug put in on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,19 @@ pub(crate) struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { cuts, cut_in_recovery, in_flight, in_flight_durable, .. } = self;
-        let Self { closed_cleanly, messages, rows, .. } = self;
+        let Self {
+            cuts,
+            cut_in_recovery,
+            in_flight,
+            in_flight_durable,
+            ..
+        } = self;
+        let Self {
+            closed_cleanly,
+            messages,
+            rows,
+            ..
+        } = self;
         write!(
             f,
             "{cuts} cuts ({cut_in_recovery} in recovery, {in_flight} in a commit, of which \
@@ -68,7 +79,12 @@ pub(crate) struct Found {
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, store, cut, what } = self;
+        let Self {
+            seed,
+            store,
+            cut,
+            what,
+        } = self;
         write!(f, "seed {seed}, store {store}, about cut {cut}: {what}")
     }
 }
@@ -78,31 +94,34 @@ pub(crate) fn run(plan: &Plan) -> Result<Summary, Found> {
     let mut summary = Summary::default();
     let mut seeds = Random::new(plan.seed);
     let mut stores_count = 0;
+    let found = |store, cut, what| Found {
+        seed: plan.seed,
+        store,
+        cut,
+        what,
+    };
+    let empty = empty_image().map_err(|what| found(0, 0, what))?;
     while summary.cuts < plan.cuts {
         stores_count += 1;
-        live(plan.bug, seeds.next(), &mut summary).map_err(|what| Found {
-            seed: plan.seed,
-            store: stores_count,
-            cut: summary.cuts,
-            what,
-        })?;
+        live(empty.clone(), plan.bug, seeds.number(), &mut summary)
+            .map_err(|what| found(stores_count, summary.cuts, what))?;
     }
     Ok(summary)
 }
 
 /// One store, from empty, through several cuts.
-fn live(bug: Bug, seed: u64, summary: &mut Summary) -> Result<(), String> {
+fn live(empty: Vec<u8>, bug: Bug, seed: u64, summary: &mut Summary) -> Result<(), String> {
     let mut options = options();
     if bug == Bug::AnswerBeforeCommit {
         options.planted = Planted::AnswerBeforeCommit;
     }
-    let mut world = World::new(empty_image()?, seed, options)?;
+    let mut world = World::new(empty, seed, options)?;
     if bug == Bug::LyingSync {
         world.disk.lie();
     }
     for _ in 0..CUTS_PER_STORE {
         if !world.random.once_in(10) {
-            let calls_max = *world.random.pick(&[5, 20, 60, 200, 500]);
+            let calls_max = *world.random.pick(&[5, 20, 60, 200]);
             world.disk.arm(1 + world.random.below(calls_max));
         }
         let mut steps_count = 0;

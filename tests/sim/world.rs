@@ -74,7 +74,10 @@ pub(crate) fn empty_image() -> Result<Vec<u8>, String> {
     let disk = PowerCut::new(Vec::new(), 0);
     let (store, mut engine) =
         Store::open_stepped(disk.plug(), &options()).map_err(|cause| format!("{cause:?}"))?;
-    let close = { let store = store.clone(); async move { Answer::Close(store.close().await) } };
+    let close = {
+        let store = store.clone();
+        async move { Answer::Close(store.close().await) }
+    };
     match answers(&mut engine, vec![Box::pin(close)]).pop() {
         Some(Answer::Close(Ok(()))) => Ok(disk.image()),
         _ => Err("the empty store does not close".to_owned()),
@@ -95,13 +98,16 @@ pub(crate) fn answers(engine: &mut Engine, mut asked: Vec<Asked>) -> Vec<Answer>
         }
         while engine.step() {}
     }
-    answers.into_iter().map(|answer| answer.expect("the writer answers everyone")).collect()
+    answers
+        .into_iter()
+        .map(|answer| answer.expect("the writer answers everyone"))
+        .collect()
 }
 
 impl World {
     pub(crate) fn new(image: Vec<u8>, seed: u64, options: Options) -> Result<Self, String> {
         let mut random = Random::new(seed);
-        let disk = PowerCut::new(image, random.next());
+        let disk = PowerCut::new(image, random.number());
         let (store, engine) =
             Store::open_stepped(disk.plug(), &options).map_err(|cause| format!("{cause:?}"))?;
         Ok(Self {

@@ -68,7 +68,9 @@ pub enum Violation {
 pub fn journal_is_a_path(rows: &[Row], stored: Status) -> Result<(), Violation> {
     let mut before = None;
     for row in rows {
-        let Subject::Delivery { from, to, .. } = row.subject else { continue };
+        let Subject::Delivery { from, to, .. } = row.subject else {
+            continue;
+        };
         before = Some(journal_step(before, row.cursor, from, to)?);
     }
     journal_ends_at(before, stored)
@@ -82,7 +84,11 @@ pub fn journal_step(
     to: Status,
 ) -> Result<Status, Violation> {
     if from != before {
-        return Err(Violation::Gap { cursor, from, before });
+        return Err(Violation::Gap {
+            cursor,
+            from,
+            before,
+        });
     }
     if !Status::allows(from, to) {
         return Err(Violation::NoSuchStep { cursor, from, to });
@@ -92,7 +98,11 @@ pub fn journal_step(
 
 /// Invariant 3, for the end of a delivery's journal.
 pub fn journal_ends_at(journal: Option<Status>, stored: Status) -> Result<(), Violation> {
-    if journal == Some(stored) { Ok(()) } else { Err(Violation::LastRow { journal, stored }) }
+    if journal == Some(stored) {
+        Ok(())
+    } else {
+        Err(Violation::LastRow { journal, stored })
+    }
 }
 
 /// Invariant 4, for one counter.

@@ -8,13 +8,14 @@
 //! what stops them is that the folder and the files belong to us and that nobody else can write there. Where that
 //! does not hold, nothing is cached.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -193,7 +194,7 @@ impl Cache {
         }
         // SAFETY: wasmtime demands that the file was written by it and is not changed while it is mapped. The
         // folder and the file are ours and writable by us only, which `trust` has just checked; the digest that
-        // `store` wrote beside it says that it is what `Component::serialize` gave; `store` never writes into a
+        // `store` wrote beside it says that it is what `Component::serialize` gave; `replace` never writes into a
         // file but renames a new one over it, so that a mapped one stays as it is.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize_file(engine, path) };
@@ -210,28 +211,18 @@ impl Cache {
         self.replace(&self.path(digest, "cwasm"), &code)
     }
 
+    /// A file of its own first, readable by us only: nobody ever sees, or has mapped, one that is being written.
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let temporary = path.with_added_extension(format!("{}.tmp", std::process::id()));
-        let result = write_private(&temporary, content).and_then(|()| fs::rename(&temporary, path));
-        if result.is_err() {
-            // Best effort: what is left over is written anew next time.
-            let _ = fs::remove_file(&temporary);
-        }
-        result
+        let mut file = NamedTempFile::new_in(&self.dir)?;
+        file.write_all(content)?;
+        file.persist(path)?;
+        Ok(())
     }
 
     fn path(&self, digest: &str, extension: &str) -> PathBuf {
         self.dir
             .join(format!("{digest}-{}.{extension}", self.engine))
     }
-}
-
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(content)
 }
 
 fn create_private(dir: &Path) -> io::Result<()> {

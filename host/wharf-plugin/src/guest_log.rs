@@ -73,6 +73,15 @@ impl Sink {
     }
 }
 
+/// What a call is about.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    /// One delivery.
+    Delivery(&'a Call),
+    /// So many events, or none.
+    Events(usize),
+}
+
 /// The log of one instance. The streams that the guest holds and the host share it.
 #[derive(Clone)]
 pub(crate) struct GuestLog(Arc<Mutex<Current>>);
@@ -83,6 +92,8 @@ struct Current {
     message_id: String,
     channel: String,
     delivery: Option<u64>,
+    /// Lines that the call may still log before the binding's rate counts.
+    lines_granted: usize,
     /// Unfinished lines.
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -96,15 +107,21 @@ impl GuestLog {
             message_id: String::new(),
             channel: String::new(),
             delivery: None,
+            lines_granted: 0,
             stdout: Vec::new(),
             stderr: Vec::new(),
             stderr_tail: Vec::new(),
         })))
     }
 
-    /// Says which call the following lines belong to. None: one that is about no single delivery.
-    pub(crate) fn begin(&self, call: Option<&Call>) {
+    /// Says which call the following lines belong to.
+    pub(crate) fn begin(&self, about: About<'_>) {
         let mut current = lock(&self.0);
+        let (call, items_count) = match about {
+            About::Delivery(call) => (Some(call), 1),
+            About::Events(count) => (None, count),
+        };
+        current.lines_granted = limits::LOG_LINES_PER_CALL + limits::LOG_LINES_PER_EVENT * items_count;
         current.message_id.clear();
         current.channel.clear();
         current.stderr_tail.clear();
@@ -125,7 +142,7 @@ impl GuestLog {
 
     /// One line of the `log` interface.
     pub(crate) fn line(&self, level: Level, text: &str, fields: &[(String, String)]) {
-        let current = lock(&self.0);
+        let mut current = lock(&self.0);
         let mut pairs = String::new();
         for (key, value) in fields {
             let room = limits::LOG_LINE_BYTES_MAX.saturating_sub(pairs.len());
@@ -182,9 +199,11 @@ impl Current {
         }
     }
 
-    fn emit(&self, level: Level, stream: &'static str, text: &str, fields: &str) {
-        if !self.sink.admit() {
-            return;
+    fn emit(&mut self, level: Level, stream: &'static str, text: &str, fields: &str) {
+        match self.lines_granted.checked_sub(1) {
+            Some(left) => self.lines_granted = left,
+            None if self.sink.admit() => {}
+            None => return,
         }
         let text = printable(text, limits::LOG_LINE_BYTES_MAX);
         // The level of an event is part of its static description, hence one event for each.

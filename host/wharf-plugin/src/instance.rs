@@ -10,9 +10,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::bindings::Guest;
-use crate::bindings::types::Call;
 use crate::fault::{PluginFault, classify};
-use crate::guest_log::{GuestLog, LogStream, Sink, Stream};
+use crate::guest_log::{About, GuestLog, LogStream, Sink, Stream};
 use crate::limits;
 
 /// What bounds the instances of one plugin.
@@ -160,7 +159,7 @@ impl<G: Guest> Instance<G> {
                 UpdateDeadline::Interrupt
             })
         });
-        let deadline = arm(&mut store, None);
+        let deadline = arm(&mut store, About::Events(0));
         match timeout_at(deadline, G::instantiate(pre, &mut store)).await {
             Ok(Ok(guest)) => Ok(Instance {
                 store,
@@ -178,10 +177,10 @@ impl<G: Guest> Instance<G> {
     /// Sets the deadline of the next call and gives what it needs.
     pub(crate) fn enter(
         &mut self,
-        call: Option<&Call>,
+        about: About<'_>,
     ) -> (&mut Store<State>, &G, tokio::time::Instant) {
         self.calls_count += 1;
-        let deadline = arm(&mut self.store, call);
+        let deadline = arm(&mut self.store, about);
         (&mut self.store, &self.guest, deadline)
     }
 
@@ -216,11 +215,11 @@ impl<G: Guest> Instance<G> {
 
 /// Starts the clock of one call. The epoch deadline is due at the next tick, where the guest yields if it has time
 /// left; without it the guest would trap at once.
-fn arm(store: &mut Store<State>, call: Option<&Call>) -> tokio::time::Instant {
+fn arm(store: &mut Store<State>, about: About<'_>) -> tokio::time::Instant {
     store.set_epoch_deadline(1);
     let state = store.data_mut();
     state.memory.refused = false;
-    state.log.begin(call);
+    state.log.begin(about);
     state.deadline = Instant::now() + state.limits.timeout;
     state.deadline.into()
 }

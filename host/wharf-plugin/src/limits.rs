@@ -62,11 +62,16 @@ pub const RANDOM_BYTES_MAX: u64 = 64 * KIB;
 /// One line of a plugin's log, its fields included. The rest is cut off.
 pub const LOG_LINE_BYTES_MAX: usize = 2 * KIB as usize;
 
-/// Lines that one binding may log in a burst. What is above is counted and dropped.
+/// Lines that every call may log, whatever the rate: a few for a hook that tells what it does.
+pub const LOG_LINES_PER_CALL: usize = 16;
+
+/// Lines more for every event that a post-event hook is handed: an audit hook must not lose any.
+pub const LOG_LINES_PER_EVENT: usize = 2;
+
+/// Lines beyond those that one binding may log in a burst. What is above is counted and dropped.
 pub const LOG_LINES_BURST: u32 = 2000;
 
-/// Lines a second that one binding may log in the long run: enough for an audit hook on a busy host, and 2 MiB a
-/// second at worst.
+/// Lines a second beyond those that one binding may log in the long run: 2 MiB a second at worst.
 pub const LOG_LINES_PER_SECOND: u32 = 1000;
 
 /// What is kept of the standard error of a call, to stand beside a trap: the guest's own panic message.

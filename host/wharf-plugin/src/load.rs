@@ -15,7 +15,7 @@ use crate::bindings::types::Description;
 use crate::bindings::{converter, description, enricher, post_event, request_channel};
 use crate::fault::{Bytes, PluginFault};
 use crate::grants::{self, Grants, Import};
-use crate::guest_log::Sink;
+use crate::guest_log::{About, Sink};
 use crate::hook::Hook;
 use crate::host;
 use crate::instance::{Instance, Limits, State, Template};
@@ -296,7 +296,7 @@ async fn describe(
 ) -> Result<Description, PluginFault> {
     let mut instance =
         Instance::<description::PluginOnly>::make(&host.engine, pre, template).await?;
-    let (store, guest, deadline) = instance.enter(None);
+    let (store, guest, deadline) = instance.enter(About::Events(0));
     let run = guest.wharf_delivery_plugin().call_describe(store);
     match timeout_at(deadline, run).await {
         Ok(Ok(description)) => Ok(description),

@@ -19,9 +19,8 @@ use wasmtime::Store;
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::bindings::Guest;
-use crate::bindings::types::Call;
 use crate::fault::PluginFault;
-use crate::guest_log::{Sink, lock};
+use crate::guest_log::{About, Sink, lock};
 use crate::hook::Binding;
 use crate::instance::{Instance, State, Template};
 use crate::plugin::Plugin;
@@ -234,13 +233,13 @@ impl<G: Guest> Lease<'_, G> {
     /// Starts the clock and gives what the call needs.
     pub(crate) fn enter(
         &mut self,
-        call: Option<&Call>,
+        about: About<'_>,
     ) -> (&mut Store<State>, &G, tokio::time::Instant) {
         let pooled = self
             .pooled
             .as_mut()
             .expect("a lease has its instance until it is settled");
-        pooled.instance.enter(call)
+        pooled.instance.enter(about)
     }
 
     /// Ends the call: the answer, or why there is none.

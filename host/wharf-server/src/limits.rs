@@ -8,6 +8,10 @@ pub(crate) const BATCH_MESSAGES_MAX: usize = 10_000;
 /// Size of a batch: it is held in memory while it is read.
 pub(crate) const BATCH_BYTES_MAX: usize = 64 << 20;
 
+/// How much of a body that is too large is read and thrown away, so that its sender can read why: as much as the
+/// largest body that is read anywhere.
+pub(crate) const DISCARD_BYTES_MAX: usize = BATCH_BYTES_MAX;
+
 /// JSON around a payload: base64 makes a third more of it, escapes can double it.
 pub(crate) const JSON_OVERHEAD_FACTOR: usize = 2;
 

@@ -110,7 +110,11 @@ fn jittered(wait: Duration) -> Duration {
 }
 
 fn event(entry: JournalEntry) -> Event {
-    let JournalEntry { row, message, planned } = entry;
+    let JournalEntry {
+        row,
+        message,
+        planned,
+    } = entry;
     let (delivery, from, to) = match row.subject {
         Subject::Delivery { id, from, to } => (Some(id.0), from.map(|s| s.as_str()), to.as_str()),
         Subject::Message { standing, .. } => (None, None, standing.as_str()),

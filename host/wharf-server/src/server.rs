@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wharf_api::{Named, PluginView, PluginsView, RefusedPluginView, SettingView};
 use wharf_core::egress::AddressGuard;
@@ -131,7 +132,7 @@ pub async fn serve(
         phase: Phase::default(),
     });
     let refuse = CancellationToken::new();
-    let http = tokio::spawn(http::serve(listener, Arc::clone(&app), refuse.clone()));
+    let mut http = tokio::spawn(http::serve(listener, Arc::clone(&app), refuse.clone()));
     listening(address);
 
     let failed = tokio::select! {
@@ -145,17 +146,27 @@ pub async fn serve(
     tracing::info!(failed, "stopping");
     app.phase.drain();
     refuse.cancel();
-    let drained = tokio::time::timeout(config.drain_timeout, workers.drain(failed)).await;
-    if drained.is_err() {
+    let deadline = Instant::now() + config.drain_timeout;
+    if timeout_at(deadline, workers.drain(failed)).await.is_err() {
         tracing::warn!(
             timeout_ms = config.drain_timeout.as_millis() as u64,
             "not everything in flight ended in time; it is tried again at the next start"
         );
     }
-    let http = http.await.unwrap_or_else(|e| Err(std::io::Error::other(e)));
+    let http = match timeout_at(deadline, &mut http).await {
+        Ok(ended) => ended.unwrap_or_else(|e| Err(std::io::Error::other(e))),
+        Err(_elapsed) => {
+            http.abort();
+            tracing::warn!("a client did not finish its request in time; it got no answer");
+            Ok(())
+        }
+    };
     let closed = store.close().await;
     if let Err(error) = &closed {
-        tracing::error!(error = error as &dyn std::error::Error, "the store was not closed cleanly");
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "the store was not closed cleanly"
+        );
     }
     if failed || closed.is_err() {
         return Err(ServeError::CommitFailed);

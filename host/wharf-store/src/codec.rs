@@ -86,11 +86,18 @@ impl<'a> Take<'a> {
 
     /// Asserts that nothing is left.
     pub(crate) fn end(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed("it has bytes past its end")) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed("it has bytes past its end"))
+        }
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Malformed("it ends early"))?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or(Malformed("it ends early"))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -124,7 +131,8 @@ impl<'a> Take<'a> {
     /// A count of things that take at least one byte each, so a broken one cannot ask for more memory than there
     /// are bytes.
     pub(crate) fn count(&mut self) -> Result<usize, Malformed> {
-        let count = usize::try_from(self.number()?).map_err(|_| Malformed("a count is too large"))?;
+        let count =
+            usize::try_from(self.number()?).map_err(|_| Malformed("a count is too large"))?;
         if count > self.rest.len() {
             return Err(Malformed("a count is larger than the value"));
         }
@@ -158,11 +166,19 @@ impl<'a> Take<'a> {
     }
 
     pub(crate) fn maybe_text(&mut self) -> Result<Option<&'a str>, Malformed> {
-        Ok(if self.flag()? { Some(self.text()?) } else { None })
+        Ok(if self.flag()? {
+            Some(self.text()?)
+        } else {
+            None
+        })
     }
 
     pub(crate) fn maybe_number(&mut self) -> Result<Option<u64>, Malformed> {
-        Ok(if self.flag()? { Some(self.number()?) } else { None })
+        Ok(if self.flag()? {
+            Some(self.number()?)
+        } else {
+            None
+        })
     }
 
     pub(crate) fn maybe_time(&mut self) -> Result<Option<TimeMs>, Malformed> {

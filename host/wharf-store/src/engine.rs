@@ -34,8 +34,14 @@ pub struct Engine {
 
 /// An answer that waits for its commit.
 enum Reply {
-    Accept(oneshot::Sender<Result<Vec<Verdict>, WriteError>>, Vec<Verdict>),
-    Settle(oneshot::Sender<Result<Vec<Settled>, WriteError>>, Vec<Settled>),
+    Accept(
+        oneshot::Sender<Result<Vec<Verdict>, WriteError>>,
+        Vec<Verdict>,
+    ),
+    Settle(
+        oneshot::Sender<Result<Vec<Settled>, WriteError>>,
+        Vec<Settled>,
+    ),
     Cursor(oneshot::Sender<Result<Cursor, WriteError>>, Cursor),
 }
 
@@ -57,7 +63,13 @@ impl Engine {
         state: State,
         planted: Planted,
     ) -> Self {
-        Self { shared, requests, state, planted, is_open: true }
+        Self {
+            shared,
+            requests,
+            state,
+            planted,
+            is_open: true,
+        }
     }
 
     /// Runs until the store is closed, has failed, or has lost its last handle.
@@ -94,7 +106,11 @@ impl Engine {
             bytes += write.bytes();
             group.push(write);
             let is_full = items_count >= GROUP_ITEMS_MAX || bytes >= GROUP_BYTES_MAX;
-            next = if is_full { None } else { self.requests.try_recv().ok() };
+            next = if is_full {
+                None
+            } else {
+                self.requests.try_recv().ok()
+            };
         }
         if !group.is_empty() {
             self.commit(group, items_count);
@@ -151,7 +167,10 @@ impl Engine {
     fn apply(&self, tables: &mut Group<'_>, write: Write) -> Result<Reply, ReadError> {
         Ok(match write {
             Write::Accept(asked) => {
-                let verdicts = asked.question.into_iter().map(|one| accept::apply(tables, one));
+                let verdicts = asked
+                    .question
+                    .into_iter()
+                    .map(|one| accept::apply(tables, one));
                 Reply::Accept(asked.answer, verdicts.collect::<Result<_, _>>()?)
             }
             Write::Settle(asked) => {
@@ -198,23 +217,34 @@ impl Engine {
 
     fn check(&self) -> Result<check::Report, CheckError> {
         let Shared { index, id_key, .. } = &*self.shared;
-        let checked =
-            self.shared.read(|snapshot| check::check(snapshot, id_key, index, &self.state))?;
+        let checked = self
+            .shared
+            .read(|snapshot| check::check(snapshot, id_key, index, &self.state))?;
         checked.map_err(CheckError::Violations)
     }
 
     fn close(&mut self) -> Result<(), CloseError> {
-        let database = self.shared.take_database().ok_or(CloseError::AlreadyClosed)?;
+        let database = self
+            .shared
+            .take_database()
+            .ok_or(CloseError::AlreadyClosed)?;
         self.is_open = false;
         self.refuse_waiting();
-        database.close().map_err(|cause| CloseError::Unclean(FileError::from(cause)))
+        database
+            .close()
+            .map_err(|cause| CloseError::Unclean(FileError::from(cause)))
     }
 
     /// After a failed commit nothing is known of what the file holds: refuse everything from now on.
     fn fail(&mut self, cause: ReadError) {
-        error!(error = &cause as &dyn std::error::Error, "the store could not commit");
+        error!(
+            error = &cause as &dyn std::error::Error,
+            "the store could not commit"
+        );
         self.is_open = false;
-        self.shared.failure.send_replace(Some(FailureReason::Commit(Arc::new(cause))));
+        self.shared
+            .failure
+            .send_replace(Some(FailureReason::Commit(Arc::new(cause))));
         self.refuse_waiting();
         drop(self.shared.take_database());
     }
@@ -234,7 +264,9 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.shared.failure.send_replace(Some(FailureReason::Panicked));
+            self.shared
+                .failure
+                .send_replace(Some(FailureReason::Panicked));
             drop(self.shared.take_database());
         }
     }

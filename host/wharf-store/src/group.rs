@@ -77,7 +77,11 @@ impl<'tx> Group<'tx> {
             meta: tx.open_table(meta::TABLE)?,
             state,
             is_changed: false,
-            rows: Rows { first: state.next_cursor, bytes: Vec::new(), ends: Vec::new() },
+            rows: Rows {
+                first: state.next_cursor,
+                bytes: Vec::new(),
+                ends: Vec::new(),
+            },
             new: NewChunk::default(),
             touched: BTreeMap::new(),
             effects: Effects::default(),
@@ -114,7 +118,9 @@ impl<'tx> Group<'tx> {
         if ends.is_empty() {
             return Ok(());
         }
-        let mut value = self.journal.insert_reserve(first.0, blob::len(ends.len(), bytes.len()))?;
+        let mut value = self
+            .journal
+            .insert_reserve(first.0, blob::len(ends.len(), bytes.len()))?;
         let parts = (0..ends.len()).map(|n| {
             let start = if n == 0 { 0 } else { ends[n - 1] };
             &bytes[start..ends[n]]
@@ -139,7 +145,10 @@ impl<'tx> Group<'tx> {
         let first = self.state.next_seq;
         self.state.next_seq.0 += 1;
         self.state.counts.add_message();
-        let accepted = self.effects.accepted.get_or_insert_with(|| (first, Vec::new()));
+        let accepted = self
+            .effects
+            .accepted
+            .get_or_insert_with(|| (first, Vec::new()));
         accepted.1.push(prepared);
         Ok(())
     }
@@ -150,18 +159,31 @@ impl<'tx> Group<'tx> {
     }
 
     fn flush_chunk(&mut self) -> Result<(), ReadError> {
-        let NewChunk { count, bytes, tails } = std::mem::take(&mut self.new);
-        let Some((first, accepted)) = &self.effects.accepted else { return Ok(()) };
+        let NewChunk {
+            count,
+            bytes,
+            tails,
+        } = std::mem::take(&mut self.new);
+        let Some((first, accepted)) = &self.effects.accepted else {
+            return Ok(());
+        };
         if count == 0 {
             return Ok(());
         }
         let start = accepted.len() - count;
         let key = first.0 + start as u64;
         let mut value = self.chunk.insert_reserve(key, blob::len(count, bytes))?;
-        blob::write(value.as_mut(), accepted[start..].iter().map(|p| p.part.as_slice()));
+        blob::write(
+            value.as_mut(),
+            accepted[start..].iter().map(|p| p.part.as_slice()),
+        );
         drop(value);
         let tails = tails.build();
-        let table = if tails.is_open()? { &mut self.open } else { &mut self.closed };
+        let table = if tails.is_open()? {
+            &mut self.open
+        } else {
+            &mut self.closed
+        };
         table.insert(key, tails.bytes())?;
         Ok(())
     }
@@ -169,9 +191,11 @@ impl<'tx> Group<'tx> {
     /// The tail of a delivery, and where to change it.
     pub(crate) fn tail(&mut self, id: DeliveryId) -> Result<(SlotAt, Tail), ReadError> {
         let seq = id.message().0;
-        let known = self.touched.range(..=seq).next_back().filter(|(first, touched)| {
-            seq - **first < touched.tails.messages_count() as u64
-        });
+        let known = self
+            .touched
+            .range(..=seq)
+            .next_back()
+            .filter(|(first, touched)| seq - **first < touched.tails.messages_count() as u64);
         let first = match known {
             Some((first, _)) => *first,
             None => self.touch(seq)?,
@@ -187,7 +211,9 @@ impl<'tx> Group<'tx> {
 
     fn touch(&mut self, seq: u64) -> Result<u64, ReadError> {
         for (table, was_open) in [(&self.open, true), (&self.closed, false)] {
-            let Some(entry) = table.range(..=seq)?.next_back() else { continue };
+            let Some(entry) = table.range(..=seq)?.next_back() else {
+                continue;
+            };
             let (first, value) = entry?;
             let (first, tails) = (first.value(), Tails::read(value.value())?);
             if seq - first < tails.messages_count() as u64 {
@@ -200,7 +226,10 @@ impl<'tx> Group<'tx> {
 
     /// Changes a tail.
     pub(crate) fn set_tail(&mut self, at: SlotAt, tail: Tail) {
-        let touched = self.touched.get_mut(&at.first).expect("the tail was read before");
+        let touched = self
+            .touched
+            .get_mut(&at.first)
+            .expect("the tail was read before");
         touched.tails.set(at.slot, tail);
     }
 
@@ -208,10 +237,18 @@ impl<'tx> Group<'tx> {
         for (first, Touched { tails, was_open }) in std::mem::take(&mut self.touched) {
             let is_open = tails.is_open()?;
             if was_open != is_open {
-                let left = if was_open { &mut self.open } else { &mut self.closed };
+                let left = if was_open {
+                    &mut self.open
+                } else {
+                    &mut self.closed
+                };
                 left.remove(first)?;
             }
-            let table = if is_open { &mut self.open } else { &mut self.closed };
+            let table = if is_open {
+                &mut self.open
+            } else {
+                &mut self.closed
+            };
             table.insert(first, tails.bytes())?;
         }
         Ok(())
@@ -230,7 +267,8 @@ impl<'tx> Group<'tx> {
         self.flush_chunk()?;
         self.flush_journal()?;
         self.flush_tails()?;
-        self.meta.insert(meta::STATE_NAME, self.state.encode().as_slice())?;
+        self.meta
+            .insert(meta::STATE_NAME, self.state.encode().as_slice())?;
         Ok(Some((self.state, self.effects)))
     }
 }

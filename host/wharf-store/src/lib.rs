@@ -14,9 +14,9 @@
 //!
 //! # Layout
 //! One value per commit, not one row per message: a random-keyed B-tree on the hot path costs a factor of three
-//! and more. The messages of a commit are one [`table::chunk`]; where their deliveries stand is one
-//! [`table::tails`] value beside it; the journal rows of a commit are one [`table::journal`] value. Only deliveries
-//! that wait for something have a row of their own, in [`table::delivery`]. A start scans `open` tails and
+//! and more. The messages of a commit are one `table::chunk`; where their deliveries stand is one
+//! `table::tails` value beside it; the journal rows of a commit are one `table::journal` value. Only deliveries
+//! that wait for something have a row of their own, in `table::delivery`. A start scans `open` tails and
 //! delivery rows, never the messages.
 //!
 //! # Drawbacks of the choice

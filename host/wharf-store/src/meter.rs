@@ -38,7 +38,11 @@ impl Buckets {
 
     fn read(&self) -> Distribution {
         Distribution {
-            buckets: self.counts.iter().map(|count| count.load(Relaxed)).collect(),
+            buckets: self
+                .counts
+                .iter()
+                .map(|count| count.load(Relaxed))
+                .collect(),
             sum: self.sum.load(Relaxed),
         }
     }
@@ -53,7 +57,8 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn committed(&self, took: Duration, items_count: usize) {
-        self.commit_us.observe(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.commit_us
+            .observe(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         self.group_items.observe(items_count as u64);
     }
 

@@ -30,7 +30,9 @@ impl Store {
         if !path.try_exists().map_err(in_path)? {
             create(path, options)?;
         }
-        let database = builder(options).open(path).map_err(|cause| open_error(cause, path))?;
+        let database = builder(options)
+            .open(path)
+            .map_err(|cause| open_error(cause, path))?;
         let (store, engine) = start(database, options)?;
         store.run(engine).map_err(in_path)
     }
@@ -38,7 +40,9 @@ impl Store {
     /// Opens the store in a backend, made there where it is empty, and starts its writer.
     pub fn open_backend(backend: Box<dyn Backend>, options: &Options) -> Result<Self, OpenError> {
         let (store, engine) = Self::open_stepped(backend, options)?;
-        store.run(engine).map_err(|source| io_error(source, Path::new("")))
+        store
+            .run(engine)
+            .map_err(|source| io_error(source, Path::new("")))
     }
 
     /// Opens the store in a backend with no thread: nothing is committed until the caller steps the engine. For
@@ -48,9 +52,13 @@ impl Store {
         options: &Options,
     ) -> Result<(Self, Engine), OpenError> {
         let in_backend = |cause| open_error(cause, Path::new(""));
-        let is_new = backend.len().map_err(|source| io_error(source, Path::new("")))? == 0;
-        let database =
-            builder(options).create_with_backend(Boxed(backend)).map_err(in_backend)?;
+        let is_new = backend
+            .len()
+            .map_err(|source| io_error(source, Path::new("")))?
+            == 0;
+        let database = builder(options)
+            .create_with_backend(Boxed(backend))
+            .map_err(in_backend)?;
         if is_new {
             lay_out(&database, options).map_err(OpenError::Read)?;
         }
@@ -58,7 +66,9 @@ impl Store {
     }
 
     fn run(self, engine: Engine) -> std::io::Result<Self> {
-        let thread = thread::Builder::new().name("wharf-store".into()).spawn(|| engine.run())?;
+        let thread = thread::Builder::new()
+            .name("wharf-store".into())
+            .spawn(|| engine.run())?;
         self.shared.set_writer(thread);
         Ok(self)
     }
@@ -68,7 +78,10 @@ fn builder(options: &Options) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(options.cache_bytes);
     builder.set_repair_callback(|session| {
-        warn!(progress = session.progress(), "the store was not closed cleanly and is repaired");
+        warn!(
+            progress = session.progress(),
+            "the store was not closed cleanly and is repaired"
+        );
     });
     builder
 }
@@ -83,7 +96,7 @@ fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
         Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(in_path(cause)),
         _ => {}
     }
-    let made = make(&temporary, options).and_then(|()| {
+    let made = make(&temporary, path, options).and_then(|()| {
         // A link fails where another process has been faster, whereas a rename would pull the file away from it.
         match fs::hard_link(&temporary, path) {
             Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -95,7 +108,9 @@ fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
     // Gone already where it was renamed.
     let _ = fs::remove_file(&temporary);
     made?;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(in_path)?;
     folder.sync_all().map_err(in_path)
 }
@@ -106,9 +121,10 @@ fn temporary_path(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn make(path: &Path, options: &Options) -> Result<(), OpenError> {
+/// Makes a whole store in a temporary file; errors name the file that was asked for.
+fn make(temporary: &Path, path: &Path, options: &Options) -> Result<(), OpenError> {
     let in_path = |cause| open_error(cause, path);
-    let database = builder(options).create(path).map_err(in_path)?;
+    let database = builder(options).create(temporary).map_err(in_path)?;
     lay_out(&database, options).map_err(OpenError::Read)?;
     database.close().map_err(in_path)
 }
@@ -177,12 +193,16 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
         Err(redb::TableError::Storage(cause)) => return Err(read(cause.into())),
         Err(_) => return Err(OpenError::NotAStore),
     };
-    let value = ReadableTable::get(&table, meta::FORMAT_NAME).map_err(|cause| read(cause.into()))?;
-    let found = value.and_then(|value| value.value().try_into().ok()).map(u32::from_le_bytes);
+    let value =
+        ReadableTable::get(&table, meta::FORMAT_NAME).map_err(|cause| read(cause.into()))?;
+    let found = value
+        .and_then(|value| value.value().try_into().ok())
+        .map(u32::from_le_bytes);
     match found {
-        Some(found) if found > meta::FORMAT => {
-            Err(OpenError::NewerFormat { found, known: meta::FORMAT })
-        }
+        Some(found) if found > meta::FORMAT => Err(OpenError::NewerFormat {
+            found,
+            known: meta::FORMAT,
+        }),
         Some(_) => Ok(()),
         None => Err(OpenError::NotAStore),
     }
@@ -191,10 +211,14 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
 fn open_error(cause: DatabaseError, path: &Path) -> OpenError {
     match cause {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
-            OpenError::Locked { path: path.to_owned() }
+            OpenError::Locked {
+                path: path.to_owned(),
+            }
         }
         DatabaseError::Storage(StorageError::Io(source)) => io_error(source, path),
-        other => OpenError::Damaged { detail: other.to_string() },
+        other => OpenError::Damaged {
+            detail: other.to_string(),
+        },
     }
 }
 
@@ -204,9 +228,9 @@ fn io_error(source: std::io::Error, path: &Path) -> OpenError {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             OpenError::Permission { path, source }
         }
-        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-            OpenError::Damaged { detail: source.to_string() }
-        }
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => OpenError::Damaged {
+            detail: source.to_string(),
+        },
         _ => OpenError::Io { path, source },
     }
 }

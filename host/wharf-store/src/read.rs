@@ -37,20 +37,26 @@ impl Snapshot {
     pub(crate) fn entry(&self, id: &MessageId, key: &IdKey) -> Result<Option<Entry>, ReadError> {
         let table = self.0.open_table(ids::TABLE)?;
         let entry = ReadableTable::get(&table, &key.hash(id))?;
-        Ok(entry.map(|entry| Entry::decode(entry.value())).transpose()?)
+        Ok(entry
+            .map(|entry| Entry::decode(entry.value()))
+            .transpose()?)
     }
 
     pub(crate) fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {
         let table = self.0.open_table(cursor::TABLE)?;
         let value = ReadableTable::get(&table, name)?;
-        Ok(value.map(|value| cursor::decode(value.value())).transpose()?)
+        Ok(value
+            .map(|value| cursor::decode(value.value()))
+            .transpose()?)
     }
 
     /// The tails of a message's chunk, and the message's place in it.
     pub(crate) fn tails(&self, seq: MessageSeq) -> Result<(Tails, usize), ReadError> {
         for definition in [tails::OPEN, tails::CLOSED] {
             let table = self.0.open_table(definition)?;
-            let Some(entry) = ReadableTable::range(&table, ..=seq.0)?.next_back() else { continue };
+            let Some(entry) = ReadableTable::range(&table, ..=seq.0)?.next_back() else {
+                continue;
+            };
             let (first, value) = entry?;
             let place = (seq.0 - first.value()) as usize;
             let tails = Tails::read(value.value())?;
@@ -97,7 +103,10 @@ struct Blobs {
 
 impl Blobs {
     fn open(snapshot: &Snapshot, definition: Numbered) -> Result<Self, ReadError> {
-        Ok(Self { table: snapshot.0.open_table(definition)?, last: None })
+        Ok(Self {
+            table: snapshot.0.open_table(definition)?,
+            last: None,
+        })
     }
 
     /// Hands over the part with a number; none where there is no such part.
@@ -115,13 +124,17 @@ impl Blobs {
                 None => None,
             };
         }
-        let Some((first, value)) = &self.last else { return Ok(None) };
+        let Some((first, value)) = &self.last else {
+            return Ok(None);
+        };
         let part = Blob::read(value.value())?.part((number - first) as usize)?;
         Ok(part.map(use_part).transpose()?)
     }
 
     fn last_has(&self, number: u64) -> Result<bool, Malformed> {
-        let Some((first, value)) = &self.last else { return Ok(false) };
+        let Some((first, value)) = &self.last else {
+            return Ok(false);
+        };
         let count = Blob::read(value.value())?.count() as u64;
         Ok(number >= *first && number - first < count)
     }
@@ -136,8 +149,12 @@ impl Chunks {
         seq: MessageSeq,
         use_message: impl FnOnce(Stored<'_>) -> Result<T, Malformed>,
     ) -> Result<T, ReadError> {
-        let used = self.0.with(seq.0, |part| use_message(Stored::decode(part)?))?;
-        used.ok_or(ReadError::Malformed(Malformed("a message is not in its chunk")))
+        let used = self
+            .0
+            .with(seq.0, |part| use_message(Stored::decode(part)?))?;
+        used.ok_or(ReadError::Malformed(Malformed(
+            "a message is not in its chunk",
+        )))
     }
 }
 
@@ -152,6 +169,7 @@ impl Journal {
 
     /// A row that must be there.
     pub(crate) fn required(&mut self, cursor: Cursor) -> Result<JournalRow, ReadError> {
-        self.row(cursor)?.ok_or(ReadError::Malformed(Malformed("a journal row is missing")))
+        self.row(cursor)?
+            .ok_or(ReadError::Malformed(Malformed("a journal row is missing")))
     }
 }

@@ -26,7 +26,9 @@ pub(crate) fn id_key(snapshot: &Snapshot) -> Result<IdKey, ReadError> {
     let value = value.ok_or(Malformed("the id key is missing"))?;
     match value.value().split_first() {
         Some((&meta::ID_KEY_VERSION, key)) => {
-            let key = key.try_into().map_err(|_| Malformed("the id key has the wrong length"))?;
+            let key = key
+                .try_into()
+                .map_err(|_| Malformed("the id key has the wrong length"))?;
             Ok(IdKey(key))
         }
         _ => Err(Malformed("the version of the id key is unknown").into()),
@@ -51,7 +53,11 @@ pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot) -> Result<u64, ReadEr
 }
 
 fn fill_chunk(index: &mut Index, first: u64, tails: &Tails) -> Result<(), ReadError> {
-    let queues: Vec<_> = tails.names()?.iter().map(|name| index.queue(name)).collect();
+    let queues: Vec<_> = tails
+        .names()?
+        .iter()
+        .map(|name| index.queue(name))
+        .collect();
     for message in 0..tails.messages_count() {
         let seq = MessageSeq(first + message as u64);
         for (place, slot) in (0..).zip(tails.slots(message)) {

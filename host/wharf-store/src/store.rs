@@ -78,13 +78,19 @@ impl Shared {
         &self,
         use_database: impl FnOnce(&Database) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let database = self.database.read().expect("nothing panics with the database locked");
+        let database = self
+            .database
+            .read()
+            .expect("nothing panics with the database locked");
         use_database(database.as_ref().ok_or(ReadError::Closed)?)
     }
 
     /// Takes the database out: from now on the store is closed.
     pub(crate) fn take_database(&self) -> Option<Database> {
-        self.database.write().expect("nothing panics with the database locked").take()
+        self.database
+            .write()
+            .expect("nothing panics with the database locked")
+            .take()
     }
 
     pub(crate) fn read<T>(
@@ -96,15 +102,22 @@ impl Shared {
 
     /// Tells sleepers when the next attempt falls due, if that changed.
     pub(crate) fn tell_next_due(&self, next_due: Option<TimeMs>) {
-        self.next_due.send_if_modified(|told| std::mem::replace(told, next_due) != next_due);
+        self.next_due
+            .send_if_modified(|told| std::mem::replace(told, next_due) != next_due);
     }
 
     pub(crate) fn set_writer(&self, thread: JoinHandle<()>) {
-        *self.writer.lock().expect("nothing panics with the thread locked") = Some(thread);
+        *self
+            .writer
+            .lock()
+            .expect("nothing panics with the thread locked") = Some(thread);
     }
 
     pub(crate) fn take_writer(&self) -> Option<JoinHandle<()>> {
-        self.writer.lock().expect("nothing panics with the thread locked").take()
+        self.writer
+            .lock()
+            .expect("nothing panics with the thread locked")
+            .take()
     }
 }
 
@@ -139,16 +152,30 @@ impl Store {
         let permit = self.shared.waiting_kib.clone().acquire_many_owned(share);
         let permit = permit.await.map_err(|_| WriteError::Refused)?;
         let (answer, answered) = oneshot::channel();
-        self.send(Request::Write(write(Asked { question, answer, permit }))).await?;
-        answered.await.unwrap_or_else(|_| Err(WriteError::CommitUnknown(self.failure())))
+        self.send(Request::Write(write(Asked {
+            question,
+            answer,
+            permit,
+        })))
+        .await?;
+        answered
+            .await
+            .unwrap_or_else(|_| Err(WriteError::CommitUnknown(self.failure())))
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<(), WriteError> {
-        self.requests.send(request).await.map_err(|_| WriteError::Refused)
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| WriteError::Refused)
     }
 
     /// Why the writer went away without an answer.
     fn failure(&self) -> FailureReason {
-        self.shared.failure.borrow().clone().unwrap_or(FailureReason::Panicked)
+        self.shared
+            .failure
+            .borrow()
+            .clone()
+            .unwrap_or(FailureReason::Panicked)
     }
 }

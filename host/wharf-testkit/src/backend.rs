@@ -108,7 +108,10 @@ impl PowerCut {
     /// A handle for a store. It dies with the next [`PowerCut::reboot`].
     #[must_use]
     pub fn plug(&self) -> Box<dyn Backend> {
-        Box::new(Plug { disk: self.clone(), number: self.disk().plug })
+        Box::new(Plug {
+            disk: self.clone(),
+            number: self.disk().plug,
+        })
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -147,7 +150,10 @@ impl Backend for Plug {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut disk = self.powered()?;
-        disk.change(Change::Write { offset: offset as usize, data: data.to_vec() })
+        disk.change(Change::Write {
+            offset: offset as usize,
+            data: data.to_vec(),
+        })
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -158,7 +164,9 @@ impl Backend for Plug {
         let mut disk = self.powered()?;
         disk.count_call()?;
         if !disk.lies {
-            let Disk { durable, unsynced, .. } = &mut *disk;
+            let Disk {
+                durable, unsynced, ..
+            } = &mut *disk;
             unsynced.drain(..).for_each(|change| change.apply(durable));
         }
         Ok(())
@@ -268,10 +276,17 @@ mod tests {
             assert!(plug.sync_data().is_err());
             assert!(disk.is_cut() && plug.len().is_err());
             disk.reboot();
-            assert!(plug.len().is_err(), "a handle from before the cut stays dead");
+            assert!(
+                plug.len().is_err(),
+                "a handle from before the cut stays dead"
+            );
             let image = disk.image();
             assert_eq!(image[..512], [1; 512]);
-            assert!(image[512..1536].chunks(512).all(|s| [[0; 512], [1; 512], [2; 512]].contains(s.try_into().unwrap())));
+            assert!(
+                image[512..1536]
+                    .chunks(512)
+                    .all(|s| [[0; 512], [1; 512], [2; 512]].contains(s.try_into().unwrap()))
+            );
             kept += usize::from(image[512] == 2);
         }
         assert!((20..80).contains(&kept), "{kept}");

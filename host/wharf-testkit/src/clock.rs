@@ -25,6 +25,7 @@ impl ManualClock {
 
     /// Moves it forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), SeqCst);
+        self.0
+            .fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), SeqCst);
     }
 }

@@ -252,9 +252,6 @@ impl Host {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if let Some(running) = &self.running {
-            command.env("WHARF_URL", format!("http://{}", running.address));
-        }
         let mut child = command.spawn().context("failed to run wharf")?;
         let mut stdin = child.stdin.take().context("stdin is piped")?;
         std::thread::scope(|scope| {
@@ -371,8 +368,9 @@ impl Host {
         }
     }
 
-    /// The binary, in the folder, without what the tester's own environment says about wharf.
-    fn command(&self) -> Command {
+    /// The binary, in the folder, without what the tester's own environment says about wharf, and
+    /// with the server's URL while that runs: for what [`Host::cli`] does not do.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("WHARF_") {
@@ -381,6 +379,9 @@ impl Host {
         }
         command.current_dir(self.folder()).env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(running) = &self.running {
+            command.env("WHARF_URL", format!("http://{}", running.address));
+        }
         command
     }
 
@@ -451,7 +452,8 @@ fn listening(line: &str) -> Option<SocketAddr> {
     rest.split(|c| !in_address(c)).next()?.parse().ok()
 }
 
-fn exchange(
+/// Makes one HTTP request, from any thread. Any status is an answer.
+pub fn exchange(
     address: SocketAddr,
     method: &str,
     path: &str,

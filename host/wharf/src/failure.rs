@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use wharf_api::ClientError;
+use wharf_api::{ClientError, Problem};
 
 /// A failed command.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Failure {
     /// What to try next.
     hint: Option<String>,
     code: u8,
+    /// Nobody reads standard output any more.
+    is_unread: bool,
 }
 
 /// Exit code of a command that failed.
@@ -27,6 +29,7 @@ impl Failure {
             error: error.into(),
             hint: None,
             code: FAILED,
+            is_unread: false,
         }
     }
 
@@ -36,6 +39,7 @@ impl Failure {
             error: anyhow::anyhow!("{message}"),
             hint: None,
             code: USAGE,
+            is_unread: false,
         }
     }
 
@@ -45,14 +49,22 @@ impl Failure {
         self
     }
 
+    /// Standard output took no more.
+    pub(crate) fn output(error: std::io::Error) -> Self {
+        Self {
+            is_unread: error.kind() == ErrorKind::BrokenPipe,
+            ..Self::failed(anyhow::Error::new(error).context("cannot write to standard output"))
+        }
+    }
+
+    /// Whether it is only that the reader of standard output has gone, as `head` does.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.is_unread
+    }
+
     /// Prints it and gives the exit code. A reader that closed the pipe is no failure.
     pub(crate) fn report(&self) -> ExitCode {
-        let broken_pipe = self
-            .error
-            .chain()
-            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-            .any(|error| error.kind() == ErrorKind::BrokenPipe);
-        if broken_pipe {
+        if self.is_unread {
             return ExitCode::SUCCESS;
         }
         eprintln!("error: {:#}", self.error);
@@ -67,27 +79,32 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let hint = match &error {
             ClientError::NoAnswer { .. } => {
-                Some("start a host with `wharf serve`, or name it with --url or WHARF_URL")
+                "start a host with `wharf serve`, or name it with --url or WHARF_URL"
             }
-            ClientError::Problem(problem) if problem.status == 401 => {
-                Some("give the token with --token or WHARF_TOKEN")
-            }
-            ClientError::Problem(problem) if problem.code == "message-not-found" => {
-                Some("check the id; `wharf send` prints it")
-            }
-            ClientError::Problem(_) | ClientError::Foreign { .. } => None,
+            ClientError::Problem(problem) => problem_hint(problem),
+            ClientError::Foreign { .. } => "check --url or WHARF_URL: it takes a wharf server's",
         };
         Self {
             error: error.into(),
-            hint: hint.map(str::to_owned),
+            hint: Some(hint.to_owned()),
             code: FAILED,
+            is_unread: false,
         }
     }
 }
 
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::failed(error)
+/// What to do about a problem. Codes that are not known here are newer than this binary.
+fn problem_hint(problem: &Problem) -> &'static str {
+    match (problem.code.as_str(), problem.status) {
+        ("message-not-found", _) => "check the id; `wharf send` prints it",
+        ("id-conflict", _) => "send it with another id, or leave --id out: then one is made",
+        ("payload-too-large", _) => "send less at once, or raise api.payload-max",
+        (_, 401) => "give the token with --token or WHARF_TOKEN",
+        (_, 404 | 405) => {
+            "the host may be of another version: compare `wharf --version` there and here"
+        }
+        (_, 500..) => "try it again with the same id, which is safe; the host's log says why",
+        _ => "correct what it names and try it again",
     }
 }
 

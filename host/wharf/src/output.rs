@@ -9,9 +9,9 @@ use crate::failure::Failure;
 /// Text, with a line break at its end.
 pub(crate) fn text(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.trim_end_matches('\n').as_bytes())?;
-    out.write_all(b"\n")?;
-    Ok(())
+    out.write_all(text.trim_end_matches('\n').as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .map_err(Failure::output)
 }
 
 /// A value as JSON, for scripts.

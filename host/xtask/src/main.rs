@@ -62,5 +62,8 @@ fn main() -> ExitCode {
 /// The repository's top folder.
 fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).expect("xtask is at host/xtask").to_path_buf()
+    here.ancestors()
+        .nth(2)
+        .expect("xtask is at host/xtask")
+        .to_path_buf()
 }

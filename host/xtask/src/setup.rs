@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::cargo::{cargo, run};
+use crate::cargo::run;
 use crate::root;
 
 const TARGET: &str = "wasm32-wasip2";
@@ -31,15 +31,27 @@ pub(crate) fn wasm_target() -> Result<()> {
 pub(crate) fn plugins() -> Result<()> {
     wasm_target()?;
     let workspace = root().join("plugins");
-    cargo(["build", "--release", "--target", TARGET, "--manifest-path", "plugins/Cargo.toml"])?;
+    // In their own folder, where their own cargo configuration counts.
+    run(Command::new("cargo")
+        .args(["build", "--release", "--target", TARGET])
+        .current_dir(&workspace))?;
     let built = workspace.join("target").join(TARGET).join("release");
     let out = root().join("target/plugins");
     std::fs::create_dir_all(&out)?;
     let mut count = 0;
-    for entry in std::fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))? {
+    for entry in
+        std::fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))?
+    {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "wasm") {
-            let name = path.file_name().context("a file has a name")?.to_string_lossy().replace('_', "-");
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+        {
+            let name = path
+                .file_name()
+                .context("a file has a name")?
+                .to_string_lossy()
+                .replace('_', "-");
             std::fs::copy(&path, out.join(&name))?;
             println!("{}", out.join(&name).display());
             count += 1;

@@ -15,8 +15,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let mut words: Vec<String> =
-        ["run", "--package", "wharf-tests", "--bin", "sim", "--"].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = ["run", "--package", "wharf-tests", "--bin", "sim", "--"]
+        .map(str::to_owned)
+        .to_vec();
     words.extend(["--cuts".to_owned(), arguments.cuts.to_string()]);
     if let Some(seed) = arguments.seed {
         words.extend(["--seed".to_owned(), seed.to_string()]);

@@ -22,7 +22,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if has_subcommand("nextest") {
         cargo(["nextest", "run", "--workspace"].into_iter().chain(filter))
     } else {
-        cargo(["test", "--workspace", "--no-fail-fast"].into_iter().chain(filter))
+        cargo(
+            ["test", "--workspace", "--no-fail-fast"]
+                .into_iter()
+                .chain(filter),
+        )
     }
 }
 
@@ -32,6 +36,13 @@ pub(crate) fn ci() -> Result<()> {
     for guests in ["plugins/Cargo.toml", "tests/guests/Cargo.toml"] {
         cargo(["fmt", "--all", "--check", "--manifest-path", guests])?;
     }
-    cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
     run(&Arguments::default())
 }

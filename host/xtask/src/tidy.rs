@@ -31,12 +31,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wharf-store", &["wharf-core"]),
     ("wharf-plugin", &["wharf-core"]),
     ("wharf-api", &["wharf-core"]),
-    ("wharf-server", &["wharf-core", "wharf-store", "wharf-plugin", "wharf-api"]),
+    (
+        "wharf-server",
+        &["wharf-core", "wharf-store", "wharf-plugin", "wharf-api"],
+    ),
     ("wharf", &["wharf-server", "wharf-api"]),
 ];
 
 /// Crates that wharf-core must not have: it is synchronous and pure.
-const IMPURE: &[&str] = &["tokio", "redb", "wasmtime", "getrandom", "rand", "hyper", "reqwest"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "redb",
+    "wasmtime",
+    "getrandom",
+    "rand",
+    "hyper",
+    "reqwest",
+];
 
 pub(crate) fn run() -> Result<()> {
     let mut problems = Vec::new();
@@ -61,9 +72,12 @@ fn manifests(root: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(root.join("host"))? {
         let path = entry?.path().join("Cargo.toml");
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        let manifest: toml::Table =
-            text.parse().with_context(|| format!("cannot read {}", path.display()))?;
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        let manifest: toml::Table = text
+            .parse()
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let name = manifest
             .get("package")
             .and_then(|package| package.get("name"))
@@ -88,13 +102,19 @@ fn check_dependencies(manifests: &BTreeMap<String, Vec<String>>, problems: &mut 
                 problems.push(format!("{name} depends on {dependency}; only {owner} may"));
             }
             if name == "wharf-core" && IMPURE.contains(&dependency.as_str()) {
-                problems.push(format!("wharf-core depends on {dependency}; it is to stay pure"));
+                problems.push(format!(
+                    "wharf-core depends on {dependency}; it is to stay pure"
+                ));
             }
         }
-        let Some((_, allowed)) = LAYERS.iter().find(|(layer, _)| layer == name) else { continue };
+        let Some((_, allowed)) = LAYERS.iter().find(|(layer, _)| layer == name) else {
+            continue;
+        };
         for dependency in dependencies.iter().filter(|d| manifests.contains_key(*d)) {
             if !allowed.contains(&dependency.as_str()) {
-                problems.push(format!("{name} depends on {dependency}; dependencies point one way"));
+                problems.push(format!(
+                    "{name} depends on {dependency}; dependencies point one way"
+                ));
             }
         }
     }
@@ -106,7 +126,10 @@ fn tracked(root: &Path) -> Result<Vec<PathBuf>> {
         .current_dir(root)
         .output()
         .context("cannot run git")?;
-    Ok(String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect())
+    Ok(String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(PathBuf::from)
+        .collect())
 }
 
 fn check_file(root: &Path, file: &Path, problems: &mut Vec<String>) {
@@ -114,12 +137,16 @@ fn check_file(root: &Path, file: &Path, problems: &mut Vec<String>) {
     if file.starts_with("tests/data") {
         return;
     }
-    let Ok(text) = std::fs::read_to_string(root.join(file)) else { return };
+    let Ok(text) = std::fs::read_to_string(root.join(file)) else {
+        return;
+    };
     let name = file.display();
     if file.extension().is_some_and(|extension| extension == "rs") {
         let lines = text.lines().count();
         if lines > LINES_MAX {
-            problems.push(format!("{name} has {lines} lines: is there a second idea in it?"));
+            problems.push(format!(
+                "{name} has {lines} lines: is there a second idea in it?"
+            ));
         }
         let owner = file.starts_with("host/wharf-store") || file.ends_with("xtask/src/tidy.rs");
         if !owner && text.contains("redb::") {

@@ -5,6 +5,7 @@ use tokio::time::timeout_at;
 use crate::PluginFault;
 use crate::bindings::converter::ConverterOnly;
 use crate::bindings::types::{Call, Fault, Wire};
+use crate::guest_log::About;
 use crate::pool::Pool;
 
 /// A bound `converter`. Cheap to clone; all clones share one pool.
@@ -35,7 +36,7 @@ impl Converter {
         message: &Wire,
     ) -> Result<Result<Wire, Fault>, PluginFault> {
         let mut lease = self.pool.lease().await?;
-        let (store, guest, deadline) = lease.enter(Some(call));
+        let (store, guest, deadline) = lease.enter(About::Delivery(call));
         let run = guest
             .wharf_delivery_converter()
             .call_convert(store, call, message);

@@ -5,6 +5,7 @@ use tokio::time::timeout_at;
 use crate::PluginFault;
 use crate::bindings::enricher::EnricherOnly;
 use crate::bindings::types::{Call, Enrichment, Wire};
+use crate::guest_log::About;
 use crate::pool::Pool;
 
 /// A bound `enricher`. Cheap to clone; all clones share one pool.
@@ -35,7 +36,7 @@ impl Enricher {
         message: &Wire,
     ) -> Result<Result<Enrichment, String>, PluginFault> {
         let mut lease = self.pool.lease().await?;
-        let (store, guest, deadline) = lease.enter(Some(call));
+        let (store, guest, deadline) = lease.enter(About::Delivery(call));
         let run = guest
             .wharf_delivery_enricher()
             .call_enrich(store, call, message);

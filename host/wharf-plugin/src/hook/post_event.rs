@@ -5,6 +5,7 @@ use tokio::time::timeout_at;
 use crate::PluginFault;
 use crate::bindings::post_event::PostEventOnly;
 use crate::bindings::types::Event;
+use crate::guest_log::About;
 use crate::pool::Pool;
 
 /// A bound `post-event`. Cheap to clone; all clones share one pool.
@@ -31,7 +32,7 @@ impl PostEvent {
     /// Hands over a batch of events. The inner error is the plugin asking for the batch again.
     pub async fn handle(&self, events: &[Event]) -> Result<Result<(), String>, PluginFault> {
         let mut lease = self.pool.lease().await?;
-        let (store, guest, deadline) = lease.enter(None);
+        let (store, guest, deadline) = lease.enter(About::Events(events.len()));
         let run = guest.wharf_delivery_post_event().call_handle(store, events);
         let answer = timeout_at(deadline, run).await;
         lease.settle(answer)

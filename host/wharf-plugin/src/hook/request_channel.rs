@@ -5,6 +5,7 @@ use tokio::time::timeout_at;
 use crate::PluginFault;
 use crate::bindings::request_channel::RequestChannelOnly;
 use crate::bindings::types::{Call, NoAnswer, Operation, Response, Step};
+use crate::guest_log::About;
 use crate::pool::Pool;
 
 /// A bound `request-channel`. Cheap to clone; all clones share one pool. No instance is held between the calls of
@@ -32,7 +33,7 @@ impl RequestChannel {
     /// Begins an attempt or a poll.
     pub async fn start(&self, call: &Call, operation: &Operation) -> Result<Step, PluginFault> {
         let mut lease = self.pool.lease().await?;
-        let (store, guest, deadline) = lease.enter(Some(call));
+        let (store, guest, deadline) = lease.enter(About::Delivery(call));
         let run = guest
             .wharf_delivery_request_channel()
             .call_start(store, call, operation);
@@ -48,39 +49,12 @@ impl RequestChannel {
         answer: &Result<Response, NoAnswer>,
     ) -> Result<Step, PluginFault> {
         let mut lease = self.pool.lease().await?;
-        let (store, guest, deadline) = lease.enter(Some(call));
+        let (store, guest, deadline) = lease.enter(About::Delivery(call));
         let answer = answer.as_ref();
         let run = guest
             .wharf_delivery_request_channel()
             .call_resume(store, call, state, answer);
         let answer = timeout_at(deadline, run).await;
         lease.settle(answer)
-    }
-}
-impl RequestChannel {
-    pub async fn bench(&self, call: &Call, op: &Operation) {
-        for _ in 0..4 {
-        let t = std::time::Instant::now();
-        for _ in 0..100_000 {
-            let mut lease = self.pool.lease().await.unwrap();
-            let (_s, _g, _d) = lease.enter(Some(call));
-            lease.settle(Ok(Ok(()))).unwrap();
-        }
-        println!("lease only {:?}", t.elapsed() / 100_000);
-        let mut lease = self.pool.lease().await.unwrap();
-        let (store, guest, _d) = lease.enter(Some(call));
-        let t = std::time::Instant::now();
-        for _ in 0..100_000 {
-            store.set_epoch_deadline(1000);
-            guest.wharf_delivery_request_channel().call_start(&mut *store, call, op).await.unwrap();
-        }
-        println!("raw call {:?}", t.elapsed() / 100_000);
-        let t = std::time::Instant::now();
-        for _ in 0..100_000 {
-            let d = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
-            timeout_at(d, std::future::ready(())).await.unwrap();
-        }
-        println!("timeout {:?}", t.elapsed() / 100_000);
-        }
     }
 }

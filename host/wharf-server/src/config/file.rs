@@ -83,7 +83,7 @@ pub(super) struct Plugins {
     /// Where compiled plugins are kept; trusted code, so it must be ours alone. Default `.wharf-cache` beside
     /// the store.
     pub(super) cache_dir: Option<PathBuf>,
-    /// Live instances over all plugins.
+    /// Live instances over all plugins. Default 128.
     pub(super) instances_max: Option<usize>,
 }
 
@@ -96,9 +96,9 @@ pub(super) struct Plugin {
     pub(super) allow_http: Vec<String>,
     /// Time for one call into it. Default `10s`.
     pub(super) timeout: Option<Duration>,
-    /// Memory of one instance. Default `64MiB`.
+    /// Memory of one instance, at most `1GiB`. Default `128MiB`.
     pub(super) memory_max: Option<ByteSize>,
-    /// Live instances of it.
+    /// Calls into it at the same time. Default 16.
     pub(super) instances_max: Option<usize>,
     /// The digest that its file must have, in hex.
     pub(super) sha256: Option<String>,

@@ -35,11 +35,11 @@ pub(super) fn fault(fault: plugin::Fault) -> Outcome {
     }
 }
 
-/// A plugin that trapped or broke a limit: retryable, and nobody knows what it did.
+/// A plugin that trapped or broke a limit: retryable, and nobody knows what it did, unless it never ran.
 pub(super) fn plugin_fault(plugin: &str, fault: &PluginFault) -> Outcome {
-    let mut facts = vec![("plugin".to_owned(), plugin.to_owned())];
     if let Some(detail) = fault.detail() {
-        facts.push(("fault".to_owned(), detail.to_owned()));
+        // It can hold what the guest printed, so it goes to the log and not to the journal.
+        tracing::warn!(plugin, fault = fault.kind(), detail, "a plugin faulted");
     }
     Outcome::Retry(Failure {
         code: format!("plugin-{}", fault.kind()),
@@ -47,11 +47,11 @@ pub(super) fn plugin_fault(plugin: &str, fault: &PluginFault) -> Outcome {
             format!("plugin {plugin}: {fault}"),
             limits::REASON_BYTES_MAX,
         ),
-        effect: Effect::Unknown,
+        effect: if fault.guest_ran() { Effect::Unknown } else { Effect::None },
         scope: Scope::Message,
         pause: false,
         after: None,
-        notes: notes(facts),
+        notes: vec![("plugin".to_owned(), plugin.to_owned())],
         is_fault: true,
     })
 }

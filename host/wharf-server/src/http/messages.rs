@@ -20,7 +20,7 @@ use super::problem::{Answer, commit_unknown, internal, not_written};
 use super::{App, input};
 use crate::clock;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, DISCARD_BYTES_MAX, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
 };
 
 /// Makes ids for messages that come without one: ULIDs that rise within the process.
@@ -33,7 +33,9 @@ impl MessageIds {
 
     fn next(&self) -> MessageId {
         let mut generator = self.0.lock().expect("making an id does not panic");
-        let ulid = generator.generate().unwrap_or_else(|_| ulid::Ulid::generate());
+        let ulid = generator
+            .generate()
+            .unwrap_or_else(|_| ulid::Ulid::generate());
         MessageId::parse(&ulid.to_string()).expect("a ULID is 26 of Crockford's base32")
     }
 }
@@ -283,8 +285,12 @@ fn prepare(app: &App, body: &[u8]) -> Result<Accept, Problem> {
 
 fn answer(id: &MessageId, accepted: Accepted) -> Result<SendAnswer, Problem> {
     let (duplicate, deliveries) = match accepted {
-        Accepted::New { deliveries_count, .. } => (false, deliveries_count),
-        Accepted::Duplicate { deliveries_count, .. } => (true, deliveries_count),
+        Accepted::New {
+            deliveries_count, ..
+        } => (false, deliveries_count),
+        Accepted::Duplicate {
+            deliveries_count, ..
+        } => (true, deliveries_count),
         Accepted::Conflict { .. } => {
             return Err(Problem::new(
                 ProblemCode::IdConflict,
@@ -336,19 +342,34 @@ fn media_type(headers: &HeaderMap, expected: &str) -> Result<(), Answer> {
         .into())
 }
 
-async fn collect(body: Body, most: usize) -> Result<Bytes, Answer> {
-    match Limited::new(body, most).collect().await {
+async fn collect(mut body: Body, most: usize) -> Result<Bytes, Answer> {
+    match Limited::new(&mut body, most).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::new(
-            ProblemCode::PayloadTooLarge,
-            format!("the body is larger than the {most} bytes that are read here"),
-        )
-        .into()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            discard(body).await;
+            Err(Problem::new(
+                ProblemCode::PayloadTooLarge,
+                format!("the body is larger than the {most} bytes that are read here"),
+            )
+            .field("body")
+            .into())
+        }
         Err(error) => Err(Problem::new(
             ProblemCode::MalformedBody,
             format!("the body broke off: {error}"),
         )
         .into()),
+    }
+}
+
+/// Reads on without keeping it: a client that is still sending would lose its connection, and with it the answer.
+async fn discard(mut body: Body) {
+    let mut left = DISCARD_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 

@@ -37,7 +37,10 @@ impl IntoResponse for Answer {
 
 /// The store did not take it.
 pub(crate) fn not_written(error: &WriteError) -> Answer {
-    tracing::warn!(error = error as &dyn std::error::Error, "a write was not answered");
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "a write was not answered"
+    );
     match error {
         WriteError::Refused => Problem::new(
             ProblemCode::ShuttingDown,

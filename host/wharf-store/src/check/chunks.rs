@@ -41,7 +41,15 @@ pub(super) fn check(
     let (open, closed) = (tx.open_table(tails::OPEN)?, tx.open_table(tails::CLOSED)?);
     let (delivery, wire) = (tx.open_table(delivery::TABLE)?, tx.open_table(wire::TABLE)?);
     let counted = Counted::default();
-    let mut walk = Walk { snapshot, id_key, ends, findings, delivery, wire, counted };
+    let mut walk = Walk {
+        snapshot,
+        id_key,
+        ends,
+        findings,
+        delivery,
+        wire,
+        counted,
+    };
     let (mut next, mut slots_count) = (MessageSeq(1), 0);
     for entry in tx.open_table(chunk::TABLE)?.iter()? {
         let (first, value) = entry?;
@@ -55,23 +63,37 @@ pub(super) fn check(
             (Some(value), None) => (Tails::read(value.value())?, true),
             (None, Some(value)) => (Tails::read(value.value())?, false),
             _ => {
-                walk.expect(false, || format!("chunk {first} has none or two values of tails"));
+                walk.expect(false, || {
+                    format!("chunk {first} has none or two values of tails")
+                });
                 continue;
             }
         };
         let should_be_open = tails.is_open()?;
-        walk.expect(is_open == should_be_open, || format!("chunk {first} is in the wrong table"));
+        walk.expect(is_open == should_be_open, || {
+            format!("chunk {first} is in the wrong table")
+        });
         let (found, expected) = (tails.messages_count(), blob.count());
-        walk.expect(found == expected, || format!("chunk {first} has {expected} messages, tails {found}"));
+        walk.expect(found == expected, || {
+            format!("chunk {first} has {expected} messages, tails {found}")
+        });
         slots_count += tails.slots_count();
         let names = tails.names()?;
         for place in 0..expected.min(found) {
             let stored = Stored::decode(blob.part(place)?.unwrap_or_default())?;
-            walk.message(MessageSeq(first.0 + place as u64), stored, &tails, place, &names)?;
+            walk.message(
+                MessageSeq(first.0 + place as u64),
+                stored,
+                &tails,
+                place,
+                &names,
+            )?;
         }
     }
     let stored = state.next_seq;
-    walk.expect(next == stored, || format!("the next message is {next}, stored is {stored}"));
+    walk.expect(next == stored, || {
+        format!("the next message is {next}, stored is {stored}")
+    });
     walk.expect(slots_count == ends.len(), || {
         format!("{slots_count} slots, and a journal about {}", ends.len())
     });
@@ -96,25 +118,38 @@ impl Walk<'_> {
         let standing = stored.standing;
         let message = stored.into_message();
         let entry = self.snapshot.entry(&message.id, self.id_key)?;
-        let expected = Entry { content: message.content_hash(), seq };
-        self.expect(entry == Some(expected), || format!("message {seq} has the id entry {entry:?}"));
+        let expected = Entry {
+            content: message.content_hash(),
+            seq,
+        };
+        self.expect(entry == Some(expected), || {
+            format!("message {seq} has the id entry {entry:?}")
+        });
         let slots = tails.slots(place);
         let expected = planned.len().max(1);
-        self.expect(slots.len() == expected, || format!("message {seq} has {} slots", slots.len()));
+        self.expect(slots.len() == expected, || {
+            format!("message {seq} has {} slots", slots.len())
+        });
         if let Some(standing) = standing {
             self.counted.counts.add_standing(standing);
             let tail = tails.tail(slots.start)?;
             let is_there = tail.place == Place::Message(standing);
-            self.expect(is_there, || format!("message {seq} is {standing}, its tail {tail:?}"));
+            self.expect(is_there, || {
+                format!("message {seq} is {standing}, its tail {tail:?}")
+            });
             let end = self.ends.get(&key(Subject::Message { seq, standing }));
             let is_last = end == Some(&(tail.last, None));
-            self.expect(is_last, || format!("message {seq} ends at {end:?}, its tail {tail:?}"));
+            self.expect(is_last, || {
+                format!("message {seq} ends at {end:?}, its tail {tail:?}")
+            });
         }
         for ((place, planned), slot) in (0..).zip(planned).zip(slots) {
             let id = DeliveryId::new(seq, place);
             let name = names.get(tails.channel(slot));
             let is_same = name == Some(&planned.channel);
-            self.expect(is_same, || format!("delivery {id} is planned for another channel"));
+            self.expect(is_same, || {
+                format!("delivery {id} is planned for another channel")
+            });
             self.delivery(id, &planned.channel, tails.tail(slot)?)?;
         }
         Ok(())
@@ -133,22 +168,32 @@ impl Walk<'_> {
         self.counted.counts.step(None, status);
         let end = self.ends.get(&id.0).copied();
         let journal = end.and_then(|(_, status)| status);
-        self.findings.note(invariant::journal_ends_at(journal, status));
+        self.findings
+            .note(invariant::journal_ends_at(journal, status));
         let last = end.map(|(cursor, _)| cursor);
         self.expect(last == Some(tail.last), || {
-            format!("delivery {id} ends at {last:?}, its tail says {}", tail.last)
+            format!(
+                "delivery {id} ends at {last:?}, its tail says {}",
+                tail.last
+            )
         });
         let row = match ReadableTable::get(&self.delivery, id.0)? {
             Some(value) => Some(Row::decode(value.value())?),
             None => None,
         };
         let has_wire = ReadableTable::get(&self.wire, id.0)?.is_some();
-        self.expect(row.is_some() == has_row, || format!("delivery {id} has row: {has_row}"));
+        self.expect(row.is_some() == has_row, || {
+            format!("delivery {id} has row: {has_row}")
+        });
         let due = row.as_ref().and_then(|row| row.due);
         let is_needed = Row::is_needed(status, due);
-        self.expect(is_needed == has_row, || format!("delivery {id} is {status}, row: {has_row}"));
+        self.expect(is_needed == has_row, || {
+            format!("delivery {id} is {status}, row: {has_row}")
+        });
         let says_wire = row.as_ref().is_some_and(|row| row.has_wire);
-        self.expect(says_wire == has_wire, || format!("delivery {id} has wire form: {has_wire}"));
+        self.expect(says_wire == has_wire, || {
+            format!("delivery {id} has wire form: {has_wire}")
+        });
         self.expect(!has_wire || Row::keeps_wire(status), || {
             format!("delivery {id} is {status} and still has a wire form")
         });
@@ -165,7 +210,10 @@ impl Walk<'_> {
             format!("delivery {id} is {status}, its row says {}", row.status)
         });
         self.expect(row.channel == *channel, || {
-            format!("delivery {id} is for {channel}, its row says {}", row.channel)
+            format!(
+                "delivery {id} is for {channel}, its row says {}",
+                row.channel
+            )
         });
     }
 }

@@ -35,7 +35,9 @@ pub(super) fn check(
     for entry in snapshot.tx().open_table(journal::TABLE)?.iter()? {
         let (first, value) = entry?;
         let (first, blob) = (Cursor(first.value()), Blob::read(value.value())?);
-        findings.expect(first == next, || format!("journal blob {first} should be {next}"));
+        findings.expect(first == next, || {
+            format!("journal blob {first} should be {next}")
+        });
         next = first;
         for place in 0..blob.count() {
             let part = blob.part(place)?.unwrap_or_default();
@@ -44,7 +46,9 @@ pub(super) fn check(
         }
     }
     let stored = state.next_cursor;
-    findings.expect(next == stored, || format!("the next cursor is {next}, stored is {stored}"));
+    findings.expect(next == stored, || {
+        format!("the next cursor is {next}, stored is {stored}")
+    });
     Ok(ends)
 }
 
@@ -52,7 +56,10 @@ fn link(row: &Row, ends: &mut Ends, findings: &mut Findings) {
     let before = ends.get(&key(row.subject)).copied();
     let previous = before.map(|(cursor, _)| cursor);
     findings.expect(row.previous == previous, || {
-        format!("row {} points back to {:?}, not to {previous:?}", row.cursor, row.previous)
+        format!(
+            "row {} points back to {:?}, not to {previous:?}",
+            row.cursor, row.previous
+        )
     });
     let end = match row.subject {
         Subject::Delivery { from, to, .. } => {

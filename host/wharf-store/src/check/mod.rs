@@ -40,7 +40,9 @@ impl Store {
     /// write is committed meanwhile.
     pub async fn check(&self) -> Result<Report, CheckError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Request::Check(answer)).await.map_err(|_| ReadError::Closed)?;
+        self.send(Request::Check(answer))
+            .await
+            .map_err(|_| ReadError::Closed)?;
         answered.await.unwrap_or(Err(ReadError::Closed.into()))
     }
 }
@@ -102,19 +104,33 @@ pub(crate) fn check(
         deliveries,
         rows: state.head().0,
     };
-    Ok(if findings.0.is_empty() { Ok(report) } else { Err(findings.0) })
+    Ok(if findings.0.is_empty() {
+        Ok(report)
+    } else {
+        Err(findings.0)
+    })
 }
 
 fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
     let messages = (stored.messages(), counted.messages());
-    findings.note(invariant::counter_equals_rows("messages", messages.0, messages.1));
+    findings.note(invariant::counter_equals_rows(
+        "messages", messages.0, messages.1,
+    ));
     for status in Status::ALL {
         let (stored, counted) = (stored.status(*status), counted.status(*status));
-        findings.note(invariant::counter_equals_rows(status.as_str(), stored, counted));
+        findings.note(invariant::counter_equals_rows(
+            status.as_str(),
+            stored,
+            counted,
+        ));
     }
     for standing in Standing::ALL {
         let (stored, counted) = (stored.standing(*standing), counted.standing(*standing));
-        findings.note(invariant::counter_equals_rows(standing.as_str(), stored, counted));
+        findings.note(invariant::counter_equals_rows(
+            standing.as_str(),
+            stored,
+            counted,
+        ));
     }
 }
 
@@ -125,10 +141,19 @@ fn check_lengths(
     findings: &mut Findings,
 ) -> Result<(), ReadError> {
     let tx = snapshot.tx();
-    let open_or_closed = tx.open_table(tails::OPEN)?.len()? + tx.open_table(tails::CLOSED)?.len()?;
+    let open_or_closed =
+        tx.open_table(tails::OPEN)?.len()? + tx.open_table(tails::CLOSED)?.len()?;
     for (name, len, expected) in [
-        ("ids", tx.open_table(ids::TABLE)?.len()?, counted.counts.messages()),
-        ("delivery", tx.open_table(delivery::TABLE)?.len()?, counted.rows_of_deliveries),
+        (
+            "ids",
+            tx.open_table(ids::TABLE)?.len()?,
+            counted.counts.messages(),
+        ),
+        (
+            "delivery",
+            tx.open_table(delivery::TABLE)?.len()?,
+            counted.rows_of_deliveries,
+        ),
         ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
         ("open and closed", open_or_closed, counted.chunks),
     ] {
@@ -148,7 +173,10 @@ fn check_cursors(
         let (name, value) = entry?;
         let stands = cursor::decode(value.value())?;
         findings.expect(stands <= head, || {
-            format!("cursor {} stands at {stands}, past the journal's end {head}", name.value())
+            format!(
+                "cursor {} stands at {stands}, past the journal's end {head}",
+                name.value()
+            )
         });
     }
     Ok(())

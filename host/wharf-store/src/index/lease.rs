@@ -16,7 +16,12 @@ pub(crate) struct Leased {
 
 impl Leased {
     pub(super) fn new(fence: Fence, queue: QueueAt, has_row: bool) -> Self {
-        Self { fence, queue, has_row, is_settling: false }
+        Self {
+            fence,
+            queue,
+            has_row,
+            is_settling: false,
+        }
     }
 }
 
@@ -34,7 +39,10 @@ impl Index {
 
     /// Ends the lease of a settled delivery.
     pub(crate) fn end_settle(&mut self, id: DeliveryId) -> QueueAt {
-        let leased = self.leases.remove(&id).expect("a settling lease is not taken back");
+        let leased = self
+            .leases
+            .remove(&id)
+            .expect("a settling lease is not taken back");
         self.forget_lease(leased);
         leased.queue
     }

@@ -18,8 +18,8 @@ use wharf_core::{ChannelName, DeliveryId, Fence, TimeMs};
 use crate::table::state::Counts;
 
 pub(crate) use lease::Leased;
-pub(crate) use ready::Taken;
 use ready::Queue;
+pub(crate) use ready::Taken;
 
 /// The place of a channel's queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,9 @@ impl SharedIndex {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Index> {
-        self.0.lock().expect("no panic has left the index half changed")
+        self.0
+            .lock()
+            .expect("no panic has left the index half changed")
     }
 
     /// For drop guards, which may run while another panic unwinds.
@@ -127,7 +129,9 @@ impl Index {
 
     /// Channel, ready and leased deliveries of each queue.
     pub(crate) fn channels(&self) -> impl Iterator<Item = (&ChannelName, u64, u64)> {
-        self.queues.iter().map(|queue| (queue.channel(), queue.len() as u64, queue.leased_count()))
+        self.queues
+            .iter()
+            .map(|queue| (queue.channel(), queue.len() as u64, queue.leased_count()))
     }
 
     /// Whom to wake after a change.

@@ -82,14 +82,32 @@ impl Index {
         let bytes = message.resident_bytes();
         let resident = (self.resident_bytes + bytes <= self.resident_bytes_max).then(|| {
             self.resident_bytes += bytes;
-            Box::new(Resident { message: message.clone(), route: route.clone(), bytes })
+            Box::new(Resident {
+                message: message.clone(),
+                route: route.clone(),
+                bytes,
+            })
         });
-        self.push(at, Ready { id, resident, has_row: false });
+        self.push(
+            at,
+            Ready {
+                id,
+                resident,
+                has_row: false,
+            },
+        );
     }
 
     /// A stored delivery can be claimed.
     pub(crate) fn push_stored(&mut self, at: QueueAt, id: DeliveryId, has_row: bool) {
-        self.push(at, Ready { id, resident: None, has_row });
+        self.push(
+            at,
+            Ready {
+                id,
+                resident: None,
+                has_row,
+            },
+        );
     }
 
     fn push(&mut self, at: QueueAt, ready: Ready) {
@@ -104,13 +122,23 @@ impl Index {
         let count = max.min(queue.ready.len());
         queue.leased_count += count as u64;
         let mut taken = Vec::with_capacity(count);
-        for Ready { id, resident, has_row } in queue.ready.drain(..count) {
+        for Ready {
+            id,
+            resident,
+            has_row,
+        } in queue.ready.drain(..count)
+        {
             self.last_fence.0 += 1;
             self.resident_bytes -= resident.as_ref().map_or(0, |resident| resident.bytes);
             let fence = self.last_fence;
             let before = self.leases.insert(id, Leased::new(fence, at, has_row));
             debug_assert!(before.is_none(), "a delivery has at most one live lease");
-            taken.push(Taken { id, fence, resident, has_row });
+            taken.push(Taken {
+                id,
+                fence,
+                resident,
+                has_row,
+            });
         }
         taken
     }
@@ -119,7 +147,11 @@ impl Index {
     pub(super) fn put_back(&mut self, leased: Leased, id: DeliveryId) {
         let queue = &mut self.queues[leased.queue.0];
         queue.leased_count -= 1;
-        queue.ready.push_front(Ready { id, resident: None, has_row: leased.has_row });
+        queue.ready.push_front(Ready {
+            id,
+            resident: None,
+            has_row: leased.has_row,
+        });
         queue.is_changed = true;
     }
 

@@ -66,9 +66,16 @@ pub(crate) struct Prepared {
 
 /// What the writer says of a message.
 pub(crate) enum Verdict {
-    New { seq: MessageSeq, deliveries_count: u16 },
-    Same { seq: MessageSeq },
-    Other { seq: MessageSeq },
+    New {
+        seq: MessageSeq,
+        deliveries_count: u16,
+    },
+    Same {
+        seq: MessageSeq,
+    },
+    Other {
+        seq: MessageSeq,
+    },
 }
 
 impl Store {
@@ -78,21 +85,36 @@ impl Store {
     /// # Panics
     /// Where a message has more than [`DELIVERIES_COUNT_MAX`] deliveries.
     pub async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, WriteError> {
-        let prepared: Vec<_> =
-            batch.into_iter().map(|accept| Prepared::new(accept, self.id_key())).collect();
+        let prepared: Vec<_> = batch
+            .into_iter()
+            .map(|accept| Prepared::new(accept, self.id_key()))
+            .collect();
         let bytes = prepared.iter().map(Prepared::bytes).sum();
         let verdicts = self.write(prepared, bytes, Write::Accept).await?;
-        verdicts.into_iter().map(|verdict| self.answer(verdict)).collect()
+        verdicts
+            .into_iter()
+            .map(|verdict| self.answer(verdict))
+            .collect()
     }
 
     fn answer(&self, verdict: Verdict) -> Result<Accepted, WriteError> {
         Ok(match verdict {
-            Verdict::New { seq, deliveries_count } => Accepted::New { seq, deliveries_count },
+            Verdict::New {
+                seq,
+                deliveries_count,
+            } => Accepted::New {
+                seq,
+                deliveries_count,
+            },
             Verdict::Other { seq } => Accepted::Conflict { seq },
             Verdict::Same { seq } => {
                 let (accepted_at, deliveries_count) =
                     self.first_answer(seq).map_err(WriteError::FirstAnswer)?;
-                Accepted::Duplicate { seq, accepted_at, deliveries_count }
+                Accepted::Duplicate {
+                    seq,
+                    accepted_at,
+                    deliveries_count,
+                }
             }
         })
     }
@@ -109,7 +131,10 @@ impl Store {
 
 impl Prepared {
     fn new(Accept { message, planned }: Accept, id_key: &IdKey) -> Self {
-        assert!(planned.len() <= DELIVERIES_COUNT_MAX, "a message has too many deliveries");
+        assert!(
+            planned.len() <= DELIVERIES_COUNT_MAX,
+            "a message has too many deliveries"
+        );
         Self {
             id_hash: id_key.hash(&message.id),
             content: message.content_hash(),
@@ -125,7 +150,9 @@ impl Prepared {
 
     /// Not to be sent before, where that is later than its acceptance.
     fn delay(&self) -> Option<TimeMs> {
-        self.message.deliver_after.filter(|after| *after > self.message.accepted_at)
+        self.message
+            .deliver_after
+            .filter(|after| *after > self.message.accepted_at)
     }
 }
 
@@ -141,21 +168,34 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
     }
     let seq = group.state.next_seq;
     let deliveries_count = prepared.planned.len() as u16;
-    let entry = Entry { content: prepared.content, seq };
+    let entry = Entry {
+        content: prepared.content,
+        seq,
+    };
     group.ids.insert(&prepared.id_hash, &entry.encode())?;
     let (at, delay) = (prepared.message.accepted_at, prepared.delay());
     let planned = prepared.planned.clone();
     group.add(prepared)?;
     if planned.is_empty() {
-        let subject = Subject::Message { seq, standing: Standing::Unroutable };
+        let subject = Subject::Message {
+            seq,
+            standing: Standing::Unroutable,
+        };
         let last = group.journal(&first_row(subject, Cause::NoRoute, at, None))?;
         group.state.counts.add_standing(Standing::Unroutable);
-        let tail = Tail { place: Place::Message(Standing::Unroutable), last };
+        let tail = Tail {
+            place: Place::Message(Standing::Unroutable),
+            last,
+        };
         group.new_tails().slot(tail, None);
     }
     for (place, planned) in (0..).zip(&planned) {
         let id = DeliveryId::new(seq, place);
-        let subject = Subject::Delivery { id, from: None, to: Status::Queued };
+        let subject = Subject::Delivery {
+            id,
+            from: None,
+            to: Status::Queued,
+        };
         let last = group.journal(&first_row(subject, Cause::Accepted, at, delay))?;
         let has_row = Row::is_needed(Status::Queued, delay);
         if has_row {
@@ -169,14 +209,27 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
             };
             group.delivery.insert(id.0, row.encode().as_slice())?;
         }
-        let tail = Tail { place: Place::Delivery(Status::Queued, has_row), last };
+        let tail = Tail {
+            place: Place::Delivery(Status::Queued, has_row),
+            last,
+        };
         group.new_tails().slot(tail, Some(&planned.channel));
     }
-    Ok(Verdict::New { seq, deliveries_count })
+    Ok(Verdict::New {
+        seq,
+        deliveries_count,
+    })
 }
 
 fn first_row(subject: Subject, cause: Cause, at: TimeMs, due: Option<TimeMs>) -> Draft<'static> {
-    Draft { previous: None, subject, cause, at, due, attempt: None }
+    Draft {
+        previous: None,
+        subject,
+        cause,
+        at,
+        due,
+        attempt: None,
+    }
 }
 
 /// The index's part, after the commit.

@@ -65,7 +65,10 @@ impl Store {
         if leased.iter().any(needs_reading) {
             self.read(|snapshot| read(snapshot, leased))
         } else {
-            Ok(leased.into_iter().filter_map(|(lease, taken)| resident(lease, taken)).collect())
+            Ok(leased
+                .into_iter()
+                .filter_map(|(lease, taken)| resident(lease, taken))
+                .collect())
         }
     }
 }
@@ -96,24 +99,41 @@ fn read(snapshot: &Snapshot, leased: Vec<(Lease, Taken)>) -> Result<Vec<Claim>, 
                     Some((seq, loaded)) if seq == id.message() => loaded,
                     _ => chunks.with(id.message(), |stored| {
                         let routes = stored.planned.iter().map(|p| p.route.clone()).collect();
-                        Ok(Loaded { message: Arc::new(stored.into_message()), routes })
+                        Ok(Loaded {
+                            message: Arc::new(stored.into_message()),
+                            routes,
+                        })
                     })?,
                 };
                 let route = loaded.routes.get(usize::from(id.place())).cloned();
                 let message = loaded.message.clone();
                 last = Some((id.message(), loaded));
-                (message, route.ok_or(Malformed("a delivery is not in its message's plan"))?)
+                (
+                    message,
+                    route.ok_or(Malformed("a delivery is not in its message's plan"))?,
+                )
             }
         };
         let (mut status, mut attempts_count, mut wire) = (Status::Queued, 0, None);
         if taken.has_row {
             let row = rows.row(id)?;
             (status, attempts_count) = (row.status, row.attempts_count);
-            wire = if row.has_wire { Some(rows.wire(id)?) } else { None };
+            wire = if row.has_wire {
+                Some(rows.wire(id)?)
+            } else {
+                None
+            };
         }
         lease.status = status;
         lease.has_wire = wire.is_some();
-        claims.push(Claim { lease, message, route, status, attempts_count, wire });
+        claims.push(Claim {
+            lease,
+            message,
+            route,
+            status,
+            attempts_count,
+            wire,
+        });
     }
     Ok(claims)
 }

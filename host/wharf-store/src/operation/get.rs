@@ -85,7 +85,12 @@ fn view(
             last: tail.last,
         });
     }
-    Ok(MessageView { seq, message: Arc::new(message), standing, deliveries })
+    Ok(MessageView {
+        seq,
+        message: Arc::new(message),
+        standing,
+        deliveries,
+    })
 }
 
 /// What tail, row and journal say of a delivery.
@@ -108,9 +113,19 @@ fn known(
     if has_row {
         let row = rows.row(id)?;
         let (attempts_count, due, token) = (row.attempts_count, row.due, row.token);
-        return Ok(Known { status, attempts_count, due, token });
+        return Ok(Known {
+            status,
+            attempts_count,
+            due,
+            token,
+        });
     }
     let attempt = journal.required(tail.last)?.attempt;
     let attempts_count = attempt.map_or(0, |attempt| attempt.number);
-    Ok(Known { status, attempts_count, due: None, token: None })
+    Ok(Known {
+        status,
+        attempts_count,
+        due: None,
+        token: None,
+    })
 }

@@ -58,16 +58,16 @@ fn chains(snapshot: &Snapshot, seq: MessageSeq) -> Result<Vec<Row>, ReadError> {
     Ok(rows)
 }
 
-fn entries(
-    snapshot: &Snapshot,
-    after: Cursor,
-    max: usize,
-) -> Result<Vec<JournalEntry>, ReadError> {
+fn entries(snapshot: &Snapshot, after: Cursor, max: usize) -> Result<Vec<JournalEntry>, ReadError> {
     let mut journal = snapshot.journal()?;
     let mut rows = Vec::new();
     let mut about = BTreeMap::new();
-    for cursor in (after.0 + 1..).take(max) {
-        let Some(row) = journal.row(Cursor(cursor))? else { break };
+    let mut next = after;
+    while rows.len() < max {
+        next.0 = next.0.saturating_add(1);
+        let Some(row) = journal.row(next)? else {
+            break;
+        };
         about.insert(row.subject.message(), None);
         rows.push(row);
     }
@@ -84,7 +84,11 @@ fn entries(
                 }
                 Subject::Message { .. } => None,
             };
-            Ok(JournalEntry { row, message: message.clone(), planned })
+            Ok(JournalEntry {
+                row,
+                message: message.clone(),
+                planned,
+            })
         })
         .collect()
 }

@@ -74,9 +74,20 @@ impl Store {
 }
 
 impl Ended {
-    fn new(Settle { lease, transition, attempt, wire, at }: Settle) -> Self {
+    fn new(
+        Settle {
+            lease,
+            transition,
+            attempt,
+            wire,
+            at,
+        }: Settle,
+    ) -> Self {
         let (from, to) = (lease.status, transition.to);
-        assert!(Status::allows(Some(from), to), "the status machine has no step {from} -> {to}");
+        assert!(
+            Status::allows(Some(from), to),
+            "the status machine has no step {from} -> {to}"
+        );
         let is_wire_new = !to.is_final() && !lease.has_wire;
         Self {
             attempt: attempt.map(|facts| (facts.number, attempt::encode(&facts))),
@@ -96,7 +107,12 @@ impl Ended {
 /// The writer's part, for a settle whose lease is live.
 pub(crate) fn apply(group: &mut Group<'_>, ended: &Ended) -> Result<Cursor, ReadError> {
     let id = ended.lease.delivery();
-    let Transition { to, cause, due, token } = &ended.transition;
+    let Transition {
+        to,
+        cause,
+        due,
+        token,
+    } = &ended.transition;
     let (slot, tail) = group.tail(id)?;
     let Place::Delivery(from, had_row) = tail.place else {
         return Err(Malformed("a delivery's slot says that its message has none").into());
@@ -104,7 +120,11 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: &Ended) -> Result<Cursor, Read
     debug_assert!(Status::allows(Some(from), *to), "no step {from} -> {to}");
     let last = group.journal(&Draft {
         previous: Some(tail.last),
-        subject: Subject::Delivery { id, from: Some(from), to: *to },
+        subject: Subject::Delivery {
+            id,
+            from: Some(from),
+            to: *to,
+        },
         cause: *cause,
         at: ended.at,
         due: *due,
@@ -133,13 +153,22 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: &Ended) -> Result<Cursor, Read
     } else if had_row {
         group.delivery.remove(id.0)?;
     }
-    group.set_tail(slot, Tail { place: Place::Delivery(*to, has_row), last });
+    group.set_tail(
+        slot,
+        Tail {
+            place: Place::Delivery(*to, has_row),
+            last,
+        },
+    );
     group.settled(id, *to, *due);
     Ok(last)
 }
 
 fn row(group: &Group<'_>, id: DeliveryId) -> Result<Row, ReadError> {
-    let value = group.delivery.get(id.0)?.ok_or(Malformed("a delivery has no row"))?;
+    let value = group
+        .delivery
+        .get(id.0)?
+        .ok_or(Malformed("a delivery has no row"))?;
     Ok(Row::decode(value.value())?)
 }
 

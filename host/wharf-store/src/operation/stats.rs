@@ -42,11 +42,13 @@ impl Store {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let index = self.index().lock();
-        let channels = index.channels().map(|(channel, ready, leased)| ChannelStats {
-            channel: channel.clone(),
-            ready,
-            leased,
-        });
+        let channels = index
+            .channels()
+            .map(|(channel, ready, leased)| ChannelStats {
+                channel: channel.clone(),
+                ready,
+                leased,
+            });
         Stats {
             counts: index.counts(),
             spread: index.spread(),

@@ -48,7 +48,11 @@ impl Store {
     /// and the process should end.
     pub async fn failed(&self) -> FailureReason {
         let mut failure = self.shared.failure.subscribe();
-        match failure.wait_for(Option::is_some).await.map(|reason| reason.clone()) {
+        match failure
+            .wait_for(Option::is_some)
+            .await
+            .map(|reason| reason.clone())
+        {
             Ok(Some(reason)) => reason,
             // The sender lives as long as this handle, and `wait_for` waits for a reason.
             Ok(None) | Err(_) => std::future::pending().await,

@@ -45,7 +45,11 @@ pub(crate) fn decode(take: &mut Take<'_>) -> Result<Attempt, Malformed> {
             _ => return Err(Malformed("an effect is unknown")),
         },
         reference: take.maybe_text()?.map(str::to_owned),
-        body_sha256: if take.flag()? { Some(take.array()?) } else { None },
+        body_sha256: if take.flag()? {
+            Some(take.array()?)
+        } else {
+            None
+        },
         notes: take.pairs()?,
     })
 }
@@ -60,26 +64,42 @@ pub(crate) mod tests {
     type Texts = (Option<String>, Option<String>, Option<String>);
 
     pub(crate) fn attempts() -> impl Strategy<Value = Attempt> {
-        let effects =
-            prop_oneof![Just(None), Just(Some(Effect::None)), Just(Some(Effect::Unknown))];
+        let effects = prop_oneof![
+            Just(None),
+            Just(Some(Effect::None)),
+            Just(Some(Effect::Unknown))
+        ];
         let numbers = any::<(u32, u64, u64)>();
         let pairs = any::<(Pairs, Pairs)>();
-        (numbers, pairs, any::<Texts>(), effects, any::<Option<[u8; 32]>>()).prop_map(
-            |((number, started_at, duration_us), (plugins, notes), texts, effect, body_sha256)| {
-                Attempt {
-                    number,
-                    started_at: TimeMs(started_at),
-                    duration_us,
-                    plugins,
-                    code: texts.0,
-                    reason: texts.1,
-                    effect,
-                    reference: texts.2,
-                    body_sha256,
-                    notes,
-                }
-            },
+        (
+            numbers,
+            pairs,
+            any::<Texts>(),
+            effects,
+            any::<Option<[u8; 32]>>(),
         )
+            .prop_map(
+                |(
+                    (number, started_at, duration_us),
+                    (plugins, notes),
+                    texts,
+                    effect,
+                    body_sha256,
+                )| {
+                    Attempt {
+                        number,
+                        started_at: TimeMs(started_at),
+                        duration_us,
+                        plugins,
+                        code: texts.0,
+                        reason: texts.1,
+                        effect,
+                        reference: texts.2,
+                        body_sha256,
+                        notes,
+                    }
+                },
+            )
     }
 
     proptest! {

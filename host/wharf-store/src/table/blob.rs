@@ -45,14 +45,16 @@ pub(crate) struct Blob<'a> {
 
 impl<'a> Blob<'a> {
     pub(crate) fn read(value: &'a [u8]) -> Result<Self, Malformed> {
-        let (head, rest) =
-            value.split_at_checked(HEAD_BYTES).ok_or(Malformed("a blob ends early"))?;
+        let (head, rest) = value
+            .split_at_checked(HEAD_BYTES)
+            .ok_or(Malformed("a blob ends early"))?;
         if head[0] != VERSION {
             return Err(Malformed("a blob's version is unknown"));
         }
         let count = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let (ends, bytes) =
-            rest.split_at_checked(4 * count).ok_or(Malformed("a blob ends early"))?;
+        let (ends, bytes) = rest
+            .split_at_checked(4 * count)
+            .ok_or(Malformed("a blob ends early"))?;
         Ok(Self { ends, bytes })
     }
 
@@ -67,7 +69,8 @@ impl<'a> Blob<'a> {
         }
         let start = if place == 0 { 0 } else { self.end(place - 1) };
         let part = self.bytes.get(start..self.end(place));
-        part.map(Some).ok_or(Malformed("a blob's part lies outside of it"))
+        part.map(Some)
+            .ok_or(Malformed("a blob's part lies outside of it"))
     }
 
     fn end(self, place: usize) -> usize {

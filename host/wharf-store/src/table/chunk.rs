@@ -106,7 +106,10 @@ impl<'a> Stored<'a> {
         let mut planned = Vec::with_capacity(count);
         for _ in 0..count {
             let route = Arc::from(take.text()?);
-            planned.push(Planned { route, channel: ChannelName::new(take.text()?) });
+            planned.push(Planned {
+                route,
+                channel: ChannelName::new(take.text()?),
+            });
         }
         let standing = if planned.is_empty() {
             let number = take.u8()?;
@@ -116,7 +119,12 @@ impl<'a> Stored<'a> {
         };
         let payload = take.rest();
         head.payload_bytes = payload.len();
-        Ok(Self { head, planned, standing, payload })
+        Ok(Self {
+            head,
+            planned,
+            standing,
+            payload,
+        })
     }
 
     /// The whole message; copies the payload.
@@ -145,8 +153,14 @@ pub(crate) mod tests {
 
     use super::*;
 
-    type Optionals =
-        (Option<String>, Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<String>);
+    type Optionals = (
+        Option<String>,
+        Option<u64>,
+        Option<u64>,
+        Option<u64>,
+        Option<u64>,
+        Option<String>,
+    );
 
     fn messages() -> impl Strategy<Value = Message> {
         (
@@ -156,22 +170,28 @@ pub(crate) mod tests {
             any::<Pairs>(),
             any::<Vec<u8>>(),
             any::<Optionals>(),
-            prop_oneof![Just(Priority::High), Just(Priority::Normal), Just(Priority::Low)],
+            prop_oneof![
+                Just(Priority::High),
+                Just(Priority::Normal),
+                Just(Priority::Low)
+            ],
         )
-            .prop_map(|(id, at, attributes, headers, payload, optionals, priority)| Message {
-                id: MessageId::parse(&id).unwrap(),
-                accepted_at: TimeMs(at),
-                attributes,
-                headers,
-                payload: payload.into(),
-                ordering_key: optionals.0,
-                sequence_global: optionals.1,
-                sequence_key: optionals.2,
-                deliver_after: optionals.3.map(TimeMs),
-                expires_at: optionals.4.map(TimeMs),
-                priority,
-                traceparent: optionals.5,
-            })
+            .prop_map(
+                |(id, at, attributes, headers, payload, optionals, priority)| Message {
+                    id: MessageId::parse(&id).unwrap(),
+                    accepted_at: TimeMs(at),
+                    attributes,
+                    headers,
+                    payload: payload.into(),
+                    ordering_key: optionals.0,
+                    sequence_global: optionals.1,
+                    sequence_key: optionals.2,
+                    deliver_after: optionals.3.map(TimeMs),
+                    expires_at: optionals.4.map(TimeMs),
+                    priority,
+                    traceparent: optionals.5,
+                },
+            )
     }
 
     proptest! {

@@ -49,7 +49,9 @@ impl Row {
 
     /// Whether the wire form is kept beside a delivery with this status: as long as it can be sent again.
     pub(crate) fn keeps_wire(status: Status) -> bool {
-        Status::ALL.iter().any(|to| Status::allows(Some(status), *to))
+        Status::ALL
+            .iter()
+            .any(|to| Status::allows(Some(status), *to))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -38,7 +38,10 @@ impl Entry {
         let (mut content, mut seq) = ([0; 16], [0; 8]);
         content.copy_from_slice(&value[1..17]);
         seq.copy_from_slice(&value[17..]);
-        Ok(Self { content: ContentHash(content), seq: MessageSeq(u64::from_le_bytes(seq)) })
+        Ok(Self {
+            content: ContentHash(content),
+            seq: MessageSeq(u64::from_le_bytes(seq)),
+        })
     }
 }
 

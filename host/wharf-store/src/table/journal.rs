@@ -38,9 +38,17 @@ pub(crate) fn encode(draft: &Draft<'_>, out: &mut Vec<u8>) {
         }
     };
     flags |= if from.is_some() { HAS_FROM } else { 0 };
-    flags |= if draft.previous.is_some() { HAS_PREVIOUS } else { 0 };
+    flags |= if draft.previous.is_some() {
+        HAS_PREVIOUS
+    } else {
+        0
+    };
     flags |= if draft.due.is_some() { HAS_DUE } else { 0 };
-    flags |= if draft.attempt.is_some() { HAS_ATTEMPT } else { 0 };
+    flags |= if draft.attempt.is_some() {
+        HAS_ATTEMPT
+    } else {
+        0
+    };
     out.put_u8(flags);
     out.put_number(id);
     out.put_u8(to);
@@ -68,22 +76,49 @@ pub(crate) fn decode(part: &[u8], cursor: Cursor) -> Result<Row, Malformed> {
     let cause = Cause::from_number(take.u8()?).ok_or(Malformed("a cause is unknown"))?;
     let at = TimeMs(take.number()?);
     let status = |number| Status::from_number(number).ok_or(Malformed("a status is unknown"));
-    let from = if flags & HAS_FROM != 0 { Some(status(take.u8()?)?) } else { None };
+    let from = if flags & HAS_FROM != 0 {
+        Some(status(take.u8()?)?)
+    } else {
+        None
+    };
     let subject = if flags & IS_MESSAGE != 0 {
         let standing = Standing::from_number(to).ok_or(Malformed("a standing is unknown"))?;
-        Subject::Message { seq: MessageSeq(id), standing }
+        Subject::Message {
+            seq: MessageSeq(id),
+            standing,
+        }
     } else {
-        Subject::Delivery { id: DeliveryId(id), from, to: status(to)? }
+        Subject::Delivery {
+            id: DeliveryId(id),
+            from,
+            to: status(to)?,
+        }
     };
-    let previous = if flags & HAS_PREVIOUS != 0 { Some(Cursor(take.number()?)) } else { None };
-    let due = if flags & HAS_DUE != 0 { Some(TimeMs(take.number()?)) } else { None };
+    let previous = if flags & HAS_PREVIOUS != 0 {
+        Some(Cursor(take.number()?))
+    } else {
+        None
+    };
+    let due = if flags & HAS_DUE != 0 {
+        Some(TimeMs(take.number()?))
+    } else {
+        None
+    };
     let attempt = if flags & HAS_ATTEMPT != 0 {
         Some(Box::new(attempt::decode(&mut take)?))
     } else {
         None
     };
     take.end()?;
-    Ok(Row { cursor, previous, subject, cause, at, due, attempt })
+    Ok(Row {
+        cursor,
+        previous,
+        subject,
+        cause,
+        at,
+        due,
+        attempt,
+    })
 }
 
 #[cfg(test)]
@@ -96,8 +131,13 @@ mod tests {
     fn subjects() -> impl Strategy<Value = Subject> {
         let statuses = || (0..Status::ALL.len()).prop_map(|at| Status::ALL[at]);
         prop_oneof![
-            (any::<u64>(), prop::option::of(statuses()), statuses())
-                .prop_map(|(id, from, to)| Subject::Delivery { id: DeliveryId(id), from, to }),
+            (any::<u64>(), prop::option::of(statuses()), statuses()).prop_map(|(id, from, to)| {
+                Subject::Delivery {
+                    id: DeliveryId(id),
+                    from,
+                    to,
+                }
+            }),
             any::<u64>().prop_map(|seq| Subject::Message {
                 seq: MessageSeq(seq),
                 standing: Standing::Unroutable

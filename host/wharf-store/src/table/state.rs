@@ -43,7 +43,11 @@ impl Counts {
     /// Deliveries in a final status.
     #[must_use]
     pub fn ended(&self) -> u64 {
-        Status::ALL.iter().filter(|s| s.is_final()).map(|s| self.status(*s)).sum()
+        Status::ALL
+            .iter()
+            .filter(|s| s.is_final())
+            .map(|s| self.status(*s))
+            .sum()
     }
 
     pub(crate) fn add_message(&mut self) {
@@ -74,7 +78,11 @@ pub(crate) struct State {
 impl State {
     /// Of a store that holds nothing.
     pub(crate) fn empty() -> Self {
-        Self { next_seq: MessageSeq(1), next_cursor: Cursor(1), counts: Counts::default() }
+        Self {
+            next_seq: MessageSeq(1),
+            next_cursor: Cursor(1),
+            counts: Counts::default(),
+        }
     }
 
     /// Cursor of the last journal row; 0 before the first.
@@ -103,12 +111,17 @@ impl State {
         let mut state = Self {
             next_seq: MessageSeq(take.number()?),
             next_cursor: Cursor(take.number()?),
-            counts: Counts { messages: take.number()?, ..Counts::default() },
+            counts: Counts {
+                messages: take.number()?,
+                ..Counts::default()
+            },
         };
         let counts = &mut state.counts;
         for list in [&mut counts.statuses[..], &mut counts.standings[..]] {
             let stored = take.count()?;
-            let known = list.get_mut(..stored).ok_or(Malformed("it counts unknown statuses"))?;
+            let known = list
+                .get_mut(..stored)
+                .ok_or(Malformed("it counts unknown statuses"))?;
             for count in known {
                 *count = take.number()?;
             }

@@ -64,7 +64,10 @@ impl Tail {
                 Status::from_number(byte & NUMBER).ok_or(Malformed("a status is unknown"))?;
             Place::Delivery(status, byte & HAS_ROW != 0)
         };
-        Ok(Self { place, last: Cursor(number & ((1 << CURSOR_BITS) - 1)) })
+        Ok(Self {
+            place,
+            last: Cursor(number & ((1 << CURSOR_BITS) - 1)),
+        })
     }
 
     /// Whether it keeps its chunk in [`OPEN`].
@@ -129,14 +132,22 @@ impl Builder {
         value.extend_from_slice(&(slots_count as u32).to_le_bytes());
         value.extend(self.firsts.iter().flat_map(|first| first.to_le_bytes()));
         value.extend(self.tails.iter().flat_map(|tail| tail.to_le_bytes()));
-        value.extend(self.channels.iter().flat_map(|channel| channel.to_le_bytes()));
+        value.extend(
+            self.channels
+                .iter()
+                .flat_map(|channel| channel.to_le_bytes()),
+        );
         value.extend_from_slice(&(self.names.len() as u16).to_le_bytes());
         for name in &self.names {
             let bytes = name.as_str().as_bytes();
             value.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
             value.extend_from_slice(bytes);
         }
-        Tails { value, messages_count, slots_count }
+        Tails {
+            value,
+            messages_count,
+            slots_count,
+        }
     }
 }
 
@@ -152,7 +163,11 @@ impl Tails {
         if value.len() < HEAD_BYTES + 4 * messages_count + 10 * slots_count + 2 {
             return Err(SHORT);
         }
-        let tails = Self { value: value.to_vec(), messages_count, slots_count };
+        let tails = Self {
+            value: value.to_vec(),
+            messages_count,
+            slots_count,
+        };
         let mut end = 0;
         for index in 0..=messages_count {
             let first = tails.first(index);

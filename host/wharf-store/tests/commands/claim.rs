@@ -8,7 +8,11 @@ use crate::fixture::{End, Fixture, T0, accept, after_ms, end, message, settle, t
 #[test]
 fn a_delivery_has_at_most_one_lease() {
     let fixture = Fixture::new();
-    fixture.accept(vec![accept("m", &["a"]), accept("n", &["a"]), accept("o", &["b"])]);
+    fixture.accept(vec![
+        accept("m", &["a"]),
+        accept("n", &["a"]),
+        accept("o", &["b"]),
+    ]);
     let claims = fixture.claim("a", 1, T0);
     assert_eq!(claims[0].message.id.as_str(), "m");
     assert_eq!(claims[0].attempts_count, 0);
@@ -59,7 +63,12 @@ fn a_delayed_message_waits_for_its_time_also_over_a_restart() {
     assert_eq!(fixture.store.next_due(), None);
     let claims = fixture.claim("a", 9, T0);
     assert_eq!(claims.len(), 2);
-    fixture.settle(claims.into_iter().map(|claim| settle(claim, end(Status::Delivered))).collect());
+    fixture.settle(
+        claims
+            .into_iter()
+            .map(|claim| settle(claim, end(Status::Delivered)))
+            .collect(),
+    );
     assert_eq!(fixture.store.stats().counts.status(Status::Delivered), 2);
 }
 
@@ -68,12 +77,19 @@ fn what_fell_due_is_claimed_the_earliest_first() {
     let fixture = Fixture::new();
     fixture.accept(vec![accept("m", &["a"]), accept("n", &["a"])]);
     let [m, n] = fixture.claim("a", 2, T0).try_into().unwrap();
-    let retry = |due| End { to: Status::Retrying, due: Some(after_ms(due)), wire: None };
+    let retry = |due| End {
+        to: Status::Retrying,
+        due: Some(after_ms(due)),
+        wire: None,
+    };
     fixture.settle(vec![settle(m, retry(20)), settle(n, retry(10))]);
     assert_eq!(fixture.ready("a", after_ms(9)), [""; 0]);
     assert_eq!(fixture.ready("a", after_ms(10)), ["n"]);
     let payloads: Vec<_> = fixture.claim("a", 2, after_ms(20));
-    let names: Vec<_> = payloads.iter().map(|claim| claim.message.id.as_str()).collect();
+    let names: Vec<_> = payloads
+        .iter()
+        .map(|claim| claim.message.id.as_str())
+        .collect();
     assert_eq!(names, ["n", "m"]);
 }
 
@@ -88,7 +104,10 @@ fn resident_messages_are_bounded() {
     let batch = batch.map(|(n, payload)| to(message(&format!("m{n}"), payload), &["a", "b"]));
     fixture.accept(batch.collect());
     let resident_bytes = fixture.store.stats().resident_bytes;
-    assert!((1_000..=10_000).contains(&resident_bytes), "{resident_bytes}");
+    assert!(
+        (1_000..=10_000).contains(&resident_bytes),
+        "{resident_bytes}"
+    );
     assert_eq!(fixture.ready("a", T0), payloads);
     assert_eq!(fixture.ready("b", T0), payloads);
     assert_eq!(fixture.store.stats().resident_bytes, 0);

@@ -85,7 +85,10 @@ pub(crate) fn to(message: Message, channels: &[&str]) -> Accept {
         route: format!("to-{name}").into(),
         channel: channel(name),
     });
-    Accept { message, planned: planned.collect() }
+    Accept {
+        message,
+        planned: planned.collect(),
+    }
 }
 
 /// How an attempt ends.
@@ -96,12 +99,20 @@ pub(crate) struct End {
 }
 
 pub(crate) fn end(to: Status) -> End {
-    End { to, due: None, wire: None }
+    End {
+        to,
+        due: None,
+        wire: None,
+    }
 }
 
 pub(crate) fn settle(claim: Claim, end: End) -> Settle {
     let waits = matches!(end.to, Status::Pending | Status::Provisional);
-    let attempt = Attempt { number: claim.attempts_count + 1, started_at: T0, ..Attempt::default() };
+    let attempt = Attempt {
+        number: claim.attempts_count + 1,
+        started_at: T0,
+        ..Attempt::default()
+    };
     Settle {
         lease: claim.lease,
         transition: Transition {
@@ -124,7 +135,11 @@ impl Fixture {
     pub(crate) fn with(options: Options) -> Self {
         let folder = TempDir::new().unwrap();
         let store = Store::open(&folder.path().join("store"), &options).unwrap();
-        Self { store, folder, options }
+        Self {
+            store,
+            folder,
+            options,
+        }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -179,9 +194,9 @@ impl Fixture {
     /// The payloads that a claim gives, which is then dropped.
     pub(crate) fn ready(&self, name: &str, now: TimeMs) -> Vec<String> {
         let claims = self.claim(name, usize::MAX, now);
-        let payloads = claims.iter().map(|claim| {
-            String::from_utf8(claim.message.payload.to_vec()).unwrap()
-        });
+        let payloads = claims
+            .iter()
+            .map(|claim| String::from_utf8(claim.message.payload.to_vec()).unwrap());
         payloads.collect()
     }
 }

@@ -9,20 +9,36 @@ use crate::fixture::{End, Fixture, T0, accept, after_ms, end, id, settle};
 fn the_rows_of_a_message_are_a_chain() {
     let mut fixture = Fixture::new();
     fixture.accept(vec![accept("m", &["a", "b"]), accept("n", &["a"])]);
-    let retry = End { to: Status::Retrying, due: Some(after_ms(1)), wire: None };
+    let retry = End {
+        to: Status::Retrying,
+        due: Some(after_ms(1)),
+        wire: None,
+    };
     fixture.settle(vec![settle(fixture.claim("a", 1, T0).remove(0), retry)]);
     fixture.restart();
-    fixture.settle(vec![settle(fixture.claim_one("b", T0), end(Status::Rejected))]);
+    fixture.settle(vec![settle(
+        fixture.claim_one("b", T0),
+        end(Status::Rejected),
+    )]);
     let claims = fixture.claim("a", 2, after_ms(1));
-    fixture.settle(claims.into_iter().map(|claim| settle(claim, end(Status::Delivered))).collect());
+    fixture.settle(
+        claims
+            .into_iter()
+            .map(|claim| settle(claim, end(Status::Delivered)))
+            .collect(),
+    );
 
     let rows = fixture.store.journal_of(&id("m")).unwrap();
     let steps: Vec<_> = rows
         .iter()
         .map(|row| match row.subject {
-            Subject::Delivery { id, from, to } => {
-                (row.cursor.0, row.previous.map(|p| p.0), id.place(), from, to)
-            }
+            Subject::Delivery { id, from, to } => (
+                row.cursor.0,
+                row.previous.map(|p| p.0),
+                id.place(),
+                from,
+                to,
+            ),
             Subject::Message { .. } => panic!("the message has deliveries"),
         })
         .collect();
@@ -38,7 +54,10 @@ fn the_rows_of_a_message_are_a_chain() {
         ]
     );
     assert_eq!(rows[2].due, Some(after_ms(1)));
-    assert_eq!(rows[4].attempt.as_ref().map(|attempt| attempt.number), Some(2));
+    assert_eq!(
+        rows[4].attempt.as_ref().map(|attempt| attempt.number),
+        Some(2)
+    );
     assert_eq!(fixture.store.journal_of(&id("unknown")).unwrap(), []);
 }
 
@@ -51,7 +70,12 @@ fn rows_are_read_from_a_cursor_on_with_what_they_are_about() {
         let entries = fixture.store.journal(Cursor(after), max).unwrap();
         let entries = entries.into_iter().map(|entry| {
             let channel = entry.planned.map(|planned| planned.channel.to_string());
-            (entry.row.cursor.0, entry.message.id.to_string(), channel, entry.row.cause)
+            (
+                entry.row.cursor.0,
+                entry.message.id.to_string(),
+                channel,
+                entry.row.cause,
+            )
         });
         entries.collect::<Vec<_>>()
     };

@@ -15,14 +15,18 @@ fn check(damage: impl FnOnce(&Fixture), is_expected: impl FnOnce(&OpenError) -> 
     fixture.accept(vec![accept("m", &["a"])]);
     wait(fixture.store.close()).unwrap();
     damage(&fixture);
-    let error = Store::open(&fixture.path(), &fixture.options).err().expect("it does not open");
+    let error = Store::open(&fixture.path(), &fixture.options)
+        .err()
+        .expect("it does not open");
     assert!(is_expected(&error), "{error:?}");
 }
 
 #[test]
 fn a_file_that_is_open_elsewhere_is_locked() {
     let fixture = Fixture::new();
-    let error = Store::open(&fixture.path(), &fixture.options).err().unwrap();
+    let error = Store::open(&fixture.path(), &fixture.options)
+        .err()
+        .unwrap();
     assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
 }
 
@@ -31,10 +35,15 @@ fn a_newer_format_is_refused_by_its_number() {
     let newer = |fixture: &Fixture| {
         let database = Database::open(fixture.path()).unwrap();
         let tx = database.begin_write().unwrap();
-        tx.open_table(META).unwrap().insert("format", 2u32.to_le_bytes().as_slice()).unwrap();
+        tx.open_table(META)
+            .unwrap()
+            .insert("format", 2u32.to_le_bytes().as_slice())
+            .unwrap();
         tx.commit().unwrap();
     };
-    check(newer, |error| matches!(error, OpenError::NewerFormat { found: 2, known: 1 }));
+    check(newer, |error| {
+        matches!(error, OpenError::NewerFormat { found: 2, known: 1 })
+    });
 }
 
 #[test]
@@ -49,7 +58,10 @@ fn a_database_of_someone_else_is_no_store() {
 #[test]
 fn a_damaged_file_is_said_to_be_damaged() {
     let is_damaged = |error: &OpenError| matches!(error, OpenError::Damaged { .. });
-    check(|fixture| fs::write(fixture.path(), "not a database").unwrap(), is_damaged);
+    check(
+        |fixture| fs::write(fixture.path(), "not a database").unwrap(),
+        is_damaged,
+    );
     check(|fixture| fs::write(fixture.path(), "").unwrap(), is_damaged);
     let header = |fixture: &Fixture| {
         let mut bytes = fs::read(fixture.path()).unwrap();
@@ -66,8 +78,13 @@ fn a_damaged_file_is_said_to_be_damaged() {
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let error = Store::open("/nowhere/store".as_ref(), &Options::new([0; 32])).err().unwrap();
-    assert!(matches!(&error, OpenError::Io { path, .. } if path.ends_with("store")), "{error:?}");
+    let error = Store::open("/nowhere/store".as_ref(), &Options::new([0; 32]))
+        .err()
+        .unwrap();
+    assert!(
+        matches!(&error, OpenError::Io { path, .. } if path.ends_with("store")),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -80,7 +97,12 @@ fn creation_leaves_no_other_file_behind_and_survives_a_leftover() {
     fs::write(fixture.folder.path().join(leftover), "cut short").unwrap();
     let store = Store::open(&fixture.path(), &fixture.options).unwrap();
     assert_eq!(fs::read_dir(fixture.folder.path()).unwrap().count(), 1);
-    assert!(store.claim(&wharf_core::ChannelName::new("a"), 1, T0).unwrap().is_empty());
+    assert!(
+        store
+            .claim(&wharf_core::ChannelName::new("a"), 1, T0)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// The key that ids are hashed with is the file's, whatever the options say later.

@@ -24,7 +24,12 @@ fn check(to: Status) -> Fixture {
 
 #[test]
 fn a_final_status_ends_a_delivery() {
-    for to in [Status::Delivered, Status::Rejected, Status::Dead, Status::Expired] {
+    for to in [
+        Status::Delivered,
+        Status::Rejected,
+        Status::Dead,
+        Status::Expired,
+    ] {
         let fixture = check(to);
         assert_eq!(fixture.ready("a", after_ms(1_000_000)), ["other"], "{to}");
         assert_eq!(fixture.store.stats().spread.ended, 1);
@@ -47,10 +52,21 @@ fn a_retry_keeps_its_count_and_its_first_wire_form() {
     let mut fixture = Fixture::new();
     fixture.accept(vec![accept("m", &["a"])]);
     let form = |body: &str| {
-        Some(WireForm { endpoint: None, headers: vec![], body: body.as_bytes().to_vec() })
+        Some(WireForm {
+            endpoint: None,
+            headers: vec![],
+            body: body.as_bytes().to_vec(),
+        })
     };
-    let retry = |ms, wire| End { to: Status::Retrying, due: Some(after_ms(ms)), wire };
-    fixture.settle(vec![settle(fixture.claim_one("a", T0), retry(10, form("first")))]);
+    let retry = |ms, wire| End {
+        to: Status::Retrying,
+        due: Some(after_ms(ms)),
+        wire,
+    };
+    fixture.settle(vec![settle(
+        fixture.claim_one("a", T0),
+        retry(10, form("first")),
+    )]);
     fixture.restart();
     let claim = fixture.claim_one("a", after_ms(10));
     assert_eq!((claim.status, claim.attempts_count), (Status::Retrying, 1));
@@ -69,11 +85,20 @@ fn a_stale_settle_changes_nothing() {
     fixture.accept(vec![accept("m", &["a"])]);
     let lost = fixture.claim_one("a", T0);
     assert!(fixture.store.revoke(lost.lease.delivery()));
-    assert!(!fixture.store.revoke(lost.lease.delivery()), "it has no lease now");
+    assert!(
+        !fixture.store.revoke(lost.lease.delivery()),
+        "it has no lease now"
+    );
     let live = fixture.claim_one("a", T0);
-    let batch = vec![settle(lost, end(Status::Rejected)), settle(live, end(Status::Delivered))];
+    let batch = vec![
+        settle(lost, end(Status::Rejected)),
+        settle(live, end(Status::Delivered)),
+    ];
     let settled = fixture.settle(batch);
-    assert!(matches!(settled[..], [Settled::Stale, Settled::Recorded(_)]), "{settled:?}");
+    assert!(
+        matches!(settled[..], [Settled::Stale, Settled::Recorded(_)]),
+        "{settled:?}"
+    );
     assert_eq!(fixture.delivery("m").status, Status::Delivered);
 }
 

@@ -25,11 +25,19 @@ fn a_sleeper_is_woken_by_whatever_makes_a_delivery_ready() {
     let claim = fixture.claim_one("a", T0);
     check(&fixture, || drop(claim));
     let claim = fixture.claim_one("a", T0);
-    check(&fixture, || assert!(fixture.store.revoke(claim.lease.delivery())));
+    check(&fixture, || {
+        assert!(fixture.store.revoke(claim.lease.delivery()))
+    });
     let claim = fixture.claim_one("a", T0);
-    let retry = End { to: Status::Retrying, due: Some(after_ms(1)), wire: None };
+    let retry = End {
+        to: Status::Retrying,
+        due: Some(after_ms(1)),
+        wire: None,
+    };
     fixture.settle(vec![settle(claim, retry)]);
-    check(&fixture, || assert_eq!(fixture.store.promote_due(after_ms(1)), 1));
+    check(&fixture, || {
+        assert_eq!(fixture.store.promote_due(after_ms(1)), 1)
+    });
 }
 
 #[test]
@@ -39,7 +47,11 @@ fn watchers_see_the_journal_and_the_next_due_time() {
     fixture.accept(vec![accept("m", &["a"])]);
     wait(head.changed()).unwrap();
     assert_eq!(*head.borrow_and_update(), Cursor(1));
-    let retry = End { to: Status::Retrying, due: Some(after_ms(7)), wire: None };
+    let retry = End {
+        to: Status::Retrying,
+        due: Some(after_ms(7)),
+        wire: None,
+    };
     fixture.settle(vec![settle(fixture.claim_one("a", T0), retry)]);
     wait(due.changed()).unwrap();
     assert_eq!(*due.borrow_and_update(), Some(after_ms(7)));
@@ -55,10 +67,19 @@ fn a_closed_store_refuses_everything() {
     let claim = fixture.claim_one("a", T0);
     wait(fixture.store.close()).unwrap();
     let store = &fixture.store;
-    assert!(matches!(wait(store.accept(vec![])), Err(WriteError::Refused)));
+    assert!(matches!(
+        wait(store.accept(vec![])),
+        Err(WriteError::Refused)
+    ));
     let settled = wait(store.settle(vec![settle(claim, crate::fixture::end(Status::Dead))]));
     assert!(matches!(settled, Err(WriteError::Refused)));
-    assert!(matches!(store.claim(&channel("a"), 1, T0), Err(ReadError::Closed)));
+    assert!(matches!(
+        store.claim(&channel("a"), 1, T0),
+        Err(ReadError::Closed)
+    ));
     assert!(matches!(store.get(&id("m")), Err(ReadError::Closed)));
-    assert!(matches!(wait(store.close()), Err(CloseError::AlreadyClosed)));
+    assert!(matches!(
+        wait(store.close()),
+        Err(CloseError::AlreadyClosed)
+    ));
 }

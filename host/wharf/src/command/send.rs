@@ -77,7 +77,11 @@ fn send_batch(arguments: &Send, input: &[u8]) -> Result<(), Failure> {
         for mut answer in answers {
             answer.line += first_line;
             refused += u64::from(answer.status != 202);
-            print(arguments.json, &answer)?;
+            // Whoever stops reading the answers still wants the rest to be sent.
+            match print(arguments.json, &answer) {
+                Err(failure) if failure.is_unread() => {}
+                printed => printed?,
+            }
         }
         first_line +=
             batch.split(|b| *b == b'\n').count() as u64 - u64::from(batch.ends_with(b"\n"));
@@ -85,7 +89,8 @@ fn send_batch(arguments: &Send, input: &[u8]) -> Result<(), Failure> {
     if refused > 0 {
         return Err(Failure::failed(anyhow::anyhow!(
             "{refused} of the batch were refused; the others are accepted"
-        )));
+        ))
+        .hint("correct the lines that are named above, and send them again"));
     }
     Ok(())
 }
@@ -135,10 +140,16 @@ fn read(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
     match file {
         Some(path) if path != Path::new("-") => std::fs::read(path)
             .with_context(|| format!("cannot read {}", path.display()))
-            .map_err(Failure::failed),
+            .map_err(|e| {
+                Failure::failed(e).hint("check the path; without --file, standard input is read")
+            }),
         _ => {
             let mut bytes = Vec::new();
-            std::io::stdin().lock().read_to_end(&mut bytes)?;
+            std::io::stdin()
+                .lock()
+                .read_to_end(&mut bytes)
+                .context("cannot read standard input")
+                .map_err(Failure::failed)?;
             Ok(bytes)
         }
     }

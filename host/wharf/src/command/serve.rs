@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use wharf_server::config::{self, Overrides};
-use wharf_server::server;
+use wharf_server::server::{self, ServeError};
 
 use crate::arguments::{LogFormat, Serve};
 use crate::failure::Failure;
@@ -34,8 +34,21 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
             eprintln!("listening on http://{address}");
         })
         .await
-        .map_err(Failure::failed)
+        .map_err(failed)
     })
+}
+
+/// A failed server with what to try next.
+fn failed(error: ServeError) -> Failure {
+    let hint = match &error {
+        ServeError::Store { .. } => {
+            "one host runs on a store: stop the other, or name another file with --store"
+        }
+        ServeError::Listen { .. } => "name another address with --listen; port 0 takes a free one",
+        ServeError::CommitFailed => "look for a full or failing disk, then start it again",
+        ServeError::Engine(_) | ServeError::Http(_) => "look at the log above",
+    };
+    Failure::failed(error).hint(hint)
 }
 
 /// SIGTERM and SIGINT stop in order; a second one ends at once, which is as safe as a crash.
@@ -59,8 +72,10 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
 }
 
 fn log(filter: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|e| Failure::usage(format!("--log {filter:?} cannot be used: {e}")))?;
+    let filter = EnvFilter::try_new(filter).map_err(|e| {
+        Failure::usage(format!("--log {filter:?} cannot be used: {e}"))
+            .hint("give a level, such as info, or directives: info,wharf_server=debug")
+    })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -52,9 +52,15 @@ fn message(vendor: &str, name: &str, payload: &str, round: usize) -> Result<Mess
 /// Names (without `.json`) and texts of a folder's files, sorted.
 fn read(folder: &Path) -> Result<Vec<(String, String)>> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+    for entry in
+        std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+    {
         let path = entry?.path();
-        let name = path.file_stem().context("a file has a name")?.to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .context("a file has a name")?
+            .to_string_lossy()
+            .into_owned();
         files.push((name, std::fs::read_to_string(&path)?));
     }
     files.sort();

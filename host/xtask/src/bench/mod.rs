@@ -1,0 +1,48 @@
+//! `cargo xtask bench`: measurements, in release builds. Every bench ends with one line of JSON.
+//!
+//! A bench compares in one run, in turn, since machines are noisy: what is measured and its control alternate, and
+//! the medians are reported.
+
+mod e2e;
+mod load;
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::cargo::{cargo, run as run_command};
+use crate::{root, setup};
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Bench {
+    /// Accept → four hooks → HTTP delivery → settled, beside the raw loopback exchange rate.
+    E2e(e2e::Arguments),
+}
+
+/// Set for the release build of this very command, which does the measuring.
+const INNER: &str = "WHARF_XTASK_INNER";
+
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    if std::env::var_os(INNER).is_none() {
+        setup::wasm_target()?;
+        cargo(["build", "--release", "--workspace", "--bins"])?;
+        let inner = root().join("target/release/xtask");
+        return run_command(
+            Command::new(inner)
+                .args(std::env::args_os().skip(1))
+                .env(INNER, "1"),
+        );
+    }
+    match bench {
+        Bench::E2e(arguments) => e2e::run(arguments),
+    }
+}
+
+/// The middle one; of an even count the lower middle.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values
+        .get(values.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(f64::NAN)
+}

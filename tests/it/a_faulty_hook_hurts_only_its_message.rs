@@ -1,0 +1,185 @@
+use serde_json::{Value, json};
+use wharf_testkit::process::Host;
+use wharf_testkit::sink::Sink;
+
+use crate::support::{
+    SOON, attempts, channel, channel_of, guest, health, host, send, steps, text, wait_for,
+};
+
+/// How a guest breaks a limit, the word for it, and what the journal says.
+const FAULTS: [(&str, &str, &str); 3] = [
+    (
+        "trap",
+        "trap",
+        "trapped: wasm `unreachable` instruction executed",
+    ),
+    ("spin", "timeout", "ran longer than its limit of 2s"),
+    (
+        "hog",
+        "memory",
+        "needed more memory than its limit of 32 MiB",
+    ),
+];
+
+/// Goal (J1, J2): in enricher, converter and request-channel a trap, an endless loop and a memory hog
+/// are told apart and journalled with the plugin's name. An enricher's fault fails no delivery; the
+/// others use the budget. Messages before and after it in the same channel do not notice.
+#[test]
+fn the_others_do_not_notice() {
+    let sink = Sink::start().unwrap();
+    let retry = "retry = { schedule = [\"10ms\"], jitter = 0.0 }";
+    let config = [
+        channel(
+            "enriched",
+            &sink.url("/enriched"),
+            &format!("enrich = [\"misbehave\"]\n{retry}"),
+        ),
+        channel(
+            "converted",
+            &sink.url("/converted"),
+            &format!("convert = [\"misbehave\"]\n{retry}"),
+        ),
+        channel_of("misbehave", "sent", retry),
+        "[plugins.misbehave]\ntimeout = \"2s\"\nmemory-max = \"32MiB\"\n\
+         allow-http = [\"http://127.0.0.1:*\"]\n"
+            .to_owned(),
+    ];
+    let builder = host(&config.concat()).shipped("http");
+    let host = builder
+        .plugin("misbehave", guest("misbehave"))
+        .start()
+        .unwrap();
+
+    // All at once, so that good and bad are in the same pools at the same time.
+    let channels = ["enriched", "converted", "sent"];
+    for channel in channels {
+        for (mode, ..) in FAULTS {
+            let url = sink.url(&format!("/{channel}"));
+            tell(
+                &host,
+                &format!("{channel}-before-{mode}"),
+                channel,
+                "none",
+                &url,
+            );
+            tell(&host, &format!("{channel}-{mode}"), channel, mode, &url);
+            tell(
+                &host,
+                &format!("{channel}-after-{mode}"),
+                channel,
+                "none",
+                &url,
+            );
+        }
+    }
+    for channel in channels {
+        for (mode, kind, words) in FAULTS {
+            for place in ["before", "after"] {
+                let id = format!("{channel}-{place}-{mode}");
+                wait_for(&host, &id, "delivered");
+                assert_eq!(
+                    steps(&host, &id),
+                    ["queued accepted", "delivered sent"],
+                    "{id}"
+                );
+            }
+            check(&host, channel, mode, kind, words);
+        }
+    }
+
+    // What faulted was never sent, but from the enricher's channel.
+    let requests = sink
+        .wait_until(SOON, |requests| requests.len() == 21)
+        .unwrap();
+    let faulty = |path: &str| {
+        let faulty = |id: &str| {
+            FAULTS
+                .iter()
+                .any(|(mode, ..)| id == format!("{}-{mode}", &path[1..]))
+        };
+        let ids = requests
+            .iter()
+            .filter(|r| r.path == path)
+            .map(|r| String::from_utf8_lossy(&r.body));
+        ids.filter(|id| faulty(id)).count()
+    };
+    assert_eq!(
+        [faulty("/enriched"), faulty("/converted"), faulty("/sent")],
+        [3, 0, 0]
+    );
+    assert_eq!(health(&host).0, "ok");
+}
+
+/// Goal (J2): what a hook refuses in its own way is no fault: an enricher's no is noted, a
+/// converter's and a channel's are final.
+#[test]
+fn a_no_is_not_a_fault() {
+    let sink = Sink::start().unwrap();
+    let config = [
+        channel("enriched", &sink.url("/"), "enrich = [\"misbehave\"]"),
+        channel("converted", &sink.url("/"), "convert = [\"misbehave\"]"),
+        channel_of("misbehave", "sent", ""),
+    ];
+    let builder = host(&config.concat()).shipped("http");
+    let host = builder
+        .plugin("misbehave", guest("misbehave"))
+        .start()
+        .unwrap();
+    for (to, step) in [
+        ("enriched", "delivered sent"),
+        ("converted", "rejected conversion-refused"),
+        ("sent", "rejected refused"),
+    ] {
+        tell(&host, to, to, "refuse", &sink.url("/"));
+        wait_for(&host, to, step.split(' ').next().unwrap());
+        assert_eq!(steps(&host, to), ["queued accepted", step]);
+    }
+    let note = json!(["enricher misbehave failed", "told to refuse"]);
+    assert_eq!(attempts(&host, "enriched")[0]["notes"][0], note);
+    assert_eq!(attempts(&host, "converted")[0]["code"], "told-to");
+    assert_eq!(sink.count(), 1);
+}
+
+fn tell(host: &Host, id: &str, to: &str, mode: &str, url: &str) {
+    // A channel with a url of its own has no need of an endpoint.
+    let mut attributes = json!({ "to": to, "misbehave": mode });
+    if to == "sent" {
+        attributes["endpoint"] = Value::from(url);
+    }
+    send(
+        host,
+        &json!({ "id": id, "attributes": attributes, "payload": id }),
+    );
+}
+
+#[track_caller]
+fn check(host: &Host, channel: &str, mode: &str, kind: &str, words: &str) {
+    let id = format!("{channel}-{mode}");
+    if channel == "enriched" {
+        wait_for(host, &id, "delivered");
+        assert_eq!(
+            steps(host, &id),
+            ["queued accepted", "delivered sent"],
+            "{id}"
+        );
+        let note = json!(["enricher misbehave fault", words]);
+        assert_eq!(attempts(host, &id)[0]["notes"][0], note, "{id}");
+        return;
+    }
+    wait_for(host, &id, "dead");
+    let expected = [
+        "queued accepted",
+        "retrying plugin-fault",
+        "dead attempts-spent",
+    ];
+    assert_eq!(steps(host, &id), expected, "{id}");
+    for attempt in attempts(host, &id) {
+        assert_eq!(attempt["code"], format!("plugin-{kind}"), "{id}");
+        assert_eq!(
+            text(&attempt["reason"]),
+            format!("plugin misbehave: {words}"),
+            "{id}"
+        );
+        assert_eq!(attempt["effect"], "unknown", "{id}");
+    }
+}

@@ -1,0 +1,105 @@
+use serde_json::{Value, json};
+use wharf_testkit::process::Host;
+use wharf_testkit::sink::Sink;
+
+use crate::support::{channel, data, get, host, message, post, send, steps, wait_for};
+
+/// Goal (A2): the same id with the same content is the same message, however often, from however
+/// many sides, and after a restart with other routes; with other content it is a conflict, and
+/// nothing changes.
+#[test]
+fn the_same_id_makes_one_message() {
+    let sink = Sink::start().unwrap();
+    let config = channel("a", &sink.url("/"), "");
+    let mut host = host(&config).shipped("http").start().unwrap();
+    let order: Value = serde_json::from_str(&data("github-webhooks/push.json")).unwrap();
+    let first = json!({
+        "id": "push-1", "attributes": { "to": "a" }, "headers": [["x-github-event", "push"]],
+        "payload_json": order, "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    });
+    check(&host, &first, false);
+
+    // Sent again, as it was or with another trace.
+    check(&host, &first, true);
+    check(&host, &with(&first, "traceparent", json!(null)), true);
+
+    // Everything else is content.
+    for (field, value) in [
+        ("payload_json", json!({})),
+        ("attributes", json!({ "to": "a", "more": "" })),
+        ("headers", json!([["X-GitHub-Event", "ping"]])),
+        ("ordering_key", json!("k")),
+        ("sequence_global", json!(1)),
+        ("deliver_after", json!("2020-01-01T00:00:00Z")),
+        ("expires_at", json!("2099-01-01T00:00:00Z")),
+        ("priority", json!("high")),
+    ] {
+        let answer = post(&host, with(&first, field, value).to_string().as_bytes());
+        let problem = answer.json().unwrap();
+        assert_eq!(
+            (answer.status, &problem["code"]),
+            (409, &json!("id-conflict")),
+            "{field}"
+        );
+        assert_eq!(problem["field"], "id", "{field}");
+    }
+    wait_for(&host, "push-1", "delivered");
+    assert_eq!(
+        steps(&host, "push-1"),
+        ["queued accepted", "delivered sent"]
+    );
+    assert!(get(&host, "push-1").get("ordering_key").is_none());
+
+    // After a restart, where the same message would go nowhere, the first answer comes again.
+    let nowhere = channel("b", &sink.url("/"), "");
+    host.write(
+        "wharf.toml",
+        crate::support::may_reach_this_machine(&nowhere),
+    )
+    .unwrap();
+    host.restart().unwrap();
+    check(&host, &first, true);
+    assert_eq!(sink.count(), 1);
+}
+
+/// Goal (A2): one id that comes from many sides at once, so within one group commit, is new once.
+#[test]
+fn one_of_many_senders_is_the_first() {
+    let sink = Sink::start().unwrap();
+    let host = host(&channel("a", &sink.url("/"), ""))
+        .shipped("http")
+        .start()
+        .unwrap();
+    for round in 0..20 {
+        let same = message(&format!("race-{round}"), "a");
+        let answers: Vec<Value> = std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..8).map(|_| scope.spawn(|| send(&host, &same))).collect();
+            senders
+                .into_iter()
+                .map(|sender| sender.join().unwrap())
+                .collect()
+        });
+        let new = answers
+            .iter()
+            .filter(|answer| answer["duplicate"] == false)
+            .count();
+        assert_eq!(new, 1, "round {round}: {answers:?}");
+    }
+    for round in 0..20 {
+        wait_for(&host, &format!("race-{round}"), "delivered");
+    }
+    assert_eq!(sink.count(), 20);
+}
+
+fn with(message: &Value, field: &str, value: Value) -> Value {
+    let mut changed = message.clone();
+    changed[field] = value;
+    changed
+}
+
+#[track_caller]
+fn check(host: &Host, message: &Value, duplicate: bool) {
+    let expected =
+        json!({ "id": "push-1", "duplicate": duplicate, "status": "accepted", "deliveries": 1 });
+    assert_eq!(send(host, message), expected);
+}

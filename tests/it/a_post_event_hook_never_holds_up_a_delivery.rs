@@ -1,0 +1,86 @@
+use wharf_testkit::process::{Host, eventually};
+use wharf_testkit::sink::Sink;
+
+use crate::support::{
+    SOON, assert_has, channel, guest, health, host, may_reach_this_machine, message, send, steps,
+    wait_for,
+};
+
+/// Goal (J1, J2): hooks that trap, loop and eat memory on every batch fail no delivery and do not
+/// disturb the hook beside them; what a failing hook did not take comes again, after a restart too,
+/// from the first event on, also of unroutable messages.
+#[test]
+fn failing_hooks_are_told_again_later() {
+    let sink = Sink::start().unwrap();
+    let config = |level: &str| {
+        let hooks = format!(
+            r#"
+            [plugins.misbehave]
+            timeout = "200ms"
+            memory-max = "32MiB"
+            [hooks]
+            post-event = [
+                "audit",
+                {{ plugin = "audit", name = "late", config = {{ level = "{level}" }} }},
+                {{ plugin = "misbehave", name = "trapping", config = {{ misbehave = "trap" }} }},
+                {{ plugin = "misbehave", name = "looping", config = {{ misbehave = "spin" }} }},
+                {{ plugin = "misbehave", name = "hogging", config = {{ misbehave = "hog" }} }},
+                {{ plugin = "misbehave", name = "refusing", config = {{ misbehave = "refuse" }} }},
+            ]
+            "#
+        );
+        channel("a", &sink.url("/"), "") + &hooks
+    };
+    let builder = host(&config("shout")).shipped("http").shipped("audit");
+    let mut host = builder
+        .plugin("misbehave", guest("misbehave"))
+        .start()
+        .unwrap();
+    for n in 0..10 {
+        let id = format!("m{n}");
+        send(&host, &message(&id, "a"));
+        wait_for(&host, &id, "delivered");
+        assert_eq!(steps(&host, &id), ["queued accepted", "delivered sent"]);
+    }
+    send(&host, &message("nowhere", "nobody"));
+
+    let told = |line: &str| line.contains("message=nowhere") && line.contains("to=unroutable");
+    wait_for_log(&host, |log| log.lines().any(told));
+    for (hook, reason) in [
+        ("late", "`level`"),
+        ("trapping", "trapped"),
+        ("looping", "ran longer than its limit of 200ms"),
+        ("hogging", "needed more memory than its limit of 32 MiB"),
+        ("refusing", "told to refuse"),
+    ] {
+        let failed = |line: &&str| line.contains("post-event hook failed") && line.contains(hook);
+        wait_for_log(&host, |log| log.lines().any(|line| failed(&line)));
+        let log = host.log();
+        assert_has(log.lines().find(failed).unwrap(), &[reason, "plugin"]);
+    }
+    assert_eq!(health(&host).0, "ok");
+
+    // The hook that could not work hears of everything once it can.
+    host.write("wharf.toml", may_reach_this_machine(&config("error")))
+        .unwrap();
+    host.restart().unwrap();
+    let told = |log: &str| {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
+        let has = |id: &str, to: &str| {
+            let (id, to) = (format!("message={id} "), format!("to={to}"));
+            lines
+                .iter()
+                .any(|line| line.replace('"', "").contains(&id) && line.contains(&to))
+        };
+        (0..10).all(|n| has(&format!("m{n}"), "queued") && has(&format!("m{n}"), "delivered"))
+            && has("nowhere", "unroutable")
+    };
+    wait_for_log(&host, told);
+    assert_eq!(sink.count(), 10);
+}
+
+#[track_caller]
+fn wait_for_log(host: &Host, wanted: impl Fn(&str) -> bool) {
+    let found = eventually(SOON, || wanted(&host.log()).then_some(()));
+    assert!(found.is_some(), "{}", host.log());
+}
