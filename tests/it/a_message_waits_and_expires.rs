@@ -12,7 +12,7 @@ use crate::support::{attempts, channel, get, host, journal, send, steps, time, w
 fn not_before_and_not_after() {
     let sink = Sink::start().unwrap();
     sink.script("/failing", [Answer::status(500)]);
-    let retry = "retry = { schedule = [\"3s\"], jitter = 0.0 }";
+    let retry = "retry = { schedule = [\"5s\"], jitter = 0.0 }";
     let config =
         channel("a", &sink.url("/"), "") + &channel("failing", &sink.url("/failing"), retry);
     let mut host = host(&config).shipped("http").start().unwrap();
@@ -20,7 +20,7 @@ fn not_before_and_not_after() {
     // The host's own clock is what counts.
     send_with(&host, "clock", "a", "deliver_after", "2020-01-01T00:00:00Z");
     let now = time(&wait_for(&host, "clock", "delivered")["accepted_at"]);
-    let soon = now.after(Duration::from_secs(2)).to_string();
+    let soon = now.after(Duration::from_secs(4)).to_string();
     send_with(&host, "later", "a", "deliver_after", &soon);
     send_with(
         &host,

@@ -7,7 +7,7 @@ use crate::support::{
     text, wait_for,
 };
 
-const RETRY: &str = "retry.schedule = [\"1s\", \"1h\"]";
+const RETRY: &str = "retry = { base = \"1s\", factor = 1.0, attempts = 1000 }";
 
 /// Goal: without leave the guard refuses this machine, by address or by name, before a byte is sent;
 /// the reason names the address and the key that would allow it. With it, what waited is delivered.

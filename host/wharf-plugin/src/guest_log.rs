@@ -121,7 +121,8 @@ impl GuestLog {
             About::Delivery(call) => (Some(call), 1),
             About::Events(count) => (None, count),
         };
-        current.lines_granted = limits::LOG_LINES_PER_CALL + limits::LOG_LINES_PER_EVENT * items_count;
+        current.lines_granted =
+            limits::LOG_LINES_PER_CALL + limits::LOG_LINES_PER_EVENT * items_count;
         current.message_id.clear();
         current.channel.clear();
         current.stderr_tail.clear();

@@ -47,7 +47,11 @@ pub(super) fn plugin_fault(plugin: &str, fault: &PluginFault) -> Outcome {
             format!("plugin {plugin}: {fault}"),
             limits::REASON_BYTES_MAX,
         ),
-        effect: if fault.guest_ran() { Effect::Unknown } else { Effect::None },
+        effect: if fault.guest_ran() {
+            Effect::Unknown
+        } else {
+            Effect::None
+        },
         scope: Scope::Message,
         pause: false,
         after: None,

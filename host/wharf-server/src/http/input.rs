@@ -9,6 +9,13 @@ use wharf_core::{Message, MessageId, Pairs, TimeMs, limits, message};
 
 /// Reads the JSON form.
 pub(super) fn read(body: &[u8]) -> Result<MessageInput, Problem> {
+    // Derived code would also take an array, as the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::new(
+            ProblemCode::MalformedBody,
+            "the body is no JSON object",
+        ));
+    }
     serde_json::from_slice(body).map_err(|error| explain(body, &error))
 }
 

@@ -20,7 +20,8 @@ use super::problem::{Answer, commit_unknown, internal, not_written};
 use super::{App, input};
 use crate::clock;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, DISCARD_BYTES_MAX, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, DISCARD_BYTES_MAX, JSON_OVERHEAD_BYTES,
+    JSON_OVERHEAD_FACTOR,
 };
 
 /// Makes ids for messages that come without one: ULIDs that rise within the process.
