@@ -41,6 +41,7 @@ fn every_wrong_key_is_named_before_anything_starts() {
             config.key = {{ file = "not-there" }}
             retry = {{ schedule = "hourly", base = "1s", factor = 0.5, jitter = 2.0, attempts = 0 }}
             {channel}
+            timeout = "9223372036854775807s"
             [[channel]]
             name = "not a name"
             plugin = "http"
@@ -54,11 +55,16 @@ fn every_wrong_key_is_named_before_anything_starts() {
             listen = "localhost"
             payload-max = "17MiB"
             token = {{ env = "NOT_SET_EITHER" }}
+            drain-timeout = "25h"
             [egress]
             allow-addresses = ["127.0.0.1/99"]
             [plugins]
             folder = "x"
             [plugins.http]
+            timeout = "2h"
+            memory-max = "2GiB"
+            instances-max = 0
+            [plugins.json-map]
             allow-http = ["example.com"]
             memory = "1MiB"
             [plugins.stamp]
@@ -68,7 +74,7 @@ fn every_wrong_key_is_named_before_anything_starts() {
             "#
         ),
         &[
-            "channel \"partner\": parallelism is 0",
+            "channel \"partner\": parallelism takes 1 to 100000",
             "channel \"partner\": config.secret: the environment variable NOT_SET is not set",
             "channel \"partner\": config.key: the file not-there cannot be read",
             "channel \"partner\": retry.schedule excludes base",
@@ -77,6 +83,7 @@ fn every_wrong_key_is_named_before_anything_starts() {
             "channel \"partner\": retry.jitter",
             "channel \"partner\": retry.attempts is 0",
             "channel \"partner\": there are two",
+            "channel \"partner\": timeout takes more than 0s and at most 24h",
             "channel \"not a name\": its name",
             "route \"route-1\": it names no channels",
             "route \"second\": there is no channel \"partnre\"; did you mean \"partner\"?",
@@ -85,9 +92,13 @@ fn every_wrong_key_is_named_before_anything_starts() {
             "api.listen: \"localhost\" is no address",
             "api.payload-max: 17",
             "api.token: the environment variable NOT_SET_EITHER",
+            "api.drain-timeout takes 0s to 24h",
             "egress.allow-addresses: \"127.0.0.1/99\"",
             "plugins: unknown field `folder`",
-            "plugins.http: unknown field `memory`, ",
+            "plugins.http.timeout takes more than 0s and at most 1h",
+            "plugins.http.memory-max takes 64KiB to 1GiB",
+            "plugins.http.instances-max takes 1",
+            "plugins.json-map: unknown field `memory`, ",
             "plugins.stamp.sha256",
             "hooks.post-event: two are named \"audit\"",
         ],
@@ -99,7 +110,7 @@ fn check(config: &str, named: &[&str]) {
     let host = HostBuilder::new(config).build().unwrap();
     let (code, said, error) = ended(host.cli(["config", "check"]).unwrap());
     assert_eq!((code, said.as_str()), (1, ""), "{error}");
-    assert_has(&error, &["wharf.toml"]);
+    assert_has(&error, &["wharf.toml", "\n  try: "]);
     assert_has(&error, named);
 
     let (code, said, error) = ended(host.cli(["config", "check", "--json"]).unwrap());
@@ -120,6 +131,68 @@ fn check(config: &str, named: &[&str]) {
         !host.path("wharf.redb").exists() && !error.contains("listening"),
         "it started"
     );
+}
+
+/// Goal: what a start puts up with, because the other channels go on, is a problem for the check: a plugin
+/// without a file, and a URL that nothing can be posted to. No URL is shown, and no line of the file: they
+/// can hold secrets.
+#[test]
+fn the_check_asks_for_plugins_and_urls_too() {
+    let config = r#"
+        [api]
+        listen = "127.0.0.1:0"
+        [plugins.htp]
+        timeout = "1s"
+        [[channel]]
+        name = "a"
+        plugin = "http"
+        enrich = ["stmap"]
+        convert = [{ plugin = "nothing-like-it" }]
+        config.url = "https://user:s3cret@a.example/"
+        [[channel]]
+        name = "b"
+        plugin = "htttp"
+        config.url = "http://s3cret:99999/"
+        [hooks]
+        post-event = ["audit"]
+        "#;
+    let builder = HostBuilder::new(config).shipped("http").shipped("stamp");
+    let mut host = builder.build().unwrap();
+    let (code, said, error) = ended(host.cli(["config", "check"]).unwrap());
+    assert_eq!((code, said.as_str()), (1, ""), "{error}");
+    let named = [
+        "7 problems",
+        "channel \"a\": config.url: it carries a user name",
+        "channel \"b\": config.url: its port",
+        "channel \"a\": enrich: there is no file \"stmap.wasm\"",
+        "did you mean \"stamp\"?",
+        "channel \"a\": convert: there is no file \"nothing-like-it.wasm\"",
+        "channel \"b\": plugin: there is no file \"htttp.wasm\"",
+        "hooks.post-event: there is no file \"audit.wasm\"",
+        "plugins.htp: there is no file \"htp.wasm\"",
+        "did you mean \"http\"?",
+        "\n  try: ",
+    ];
+    assert_has(&error, &named);
+    assert!(!error.contains("s3cret"), "{error}");
+    let (code, said, _) = ended(host.cli(["config", "check", "--json"]).unwrap());
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["ok"]), (1, &Value::Bool(false)));
+    assert_eq!(said["problems"].as_array().unwrap().len(), 7);
+
+    host.restart().unwrap();
+    let log = host.log();
+    let warns = |line: &str| line.contains("WARN") && line.contains("\"htp\"");
+    assert!(log.lines().any(warns), "{log}");
+
+    let mistyped = HostBuilder::new("[api]\ntokn = \"s3cret\"\n").build();
+    let mistyped = mistyped.unwrap();
+    for args in [&["config", "check"][..], &["serve"]] {
+        let (code, _, error) = ended(mistyped.cli(args).unwrap());
+        assert_eq!(code, 1);
+        assert_has(&error, &["line 2, column 1", "did you mean `token`?"]);
+        assert!(!error.contains("s3cret"), "{error}");
+    }
 }
 
 /// Goal: a value from the environment or a flag is checked like one from the file; a file that is

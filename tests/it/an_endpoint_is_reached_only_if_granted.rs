@@ -53,16 +53,32 @@ fn the_guard_keeps_this_machine_to_itself() {
 }
 
 /// Goal: an endpoint that comes with a message is used only where the plugin's `allow-http` has it;
-/// the channel's own url needs no grant.
+/// the channel's own url needs no grant. A URL is never told: it can hold credentials.
 #[test]
 fn a_messages_endpoint_needs_a_grant() {
     let sink = Sink::start().unwrap();
     let own = channel("own", &sink.url("/own"), RETRY) + &channel_of("http", "none", RETRY);
     let mut host = host(&own).shipped("http").start().unwrap();
     let to = |id: &str, endpoint: &str| json!({ "id": id, "attributes": { "to": "own", "endpoint": endpoint }, "payload": id });
-    // The same origin is granted by the url; another port is not.
-    send(&host, &to("same", &sink.url("/same")));
+    // The configured url is granted; another path of it is not, and nothing of such a URL is told.
+    send(&host, &to("same", &sink.url("/own")));
     wait_for(&host, "same", "delivered");
+    for (id, url) in [
+        ("path", sink.url("/own/admin?token=t0psecret")),
+        (
+            "credentials",
+            sink.url("/own").replace("://", "://me:t0psecret@"),
+        ),
+    ] {
+        send(&host, &to(id, &url));
+        wait_for(&host, id, "retrying");
+        check_refused(&host, id, &["URL"]);
+        let (_, why, _) = ended(host.cli(["why", id]).unwrap());
+        assert!(
+            !why.contains("t0psecret") && !host.log().contains("t0psecret"),
+            "{why}"
+        );
+    }
     let other = Sink::start().unwrap();
     send(&host, &to("other", &other.url("/other")));
     wait_for(&host, "other", "retrying");

@@ -83,7 +83,7 @@ fn nothing_bad_is_stored() {
     check(
         &host,
         JSON,
-        sized("bad", 8 << 20),
+        sized("bad", 32 << 20),
         "413 payload-too-large body",
     );
 

@@ -15,9 +15,22 @@ fn nothing_is_told_without_it() {
     let host = host(&config)
         .shipped("http")
         .env("TOKEN", "s3cret")
+        .plugin("broken", *b"no component")
         .start()
         .unwrap();
 
+    // That something is wrong is told to anyone, what it is only with the token.
+    let reasons = |headers: &[(&str, &str)]| {
+        let health = host
+            .http("GET", "/readyz", headers, b"")
+            .unwrap()
+            .json()
+            .unwrap();
+        assert_eq!(health["status"], "degraded");
+        health["reasons"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(reasons(&[]), 0);
+    assert_eq!(reasons(&[("authorization", "Bearer s3cret")]), 1);
     for (method, path) in [
         ("POST", "/v1/messages"),
         ("POST", "/v1/messages/batch"),

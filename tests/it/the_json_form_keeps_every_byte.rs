@@ -53,6 +53,25 @@ fn payload_and_headers_arrive_as_sent() {
         "application/octet-stream",
     );
 
+    // Escapes make a form six times as large as its payload, which is what the limit is about.
+    let long = "\u{1}".repeat(300_000);
+    check(
+        &host,
+        &sink,
+        "long",
+        &format!(r#""payload": {}"#, json!(long)),
+        &long,
+        "application/octet-stream",
+    );
+    check(
+        &host,
+        &sink,
+        "null",
+        r#""payload_json": null"#,
+        "null",
+        "application/json",
+    );
+
     // The same header twice keeps its order; what the receiver is shown is what GET shows.
     let form = json!({
         "id": "full", "attributes": { "to": "a", "lang": "cs" },

@@ -24,7 +24,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     for message in model.messages.values() {
         verify_message(store, message)?;
     }
-    let rows = read(store.journal(wharf_core::Cursor(0), usize::MAX))?;
+    let rows = read(store.journal(wharf_core::Cursor(0), usize::MAX, usize::MAX))?;
     for (entry, expected) in rows.iter().zip(&model.journal) {
         same("journal row", &entry.row, &**expected)?;
         let message = &model.ids[&expected.subject.message()];

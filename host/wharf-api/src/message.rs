@@ -1,8 +1,11 @@
 //! Messages on the wire.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::problem::Problem;
@@ -15,7 +18,11 @@ pub struct MessageInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// What routes match on.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "unique"
+    )]
     pub attributes: BTreeMap<String, String>,
     /// Header fields, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -31,7 +38,11 @@ pub struct MessageInput {
     pub payload_base64: Option<String>,
     /// The payload as JSON: its exact source bytes are kept. Sets `content_type` to `application/json` where
     /// none is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub payload_json: Option<Box<RawValue>>,
     /// Messages with the same key keep their order where a channel asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +65,44 @@ pub struct MessageInput {
     /// W3C trace context of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+}
+
+/// A field that is there, also where its value is `null`: that is a payload like any other.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A map whose keys are unique; serde by itself would keep the last of two.
+fn unique<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Unique;
+
+    impl<'de> Visitor<'de> for Unique {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map of texts")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut unique = BTreeMap::new();
+            while let Some((key, value)) = map.next_entry::<String, String>()? {
+                match unique.entry(key) {
+                    Entry::Vacant(entry) => drop(entry.insert(value)),
+                    Entry::Occupied(entry) => {
+                        return Err(A::Error::custom(format!(
+                            "the key {:?} is there twice",
+                            entry.key()
+                        )));
+                    }
+                }
+            }
+            Ok(unique)
+        }
+    }
+
+    deserializer.deserialize_map(Unique)
 }
 
 /// A class of messages.

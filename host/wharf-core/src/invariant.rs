@@ -129,7 +129,7 @@ pub struct Spread {
     pub ready: u64,
     /// Being attempted.
     pub leased: u64,
-    /// Kept back by order, pause or limit.
+    /// Kept back by order, pause or limit, or because it cannot be read.
     pub blocked: u64,
     /// Waiting for a time: retrying, delayed, pending and provisional.
     pub due: u64,

@@ -32,3 +32,11 @@ pub const NOTES_BYTES_MAX: usize = 4 << 10;
 
 /// Length of the reason in a journal row.
 pub const REASON_BYTES_MAX: usize = 1 << 10;
+
+/// Length of the token that a later poll is made with. It is in the delivery's row, which every start reads.
+/// More than any receiver's name for a job takes; a signed URL fits.
+pub const TOKEN_BYTES_MAX: usize = 4 << 10;
+
+/// Length of the receiver's own name for what it was sent. It stays in the journal, which is read by
+/// people.
+pub const REFERENCE_BYTES_MAX: usize = 1 << 10;

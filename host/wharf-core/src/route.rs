@@ -18,7 +18,7 @@ pub enum Condition {
     Prefix(String),
     /// There (true), or not there (false), whatever its value.
     Exists(bool),
-    /// Equal to this JSON value. For payload pointers alone.
+    /// Equal to this JSON value; a number by its value, so that `1.0` is `1`. For payload pointers alone.
     Json(Value),
 }
 
@@ -116,7 +116,7 @@ impl Condition {
             Operand::Pointer(pointer) => {
                 let value = payload.pointer(message, pointer);
                 match self {
-                    Self::Json(expected) => value == Some(expected),
+                    Self::Json(expected) => value.is_some_and(|value| is_equal(value, expected)),
                     Self::Exists(wanted) => value.is_some() == *wanted,
                     Self::Equals(_) | Self::OneOf(_) | Self::Prefix(_) => {
                         self.holds_text(value.and_then(Value::as_str))
@@ -135,6 +135,24 @@ impl Condition {
             Self::Json(_) => false,
         }
     }
+}
+
+fn is_equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => match (a.as_i128(), b.as_i128()) {
+            (Some(a), Some(b)) => a == b,
+            (Some(whole), None) => b.as_f64().is_some_and(|float| is_whole(float, whole)),
+            (None, Some(whole)) => a.as_f64().is_some_and(|float| is_whole(float, whole)),
+            (None, None) => a.as_f64() == b.as_f64(),
+        },
+        _ => a == b,
+    }
+}
+
+/// Whether a float is this integer, exactly. The integer is not made a float: from 2^53 that would round it.
+fn is_whole(float: f64, whole: i128) -> bool {
+    // The cast saturates, and no JSON integer is near the ends of an i128.
+    float.fract() == 0.0 && float as i128 == whole
 }
 
 #[cfg(test)]
@@ -236,6 +254,29 @@ mod tests {
             &not_json,
             false,
         );
+    }
+
+    #[test]
+    fn a_number_matches_by_its_value() {
+        let pointer = || Operand::Pointer("/n".to_owned());
+        let is = |payload, expected: Value, holds| {
+            let condition = vec![(pointer(), Condition::Json(expected))];
+            check(condition, &message(&[], payload), holds);
+        };
+        is(r#"{"n":1.0}"#, 1.into(), true);
+        is(r#"{"n":1}"#, 1.0.into(), true);
+        is(r#"{"n":1e2}"#, 100.into(), true);
+        is(r#"{"n":-0.0}"#, 0.into(), true);
+        is(r#"{"n":0.5}"#, 0.5.into(), true);
+        is(r#"{"n":1.5}"#, 1.into(), false);
+        is(r#"{"n":"1"}"#, 1.into(), false);
+        is(
+            r#"{"n":9007199254740993}"#,
+            9_007_199_254_740_992.0.into(),
+            false,
+        );
+        is(r#"{"n":18446744073709551615}"#, u64::MAX.into(), true);
+        is(r#"{"n":1e300}"#, i64::MAX.into(), false);
     }
 
     #[test]

@@ -41,10 +41,17 @@ impl FromStr for TimeMs {
     /// Reads RFC 3339, with any offset; precision past milliseconds is cut.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let error = || TimeError(text.to_owned());
-        let timestamp: jiff::Timestamp = text.parse().map_err(|_| error())?;
-        u64::try_from(timestamp.as_millisecond())
-            .map(Self)
-            .map_err(|_| error())
+        // By its parts, since jiff's own range of instants ends a day before 9999-12-31T23:59:59Z, a common "never".
+        let parts = jiff::fmt::temporal::Pieces::parse(text).map_err(|_| error())?;
+        let (Some(time), Some(offset)) = (parts.time(), parts.to_numeric_offset()) else {
+            return Err(error());
+        };
+        let local = parts
+            .date()
+            .to_datetime(time)
+            .duration_since(jiff::civil::date(1970, 1, 1).into());
+        let ms = local.as_millis() - i128::from(offset.seconds()) * 1000;
+        u64::try_from(ms).map(Self).map_err(|_| error())
     }
 }
 

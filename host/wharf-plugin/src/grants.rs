@@ -12,9 +12,6 @@ pub struct Grants {
     pub timeout: Duration,
     /// Linear memory of one instance, at most [`limits::MEMORY_BYTES_CEILING`].
     pub memory_max_bytes: u64,
-    /// The URLs that the plugin may ask for. The host's egress guard enforces it; nothing in this crate makes
-    /// requests.
-    pub allow_http: Vec<String>,
     /// The SHA-256 of the file, in hex. Any other file of this name is refused.
     pub sha256: Option<String>,
     /// Concurrent calls, over all bindings of the plugin.
@@ -26,7 +23,6 @@ impl Default for Grants {
         Grants {
             timeout: limits::CALL_TIMEOUT,
             memory_max_bytes: limits::MEMORY_BYTES_MAX,
-            allow_http: Vec::new(),
             sha256: None,
             instances_max: limits::PLUGIN_INSTANCES_MAX,
         }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
@@ -143,6 +144,10 @@ impl GuestLog {
 
     /// One line of the `log` interface.
     pub(crate) fn line(&self, level: Level, text: &str, fields: &[(String, String)]) {
+        // A line that nobody listens to is not put together, nor counted.
+        if level > LevelFilter::current() {
+            return;
+        }
         let mut current = lock(&self.0);
         let mut pairs = String::new();
         for (key, value) in fields {

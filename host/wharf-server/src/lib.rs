@@ -11,9 +11,12 @@
 
 mod clock;
 pub mod config;
+mod degraded;
 mod dispatch;
 mod egress;
 mod http;
 mod limits;
+mod plugins;
 mod post_event;
 pub mod server;
+mod workers;

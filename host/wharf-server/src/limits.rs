@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wharf_core::limits;
+
 /// Messages in one batch: one commit must stay a small part of a second.
 pub(crate) const BATCH_MESSAGES_MAX: usize = 10_000;
 
@@ -12,11 +14,32 @@ pub(crate) const BATCH_BYTES_MAX: usize = 64 << 20;
 /// largest body that is read anywhere.
 pub(crate) const DISCARD_BYTES_MAX: usize = BATCH_BYTES_MAX;
 
-/// JSON around a payload: base64 makes a third more of it, escapes can double it.
-pub(crate) const JSON_OVERHEAD_FACTOR: usize = 2;
+/// How much larger than its payload a JSON form can be: an escape such as `\\u0001` is six bytes for one. What was
+/// decoded is checked against the payload's limit.
+pub(crate) const JSON_OVERHEAD_FACTOR: usize = 6;
 
-/// JSON around a payload, beside what grows with it: attributes, headers, punctuation.
-pub(crate) const JSON_OVERHEAD_BYTES: usize = 64 << 10;
+/// JSON around a payload, beside what grows with it: all attributes and headers at their limits.
+pub(crate) const JSON_OVERHEAD_BYTES: usize = JSON_OVERHEAD_FACTOR
+    * (limits::ATTRIBUTES_COUNT_MAX + limits::HEADERS_COUNT_MAX)
+    * (limits::NAME_BYTES_MAX + limits::VALUE_BYTES_MAX);
+
+/// How long the head of a request may take: a stop waits for one that has begun.
+pub(crate) const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the body of a request may take: 64 MiB at 1 MiB/s.
+pub(crate) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(64);
+
+/// Wait after an error of accepting a connection, such as no more file descriptors.
+pub(crate) const ACCEPT_ERROR_WAIT: Duration = Duration::from_millis(50);
+
+/// Wait after what is ready could not be read.
+pub(crate) const CLAIM_ERROR_WAIT: Duration = Duration::from_secs(1);
+
+/// Attributes and notes that a post-event hook is handed at once, in bytes: a small part of an instance's memory.
+pub(crate) const EVENTS_BYTES_MAX: usize = 4 << 20;
+
+/// Failures of a post-event hook in a row after which health says so.
+pub(crate) const POST_EVENT_FAILURES_DEGRADED: u32 = 3;
 
 /// Exchanges that a request-channel may ask for in one attempt: token, post, and one more of each.
 pub(crate) const EXCHANGES_PER_ATTEMPT_MAX: usize = 4;
@@ -45,3 +68,10 @@ pub(crate) const EVENTS_PER_BATCH_MAX: usize = 256;
 /// Waits after a post-event hook failed: from the first to the longest.
 pub(crate) const POST_EVENT_BACKOFF: (Duration, Duration) =
     (Duration::from_millis(200), Duration::from_secs(30));
+
+/// How long a post-event hook's reader lets events gather after it was woken: fewer, larger calls.
+pub(crate) const POST_EVENT_GATHER: Duration = Duration::from_millis(5);
+
+/// How often a post-event hook's cursor is put on disk while it moves. Each time costs a share of a commit; what was told
+/// since comes again after a crash.
+pub(crate) const POST_EVENT_SAVE_EVERY: Duration = Duration::from_millis(250);

@@ -1,85 +1,86 @@
 //! Tells post-event hooks what was stored: each reads the journal through its own durable cursor.
 //!
-//! The journal is the outbox, there is no second one. A batch that a hook did not take comes again; what a crash
-//! swallowed comes again too, since the cursor moves only after the hook returned.
+//! The journal is the outbox, there is no second one. A batch that a hook did not take comes again. The cursor moves
+//! only after the hook returned, and is put on disk every so often: what was told since then comes again after a crash.
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use wharf_core::Cursor;
 use wharf_core::journal::{Row, Subject};
 use wharf_plugin::{Event, PostEvent};
 use wharf_store::{JournalEntry, Store};
 
-use crate::limits::{EVENTS_PER_BATCH_MAX, POST_EVENT_BACKOFF};
+use crate::degraded::Degraded;
+use crate::limits::{
+    EVENTS_BYTES_MAX, EVENTS_PER_BATCH_MAX, POST_EVENT_BACKOFF, POST_EVENT_FAILURES_DEGRADED,
+    POST_EVENT_GATHER, POST_EVENT_SAVE_EVERY,
+};
 
 /// One hook and its cursor's name.
 pub(crate) struct Teller {
     pub(crate) name: String,
     pub(crate) hook: PostEvent,
     pub(crate) store: Store,
+    pub(crate) degraded: Degraded,
 }
 
 impl Teller {
-    /// Runs until `stop`; the batch in the hook's hands is finished first.
+    /// Runs until `stop`; what is in the journal by then is told first, as far as the hook takes it.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let cursor_name = format!("post-event/{}", self.name);
-        let (first_wait, longest_wait) = POST_EVENT_BACKOFF;
-        let mut wait = first_wait;
-        // A new hook starts at now; from then on its cursor is on disk.
-        let mut cursor = match self.store.cursor(&cursor_name) {
-            Ok(Some(cursor)) => cursor,
-            Ok(None) => {
-                let head = *self.store.journal_head().borrow();
-                if self.store.set_cursor(&cursor_name, head).await.is_err() {
-                    return;
-                }
-                head
-            }
-            Err(error) => {
-                tracing::error!(
-                    hook = self.name,
-                    error = &error as &dyn std::error::Error,
-                    "a post-event cursor cannot be read"
-                );
-                return;
-            }
+        let Some(mut place) = Place::find(&self.store, &self.name).await else {
+            return;
         };
         let mut head = self.store.journal_head();
+        let (first_wait, longest_wait) = POST_EVENT_BACKOFF;
+        let mut wait = first_wait;
+        let mut failures_count = 0;
+        // A batch that was too much for the hook comes again in halves.
+        let mut events_max = EVENTS_PER_BATCH_MAX;
+        let health_name = format!("post-event {}", self.name);
         loop {
             head.mark_unchanged();
-            let batch = match self.read(cursor).await {
-                Ok(batch) => batch,
-                Err(reason) => {
-                    tracing::error!(hook = self.name, reason, "the journal cannot be read");
-                    Vec::new()
-                }
-            };
+            let batch = self.read(place.cursor, events_max).await;
             let Some(last) = batch.last().map(|entry| entry.row.cursor) else {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    changed = head.changed() => match changed {
-                        Ok(()) => continue,
-                        Err(_closed) => return,
-                    },
+                if stop.is_cancelled() {
+                    break;
                 }
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    changed = head.changed() => if changed.is_err() { break },
+                    () = sleep_until(place.save_at()), if place.is_unsaved() => {
+                        if !place.save(&self.store).await {
+                            break;
+                        }
+                        continue;
+                    }
+                }
+                // A moment later there is more to tell at once; nobody waits for it.
+                tokio::time::sleep(POST_EVENT_GATHER).await;
+                continue;
             };
             let events: Vec<Event> = batch.into_iter().map(event).collect();
-            let failed = match self.hook.handle(&events).await {
-                Ok(Ok(())) => None,
-                Ok(Err(reason)) => Some(reason),
-                Err(fault) => Some(fault.to_string()),
-            };
-            let Some(reason) = failed else {
-                wait = first_wait;
-                cursor = last;
-                if self.store.set_cursor(&cursor_name, last).await.is_err() {
-                    return;
+            let Some(reason) = self.tell(&events).await else {
+                if failures_count >= POST_EVENT_FAILURES_DEGRADED {
+                    self.degraded.clear(&health_name);
                 }
-                if stop.is_cancelled() {
-                    return;
+                (failures_count, wait) = (0, first_wait);
+                events_max = (events_max * 2).min(EVENTS_PER_BATCH_MAX);
+                place.cursor = last;
+                if place.save_at() <= Instant::now() && !place.save(&self.store).await {
+                    break;
                 }
                 continue;
             };
+            failures_count += 1;
+            events_max = (events.len() / 2).max(1);
+            if failures_count >= POST_EVENT_FAILURES_DEGRADED {
+                self.degraded.set(
+                    &health_name,
+                    format!("it does not take its events: {reason}"),
+                );
+            }
             tracing::warn!(
                 hook = self.name,
                 plugin = self.hook.plugin_name(),
@@ -89,19 +90,95 @@ impl Teller {
                 "a post-event hook failed; the events come again"
             );
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 () = tokio::time::sleep(jittered(wait)) => {}
             }
             wait = (wait * 2).min(longest_wait);
         }
+        place.save(&self.store).await;
     }
 
-    async fn read(&self, cursor: wharf_core::Cursor) -> Result<Vec<JournalEntry>, String> {
+    /// Hands over a batch; why the hook did not take it.
+    async fn tell(&self, events: &[Event]) -> Option<String> {
+        match self.hook.handle(events).await {
+            Ok(Ok(())) => None,
+            Ok(Err(reason)) => Some(reason),
+            Err(fault) => Some(fault.to_string()),
+        }
+    }
+
+    /// The next events; none where the journal cannot be read, which the log says.
+    async fn read(&self, after: Cursor, events_max: usize) -> Vec<JournalEntry> {
         let store = self.store.clone();
-        tokio::task::spawn_blocking(move || store.journal(cursor, EVENTS_PER_BATCH_MAX))
-            .await
-            .map_err(|e| e.to_string())?
-            .map_err(|e| e.to_string())
+        let read =
+            tokio::task::spawn_blocking(move || store.journal(after, events_max, EVENTS_BYTES_MAX));
+        match read.await {
+            Ok(Ok(batch)) => batch,
+            Ok(Err(error)) => {
+                tracing::error!(
+                    hook = self.name,
+                    error = &error as &dyn std::error::Error,
+                    "the journal cannot be read"
+                );
+                Vec::new()
+            }
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+/// How far a hook has been told, in memory and on disk.
+struct Place {
+    name: String,
+    cursor: Cursor,
+    saved: Cursor,
+    saved_at: Instant,
+}
+
+impl Place {
+    /// Where the hook was; a new one starts at now, and from then on its place is on disk.
+    async fn find(store: &Store, hook: &str) -> Option<Self> {
+        let name = format!("post-event/{hook}");
+        let cursor = match store.cursor(&name) {
+            Ok(Some(cursor)) => cursor,
+            Ok(None) => {
+                let head = *store.journal_head().borrow();
+                store.set_cursor(&name, head).await.ok()?
+            }
+            Err(error) => {
+                tracing::error!(
+                    hook,
+                    error = &error as &dyn std::error::Error,
+                    "a post-event cursor cannot be read"
+                );
+                return None;
+            }
+        };
+        Some(Self {
+            name,
+            cursor,
+            saved: cursor,
+            saved_at: Instant::now(),
+        })
+    }
+
+    fn is_unsaved(&self) -> bool {
+        self.saved != self.cursor
+    }
+
+    /// When it is to be put on disk next, if it moved.
+    fn save_at(&self) -> Instant {
+        self.saved_at + POST_EVENT_SAVE_EVERY
+    }
+
+    /// Puts the place on disk where it moved. False where the store takes no more.
+    async fn save(&mut self, store: &Store) -> bool {
+        if !self.is_unsaved() {
+            return true;
+        }
+        self.saved = self.cursor;
+        self.saved_at = Instant::now();
+        store.set_cursor(&self.name, self.cursor).await.is_ok()
     }
 }
 

@@ -2,22 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
-use wharf_api::{Named, PluginView, PluginsView, RefusedPluginView, SettingView};
 use wharf_core::egress::AddressGuard;
-use wharf_plugin::{Binding, Grants, Host};
+use wharf_plugin::Binding;
 use wharf_store::Store;
 
 use crate::clock;
 use crate::config::{self, Config};
+use crate::degraded::Degraded;
 use crate::dispatch::{self, Dispatcher};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase};
+use crate::plugins::Plugins;
 use crate::post_event::Teller;
+use crate::workers::Workers;
 
 /// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +50,12 @@ pub enum ServeError {
         "a commit failed, so the process ends: what was in it may or may not be on disk, and nothing that was acknowledged is lost; free the cause and start again"
     )]
     CommitFailed,
-    /// The HTTP listener broke.
-    #[error("the listener failed")]
-    Http(#[source] std::io::Error),
+    /// A task ended that should not have.
+    #[error("{0} ended by itself, which is a bug; start again, and report what the log says")]
+    TaskEnded(&'static str),
+    /// The store was not closed cleanly.
+    #[error("the store was not closed cleanly; nothing that was acknowledged is lost")]
+    Close(#[source] wharf_store::CloseError),
 }
 
 /// Runs the host until `stop` is cancelled or its store fails. `listening` is told the address once work is taken.
@@ -72,7 +77,8 @@ pub async fn serve(
         source,
     })?;
 
-    let mut degraded = plugins.problems();
+    let degraded = Degraded::default();
+    plugins.report(&degraded);
     let client = Arc::new(egress::Client::new(egress::Options {
         guard: AddressGuard {
             allowed: config.allow_addresses.clone(),
@@ -84,7 +90,7 @@ pub async fn serve(
         workers.stop_promoter.clone(),
     ));
     for channel in &config.channels {
-        match dispatch::bind(channel, &plugins.host, &config.plugins, &client) {
+        match dispatch::bind(channel, &plugins, &config.plugins, &client) {
             Ok(channel) => {
                 let dispatcher = Dispatcher {
                     store: store.clone(),
@@ -96,12 +102,12 @@ pub async fn serve(
             }
             Err(error) => {
                 tracing::error!(channel = %channel.name, error = &error as &dyn std::error::Error, "a channel cannot deliver");
-                degraded.push(named(format!("channel {}", channel.name), &error));
+                degraded.set(&format!("channel {}", channel.name), chain(&error));
             }
         }
     }
     for hook in &config.post_event {
-        match bind_post_event(hook, &plugins.host, &store) {
+        match bind_post_event(hook, &plugins, &store, &degraded) {
             Ok(teller) => {
                 workers
                     .tellers
@@ -113,10 +119,7 @@ pub async fn serve(
                     reason,
                     "a post-event hook cannot be called"
                 );
-                degraded.push(Named {
-                    name: format!("post-event {}", hook.name),
-                    reason,
-                });
+                degraded.set(&format!("post-event {}", hook.name), reason);
             }
         }
     }
@@ -135,43 +138,43 @@ pub async fn serve(
     let mut http = tokio::spawn(http::serve(listener, Arc::clone(&app), refuse.clone()));
     listening(address);
 
-    let failed = tokio::select! {
-        () = stop.cancelled() => false,
+    let ending = tokio::select! {
+        () = stop.cancelled() => None,
         reason = store.failed() => {
             tracing::error!(error = &reason as &dyn std::error::Error, "the store has failed");
             app.phase.fail();
-            true
+            Some(ServeError::CommitFailed)
         }
+        lost = workers.lost() => Some(ServeError::TaskEnded(lost)),
     };
-    tracing::info!(failed, "stopping");
+    let store_failed = app.phase.has_failed();
+    tracing::info!(store_failed, "stopping");
     app.phase.drain();
     refuse.cancel();
     let deadline = Instant::now() + config.drain_timeout;
-    if timeout_at(deadline, workers.drain(failed)).await.is_err() {
+    if timeout_at(deadline, workers.drain(store_failed))
+        .await
+        .is_err()
+    {
         tracing::warn!(
             timeout_ms = config.drain_timeout.as_millis() as u64,
             "not everything in flight ended in time; it is tried again at the next start"
         );
+        workers.abort().await;
     }
-    let http = match timeout_at(deadline, &mut http).await {
-        Ok(ended) => ended.unwrap_or_else(|e| Err(std::io::Error::other(e))),
-        Err(_elapsed) => {
-            http.abort();
-            tracing::warn!("a client did not finish its request in time; it got no answer");
-            Ok(())
+    // Requests that are being answered get a moment of their own, even after a drain that took all of its time.
+    let moment = deadline.max(Instant::now() + Duration::from_secs(1));
+    if timeout_at(moment, &mut http).await.is_err() {
+        http.abort();
+        tracing::warn!("a client did not finish its request in time; it got no answer");
+    }
+    if let Some(error) = ending {
+        if !store_failed {
+            let _ = store.close().await;
         }
-    };
-    let closed = store.close().await;
-    if let Err(error) = &closed {
-        tracing::error!(
-            error = error as &dyn std::error::Error,
-            "the store was not closed cleanly"
-        );
+        return Err(error);
     }
-    if failed || closed.is_err() {
-        return Err(ServeError::CommitFailed);
-    }
-    http.map_err(ServeError::Http)
+    store.close().await.map_err(ServeError::Close)
 }
 
 async fn open(config: &Config) -> Result<Store, ServeError> {
@@ -188,161 +191,27 @@ async fn open(config: &Config) -> Result<Store, ServeError> {
     }
 }
 
-/// The tasks, in groups that stop one after the other.
-#[derive(Default)]
-struct Workers {
-    promoter: JoinSet<()>,
-    stop_promoter: CancellationToken,
-    dispatchers: JoinSet<()>,
-    stop_dispatch: CancellationToken,
-    tellers: JoinSet<()>,
-    stop_tellers: CancellationToken,
-}
-
-impl Workers {
-    /// Stops taking work, waits for what is in flight, then lets the hooks hear of it.
-    async fn drain(&mut self, store_failed: bool) {
-        self.stop_promoter.cancel();
-        self.stop_dispatch.cancel();
-        if store_failed {
-            // Nothing can be recorded any more; what is in flight is tried again at the next start.
-            self.dispatchers.abort_all();
-        }
-        while self.dispatchers.join_next().await.is_some() {}
-        self.stop_tellers.cancel();
-        while self.tellers.join_next().await.is_some() {}
-        while self.promoter.join_next().await.is_some() {}
-    }
-}
-
-/// The plugin folder, loaded.
-struct Plugins {
-    host: Host,
-    view: PluginsView,
-}
-
-impl Plugins {
-    async fn load(config: &Config) -> Result<Self, ServeError> {
-        let mut options = wharf_plugin::Options {
-            cache_dir: Some(config.plugin_cache_dir.clone()),
-            ..wharf_plugin::Options::default()
-        };
-        if let Some(most) = config.instances_max {
-            options.instances_max = most;
-        }
-        let host = Host::new(options).map_err(ServeError::Engine)?;
-        let loaded = host
-            .load_dir(&config.plugin_dir, |name| grants(config, name))
-            .await;
-        let mut refused = Vec::new();
-        for file in loaded {
-            match file {
-                Ok(info) => {
-                    tracing::info!(plugin = info.name, digest = info.digest, hooks = ?info.hooks, "plugin loaded")
-                }
-                Err(error) => {
-                    tracing::error!(file = %error.path.display(), error = &error as &dyn std::error::Error, "plugin refused");
-                    refused.push(RefusedPluginView {
-                        file: error.path.display().to_string(),
-                        reason: chain(&error),
-                    });
-                }
-            }
-        }
-        let view = PluginsView {
-            plugins: host.plugins().iter().map(view).collect(),
-            refused,
-        };
-        Ok(Self { host, view })
-    }
-
-    fn problems(&self) -> Vec<Named> {
-        self.view
-            .refused
-            .iter()
-            .map(|refused| Named {
-                name: format!("plugin file {}", refused.file),
-                reason: refused.reason.clone(),
-            })
-            .collect()
-    }
-}
-
-fn grants(config: &Config, name: &str) -> Grants {
-    let mut grants = Grants::default();
-    let Some(plugin) = config.plugins.iter().find(|plugin| plugin.name == name) else {
-        return grants;
-    };
-    if let Some(timeout) = plugin.timeout {
-        grants.timeout = timeout;
-    }
-    if let Some(bytes) = plugin.memory_bytes_max {
-        grants.memory_max_bytes = bytes;
-    }
-    if let Some(instances) = plugin.instances_max {
-        grants.instances_max = instances;
-    }
-    grants.sha256 = plugin.sha256.clone();
-    grants
-}
-
-fn view(info: &wharf_plugin::PluginInfo) -> PluginView {
-    let description = info.description.as_ref();
-    PluginView {
-        name: info.name.clone(),
-        version: description.map(|d| d.version.clone()),
-        summary: description.map(|d| d.summary.clone()),
-        hooks: info.hooks.iter().map(ToString::to_string).collect(),
-        imports: info.imports.clone(),
-        digest: info.digest.clone(),
-        size_bytes: info.size_bytes,
-        settings: description
-            .map(|d| d.settings.as_slice())
-            .unwrap_or_default()
-            .iter()
-            .map(|setting| SettingView {
-                key: setting.key.clone(),
-                doc: setting.doc.clone(),
-                required: setting.required,
-                secret: setting.secret,
-                default: setting.default.clone(),
-            })
-            .collect(),
-    }
-}
-
 fn bind_post_event(
     hook: &config::PostEvent,
-    plugins: &Host,
+    plugins: &Plugins,
     store: &Store,
+    degraded: &Degraded,
 ) -> Result<Teller, String> {
-    let plugin = plugins.plugin(&hook.hook.plugin).ok_or_else(|| {
-        format!(
-            "there is no plugin {:?} in the plugin folder",
-            hook.hook.plugin
-        )
-    })?;
+    let plugin = plugins.plugin(&hook.hook.plugin)?;
     let binding = Binding {
         name: format!("post-event {}", hook.name),
         settings: hook.hook.settings.clone(),
     };
-    let bound = plugin.bind_post_event(binding).map_err(|e| chain(&e))?;
     Ok(Teller {
         name: hook.name.clone(),
-        hook: bound,
+        hook: plugin.bind_post_event(binding).map_err(|e| chain(&e))?,
         store: store.clone(),
+        degraded: degraded.clone(),
     })
 }
 
-fn named(name: String, error: &(dyn std::error::Error + 'static)) -> Named {
-    Named {
-        name,
-        reason: chain(error),
-    }
-}
-
 /// An error and its causes in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Instant;
+use std::vec;
 
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -12,7 +13,7 @@ use wharf_core::{Cursor, MessageSeq};
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
-use crate::limits::{GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
+use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
 use crate::operation::accept::Verdict;
 use crate::operation::settle::Settled;
 use crate::operation::{accept, cursor, settle};
@@ -34,24 +35,48 @@ pub struct Engine {
 
 /// An answer that waits for its commit.
 enum Reply {
-    Accept(
-        oneshot::Sender<Result<Vec<Verdict>, WriteError>>,
-        Vec<Verdict>,
-    ),
-    Settle(
-        oneshot::Sender<Result<Vec<Settled>, WriteError>>,
-        Vec<Settled>,
-    ),
-    Cursor(oneshot::Sender<Result<Cursor, WriteError>>, Cursor),
+    Accept(Waiter<Vec<Verdict>>),
+    Settle(Waiter<Vec<Settled>>),
+    Cursor(Waiter<Cursor>),
+}
+
+/// Whom to answer, and with what; with nothing where the write could not be applied.
+///
+/// Dropped unsent, it tells its caller that the outcome is unknown, and that looks up why: see [`Engine::fail`].
+struct Waiter<A> {
+    address: oneshot::Sender<Result<A, WriteError>>,
+    answer: Option<A>,
 }
 
 impl Reply {
+    /// A write's outcome as the answer to its caller, and as what becomes of the group.
+    fn new<A>(
+        reply: fn(Waiter<A>) -> Self,
+        address: oneshot::Sender<Result<A, WriteError>>,
+        applied: Result<A, ReadError>,
+    ) -> (Self, Result<(), ReadError>) {
+        let (answer, outcome) = match applied {
+            Ok(answer) => (Some(answer), Ok(())),
+            Err(cause) => (None, Err(cause)),
+        };
+        (reply(Waiter { address, answer }), outcome)
+    }
+
+    /// After the commit.
     fn send(self) {
-        // A caller that has gone away does not miss its answer.
         match self {
-            Self::Accept(sender, verdicts) => drop(sender.send(Ok(verdicts))),
-            Self::Settle(sender, settled) => drop(sender.send(Ok(settled))),
-            Self::Cursor(sender, stands) => drop(sender.send(Ok(stands))),
+            Self::Accept(waiter) => waiter.send(),
+            Self::Settle(waiter) => waiter.send(),
+            Self::Cursor(waiter) => waiter.send(),
+        }
+    }
+}
+
+impl<A> Waiter<A> {
+    fn send(self) {
+        if let Some(answer) = self.answer {
+            // A caller that has gone away does not miss its answer.
+            drop(self.address.send(Ok(answer)));
         }
     }
 }
@@ -73,11 +98,18 @@ impl Engine {
     }
 
     /// Runs until the store is closed, has failed, or has lost its last handle.
+    ///
+    /// Under load it gathers: a commit costs much the same for few and for many, and while the writer sleeps its
+    /// callers need not wake it. A lone caller never waits for others.
     pub(crate) fn run(mut self) {
+        let mut is_loaded = false;
         while self.is_open
             && let Some(first) = self.requests.blocking_recv()
         {
-            self.turn(first);
+            if is_loaded {
+                std::thread::sleep(GATHER_WAIT);
+            }
+            is_loaded = self.turn(first) >= GATHER_ABOVE_ITEMS;
         }
         self.is_open = false;
     }
@@ -96,8 +128,8 @@ impl Engine {
     }
 
     /// One group: the first request and what waits behind it, up to the limits. What is no write ends the group
-    /// and comes after its commit.
-    fn turn(&mut self, first: Request) {
+    /// and comes after its commit. Returns how many messages and settles were in it.
+    fn turn(&mut self, first: Request) -> usize {
         let mut group = Vec::new();
         let (mut items_count, mut bytes) = (0, 0);
         let mut next = Some(first);
@@ -120,6 +152,7 @@ impl Engine {
             Some(Request::Close(answer)) => drop(answer.send(self.close())),
             Some(Request::Write(_)) | None => {}
         }
+        items_count
     }
 
     fn commit(&mut self, group: Vec<Write>, items_count: usize) {
@@ -128,9 +161,13 @@ impl Engine {
         }
         let started_at = Instant::now();
         let shared = self.shared.clone();
-        let committed = shared.with_database(|database| self.transact(database, group));
+        // Both outlive a failure's publication: a caller that is let go of looks there for the reason.
+        let mut replies = Vec::with_capacity(group.len());
+        let mut writes = group.into_iter();
+        let committed =
+            shared.with_database(|database| self.transact(database, &mut writes, &mut replies));
         match committed {
-            Ok(replies) => {
+            Ok(()) => {
                 shared.meter.committed(started_at.elapsed(), items_count);
                 replies.into_iter().for_each(Reply::send);
             }
@@ -138,22 +175,23 @@ impl Engine {
         }
     }
 
-    /// Applies a group in one transaction and commits it. On any error the senders are dropped: what their callers
-    /// asked for is unknown.
+    /// Applies writes in one transaction and commits it; fills in what they are answered with.
     fn transact(
         &mut self,
         database: &Database,
-        group: Vec<Write>,
-    ) -> Result<Vec<Reply>, ReadError> {
+        writes: &mut vec::IntoIter<Write>,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), ReadError> {
         let tx = database.begin_write()?;
         let mut tables = Group::begin(&tx, self.state)?;
-        let mut replies = Vec::with_capacity(group.len());
-        for write in group {
-            replies.push(self.apply(&mut tables, write)?);
+        for write in writes {
+            let (reply, outcome) = self.apply(&mut tables, write);
+            replies.push(reply);
+            outcome?;
         }
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
-            return Ok(replies);
+            return Ok(());
         };
         if self.planted == Planted::AnswerBeforeCommit {
             replies.drain(..).for_each(Reply::send);
@@ -161,37 +199,42 @@ impl Engine {
         tx.commit()?;
         self.state = state;
         self.reflect(effects);
-        Ok(replies)
+        Ok(())
     }
 
-    fn apply(&self, tables: &mut Group<'_>, write: Write) -> Result<Reply, ReadError> {
-        Ok(match write {
+    fn apply(&self, tables: &mut Group<'_>, write: Write) -> (Reply, Result<(), ReadError>) {
+        match write {
             Write::Accept(asked) => {
-                let verdicts = asked
-                    .question
-                    .into_iter()
-                    .map(|one| accept::apply(tables, one));
-                Reply::Accept(asked.answer, verdicts.collect::<Result<_, _>>()?)
+                let prepared = asked.question.into_iter();
+                let verdicts = prepared.map(|one| accept::apply(tables, one));
+                Reply::new(Reply::Accept, asked.answer, verdicts.collect())
             }
             Write::Settle(asked) => {
-                let mut settled = Vec::with_capacity(asked.question.len());
-                for mut ended in asked.question {
-                    let (id, fence) = (ended.lease.delivery(), ended.lease.fence());
-                    // From here on the lease ends with the commit, not with the guard.
-                    ended.lease.settled();
-                    let is_live = self.shared.index.lock().begin_settle(id, fence);
-                    settled.push(if is_live {
-                        Settled::Recorded(settle::apply(tables, &ended)?)
-                    } else {
-                        Settled::Stale
-                    });
-                }
-                Reply::Settle(asked.answer, settled)
+                let ended = asked.question.into_iter();
+                let settled = ended.map(|one| self.apply_settle(tables, one));
+                Reply::new(Reply::Settle, asked.answer, settled.collect())
             }
             Write::SetCursor(asked) => {
                 let (name, to) = asked.question;
-                Reply::Cursor(asked.answer, cursor::apply(tables, &name, to)?)
+                let stands = cursor::apply(tables, &name, to);
+                Reply::new(Reply::Cursor, asked.answer, stands)
             }
+        }
+    }
+
+    fn apply_settle(
+        &self,
+        tables: &mut Group<'_>,
+        mut ended: settle::Ended,
+    ) -> Result<Settled, ReadError> {
+        let (id, fence) = (ended.lease.delivery(), ended.lease.fence());
+        // From here on the lease ends with the commit, not with the guard.
+        ended.lease.settled();
+        let is_live = self.shared.index.lock().begin_settle(id, fence);
+        Ok(if is_live {
+            Settled::Recorded(settle::apply(tables, &ended)?)
+        } else {
+            Settled::Stale
         })
     }
 

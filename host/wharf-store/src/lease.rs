@@ -56,6 +56,12 @@ impl Lease {
         self.status
     }
 
+    /// Ends it because its delivery cannot be read, and keeps that one from being claimed again.
+    pub(crate) fn stick(mut self) {
+        self.is_settled = true;
+        self.index.lock().stick(self.delivery, self.fence);
+    }
+
     /// The commit has ended it.
     pub(crate) fn settled(&mut self) {
         self.is_settled = true;

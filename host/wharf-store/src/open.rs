@@ -1,6 +1,6 @@
 //! Opening and creating a store.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,9 +124,20 @@ fn temporary_path(path: &Path) -> PathBuf {
 /// Makes a whole store in a temporary file; errors name the file that was asked for.
 fn make(temporary: &Path, path: &Path, options: &Options) -> Result<(), OpenError> {
     let in_path = |cause| open_error(cause, path);
+    make_private(temporary).map_err(|source| io_error(source, path))?;
     let database = builder(options).create(temporary).map_err(in_path)?;
     lay_out(&database, options).map_err(OpenError::Read)?;
     database.close().map_err(in_path)
+}
+
+/// Creates an empty file that only its owner can read: payloads are nobody else's business. What an operator allows later
+/// is left alone.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 /// Makes the tables of an empty store.

@@ -61,7 +61,7 @@ fn reason(status: u16) -> String {
         405 => " Method Not Allowed",
         408 => " Request Timeout",
         409 => " Conflict",
-        410 => " Gone: it wants nothing more there, the destination is paused",
+        410 => " Gone: it wants nothing more there",
         413 => " Content Too Large",
         415 => " Unsupported Media Type",
         422 => " Unprocessable Content",

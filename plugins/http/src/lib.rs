@@ -47,7 +47,7 @@
 //! | --- | --- | --- | --- |
 //! | 2xx | delivered; `location` becomes the reference | | |
 //! | a status in `reject-on` | rejected, `http-<status>` | | |
-//! | 410 | retry, and the destination is paused | none | destination |
+//! | 410 | retry, and asks the host to pause the destination | none | destination |
 //! | 429 | retry | none | destination |
 //! | other 4xx | retry | none | message |
 //! | 503 with `Retry-After` | retry | none | destination |

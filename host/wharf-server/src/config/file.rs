@@ -47,11 +47,11 @@ pub(super) struct Api {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8470`.
     pub(super) listen: String,
     /// The token that callers send as `Authorization: Bearer …`: `{ env = "NAME" }`, `{ file = "path" }` or the
-    /// text. Without one only a loopback address can be listened on.
+    /// text, without the blanks and line ends around it. Without one only a loopback address can be listened on.
     pub(super) token: Option<Secret>,
     /// Largest payload, at most `16MiB`. Default `1MiB`.
     pub(super) payload_max: Option<ByteSize>,
-    /// How long a stop waits for what is in flight. Default `30s`.
+    /// How long a stop waits for what is in flight, at most `24h`. Default `30s`.
     pub(super) drain_timeout: Option<Duration>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Plugins {
     /// Where compiled plugins are kept; trusted code, so it must be ours alone. Default `.wharf-cache` beside
     /// the store.
     pub(super) cache_dir: Option<PathBuf>,
-    /// Live instances over all plugins. Default 128.
+    /// Live instances over all plugins, at least 1. Default 128.
     pub(super) instances_max: Option<usize>,
 }
 
@@ -94,11 +94,11 @@ pub(super) struct Plugin {
     /// URLs that it may ask for beside its channel's configured `url`: `scheme://host[:port]`, the host perhaps
     /// `*.example.com`, the port perhaps `*`. Default none.
     pub(super) allow_http: Vec<String>,
-    /// Time for one call into it. Default `10s`.
+    /// Time for one call into it, at most `1h`. Default `10s`.
     pub(super) timeout: Option<Duration>,
-    /// Memory of one instance, at most `1GiB`. Default `128MiB`.
+    /// Memory of one instance, `64KiB` to `1GiB`. Default `128MiB`.
     pub(super) memory_max: Option<ByteSize>,
-    /// Calls into it at the same time. Default 16.
+    /// Calls into it at the same time, at least 1. Default 16.
     pub(super) instances_max: Option<usize>,
     /// The digest that its file must have, in hex.
     pub(super) sha256: Option<String>,
@@ -155,9 +155,9 @@ pub(super) struct Channel {
     /// Converters, in order: the next one takes what the last one gave.
     #[serde(default)]
     pub(super) convert: Vec<Use>,
-    /// Attempts at the same time. Default 64.
+    /// Attempts at the same time, 1 to 100000. Default 64.
     pub(super) parallelism: Option<usize>,
-    /// Time for the exchanges of one attempt. Default `30s`.
+    /// Time for the exchanges of one attempt, at most `24h`. Default `30s`.
     pub(super) timeout: Option<Duration>,
     /// When to try again.
     #[serde(default)]
@@ -168,19 +168,19 @@ pub(super) struct Channel {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct Retry {
-    /// A preset's name, or the waits one by one: `["5s", "5m"]`. Excludes `base`, `factor` and `max`.
+    /// A preset's name, or the waits one by one: `["5s", "5m"]`, each at most 30 days. Excludes `base`, `factor` and `max`.
     pub(super) schedule: Option<Schedule>,
     /// Attempts in all, the first included. Default 16, or what the schedule has.
     pub(super) attempts: Option<u32>,
-    /// Wait after the first attempt. Default `1s`.
+    /// Wait after the first attempt, at most 30 days. Default `1s`.
     pub(super) base: Option<Duration>,
     /// Growth of the wait. Default 2.
     pub(super) factor: Option<f64>,
-    /// The longest wait. Default `1h`.
+    /// The longest wait, at most 30 days. Default `1h`.
     pub(super) max: Option<Duration>,
     /// Share by which a wait varies, 0 to 1. Default 0.2.
     pub(super) jitter: Option<f64>,
-    /// Age of a message past which no attempt is made. Default none.
+    /// Age of a message past which no attempt is made, at most 30 days. Default none.
     pub(super) max_age: Option<Duration>,
 }
 

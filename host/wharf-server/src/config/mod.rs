@@ -2,9 +2,16 @@
 //!
 //! `file` is the file's shape as serde reads it, with every key documented; `resolve` checks it whole and turns
 //! it into a [`Config`], whose values can be used as they are. Nothing else reads the file.
+//!
+//! A host starts although a channel's plugin or URL cannot be used: the other channels go on. `files` and `url`
+//! find these for `wharf config check`, so what the check refuses is more than what a start refuses.
 
+mod bounds;
 mod file;
+mod files;
+mod nearest;
 mod resolve;
+mod url;
 mod value;
 
 use std::net::SocketAddr;
@@ -16,7 +23,9 @@ use wharf_core::egress::UrlPattern;
 use wharf_core::{ChannelName, Pairs, retry, route};
 
 pub use file::Overrides;
+pub use files::check_plugins;
 pub use resolve::load;
+pub use url::check_urls;
 
 /// Everything that is wrong with a configuration, one sentence each, naming its key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! From the file's shape to a checked [`Config`]: everything that is wrong is found in one go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +10,14 @@ use serde::Deserialize;
 use wharf_core::egress::UrlPattern;
 use wharf_core::{ChannelName, MessageId, Pairs, limits, retry, route};
 
+use super::bounds::{self, Bounds};
 use super::file::{self, File, Mode, Schedule, Use, beside};
-use super::value::Setting;
-use super::{Channel, Config, HookUse, Overrides, Plugin, PostEvent, Problems};
+use super::nearest::nearest;
+use super::value::{Secret, Setting};
+use super::{Channel, Config, HookUse, Overrides, Plugin, PostEvent, Problems, files};
 
-/// Reads and checks a configuration file.
+/// Reads and checks a configuration file. What it names outside of itself is checked apart, by
+/// [`check_plugins`](super::check_plugins) and [`check_urls`](super::check_urls): a host starts without it.
 pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Problems> {
     let origin = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| Problems {
@@ -21,12 +25,14 @@ pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Problems> {
         problems: vec![format!("cannot be read: {e}; `wharf init DIR` makes one")],
     })?;
     let base = path.parent().unwrap_or(Path::new("."));
-    parse(&text, base, overrides).map_err(|problems| Problems { origin, problems })
+    let config = parse(&text, base, overrides).map_err(|problems| Problems { origin, problems })?;
+    files::warn_of_idle_tables(&config);
+    Ok(config)
 }
 
 /// Checks a configuration's text; paths in it are relative to `base`.
 pub(super) fn parse(text: &str, base: &Path, overrides: Overrides) -> Result<Config, Vec<String>> {
-    let mut file: File = toml::from_str(text).map_err(|e| vec![explain(&e)])?;
+    let mut file: File = toml::from_str(text).map_err(|e| vec![explain(&e, Some(text))])?;
     overrides.apply(&mut file);
     let mut resolver = Resolver {
         base,
@@ -40,28 +46,49 @@ pub(super) fn parse(text: &str, base: &Path, overrides: Overrides) -> Result<Con
     }
 }
 
-/// The error with its place, and the nearest known key where one was not known.
-fn explain(error: &toml::de::Error) -> String {
-    let text = error.to_string();
+/// The error with its place and key, and the nearest known key where one was not known. The source line, which
+/// toml would show, stays out: it can hold a secret.
+fn explain(error: &toml::de::Error, source: Option<&str>) -> String {
+    let mut parts = Vec::new();
+    if let (Some(source), Some(span)) = (source, error.span()) {
+        let before = source.get(..span.start).unwrap_or(source);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        parts.push(format!("line {line}, column {column}"));
+    }
+    parts.extend(key(error));
+    parts.push(without_value(error.message()));
+    let text = parts.join(": ");
     let mut quoted = error.message().split('`').skip(1).step_by(2);
-    let Some(unknown) = quoted
+    let near = quoted
         .next()
         .filter(|_| error.message().starts_with("unknown"))
-    else {
-        return text;
-    };
-    match nearest(unknown, quoted) {
-        Some(near) => format!("{}; did you mean `{near}`?", text.trim_end()),
+        .and_then(|unknown| nearest(unknown, quoted));
+    match near {
+        Some(near) => format!("{text}; did you mean `{near}`?"),
         None => text,
     }
 }
 
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(3))
-        .min()
-        .map(|(_, candidate)| candidate)
+/// The error's key, with dots. Only its display tells it, and only where it has no source to show.
+fn key(error: &toml::de::Error) -> Option<String> {
+    let mut error = error.clone();
+    error.set_input(None);
+    let text = error.to_string();
+    let shown = text.strip_prefix(error.message())?.trim();
+    Some(shown.strip_prefix("in `")?.strip_suffix('`')?.to_owned())
+}
+
+/// serde's message for a text where something else was expected, without the text.
+fn without_value(message: &str) -> String {
+    ["invalid type: string ", "invalid value: string "]
+        .iter()
+        .filter(|begin| message.starts_with(**begin))
+        .find_map(|begin| {
+            let (_, expected) = message.rsplit_once(", expected ")?;
+            Some(format!("{}, expected {expected}", begin.trim_end()))
+        })
+        .unwrap_or_else(|| message.trim_end().to_owned())
 }
 
 struct Resolver<'a> {
@@ -74,6 +101,21 @@ impl Resolver<'_> {
         self.problems.push(text);
     }
 
+    /// The value, where there is one and it is within its bounds.
+    fn within<T: PartialOrd>(
+        &mut self,
+        key: impl Display,
+        value: Option<T>,
+        bounds: &Bounds<T>,
+    ) -> Option<T> {
+        let value = value?;
+        if bounds.hold(&value) {
+            return Some(value);
+        }
+        self.problem(format!("{key} takes {bounds}"));
+        None
+    }
+
     fn config(&mut self, file: File) -> Config {
         let store_path = beside(self.base, &file.store.path);
         let (plain, plugins) = self.plugins(file.plugins);
@@ -81,34 +123,51 @@ impl Resolver<'_> {
             Some(dir) => beside(self.base, &dir),
             None => store_path.with_file_name(".wharf-cache"),
         };
-        let token = file.api.token.and_then(|token| {
-            token
-                .resolve(self.base)
-                .map_err(|why| self.problem(format!("api.token: {why}")))
-                .ok()
-        });
-        if token.as_deref() == Some("") {
-            self.problem("api.token: it is empty; leave it out for a loopback listener".into());
-        }
+        let has_token = file.api.token.is_some();
+        let token = file.api.token.and_then(|token| self.token(&token));
         let channels = self.channels(file.channels);
         Config {
-            listen: self.listen(&file.api.listen, token.is_some()),
+            listen: self.listen(&file.api.listen, has_token),
             payload_bytes_max: self.payload_max(file.api.payload_max),
             token,
-            drain_timeout: file
-                .api
-                .drain_timeout
-                .map_or(Duration::from_secs(30), |d| d.0),
+            drain_timeout: self
+                .within(
+                    "api.drain-timeout",
+                    file.api.drain_timeout.map(|d| d.0),
+                    &bounds::DRAIN_TIMEOUT,
+                )
+                .unwrap_or(Duration::from_secs(30)),
             allow_addresses: self.addresses(&file.egress.allow_addresses),
             plugin_dir: beside(self.base, &plain.dir.unwrap_or_else(|| "plugins".into())),
             plugin_cache_dir,
-            instances_max: plain.instances_max,
+            instances_max: self.within(
+                "plugins.instances-max",
+                plain.instances_max,
+                &bounds::INSTANCES_MAX,
+            ),
             plugins,
             routes: self.routes(file.routes, &channels),
             channels,
             post_event: self.post_event(file.hooks.post_event),
             store_path,
         }
+    }
+
+    /// The token as it is compared with what a caller sends in a header.
+    fn token(&mut self, token: &Secret) -> Option<String> {
+        let text = token
+            .resolve(self.base)
+            .map_err(|why| self.problem(format!("api.token: {why}")))
+            .ok()?;
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        if text.is_empty() {
+            self.problem("api.token: it is blank; leave it out for a loopback listener".into());
+        } else if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            self.problem(
+                "api.token: it takes ASCII without control characters, as a header does".into(),
+            );
+        }
+        Some(text.to_owned())
     }
 
     fn listen(&mut self, listen: &str, has_token: bool) -> SocketAddr {
@@ -158,15 +217,13 @@ impl Resolver<'_> {
         let (tables, plain): (Vec<_>, Vec<_>) =
             table.into_iter().partition(|(_, value)| value.is_table());
         let plain = file::Plugins::deserialize(toml::Table::from_iter(plain))
-            .map_err(|e| self.problem(format!("plugins: {}", explain(&e).trim_end())))
+            .map_err(|e| self.problem(format!("plugins: {}", explain(&e, None))))
             .unwrap_or_default();
         let plugins = tables
             .into_iter()
             .map(|(name, value)| {
                 let plugin = file::Plugin::deserialize(value)
-                    .map_err(|e| {
-                        self.problem(format!("plugins.{name}: {}", explain(&e).trim_end()))
-                    })
+                    .map_err(|e| self.problem(format!("plugins.{name}: {}", explain(&e, None))))
                     .unwrap_or_default();
                 self.plugin(name, plugin)
             })
@@ -190,11 +247,23 @@ impl Resolver<'_> {
             ));
         }
         Plugin {
+            timeout: self.within(
+                format_args!("plugins.{name}.timeout"),
+                plugin.timeout.map(|d| d.0),
+                &bounds::PLUGIN_TIMEOUT,
+            ),
+            memory_bytes_max: self.within(
+                format_args!("plugins.{name}.memory-max"),
+                plugin.memory_max.map(|size| size.as_u64()),
+                &bounds::MEMORY_BYTES,
+            ),
+            instances_max: self.within(
+                format_args!("plugins.{name}.instances-max"),
+                plugin.instances_max,
+                &bounds::INSTANCES_MAX,
+            ),
             name,
             allow_http,
-            timeout: plugin.timeout.map(|d| d.0),
-            memory_bytes_max: plugin.memory_max.map(|size| size.as_u64()),
-            instances_max: plugin.instances_max,
             sha256: plugin.sha256.map(|digest| digest.to_ascii_lowercase()),
         }
     }
@@ -202,6 +271,13 @@ impl Resolver<'_> {
     fn channels(&mut self, channels: Vec<file::Channel>) -> Vec<Channel> {
         let mut names = BTreeSet::new();
         let mut resolved = Vec::new();
+        if channels.len() > limits::DELIVERIES_COUNT_MAX {
+            self.problem(format!(
+                "channel: there are {}; a message can go to at most {}",
+                channels.len(),
+                limits::DELIVERIES_COUNT_MAX
+            ));
+        }
         for channel in channels {
             let at = format!("channel {:?}", channel.name);
             if MessageId::parse(&channel.name).is_err() {
@@ -209,9 +285,6 @@ impl Resolver<'_> {
             }
             if !names.insert(channel.name.clone()) {
                 self.problem(format!("{at}: there are two of this name"));
-            }
-            if channel.parallelism == Some(0) {
-                self.problem(format!("{at}: parallelism is 0; it takes at least 1"));
             }
             resolved.push(Channel {
                 name: ChannelName::new(&channel.name),
@@ -221,8 +294,20 @@ impl Resolver<'_> {
                 },
                 enrich: self.uses(&format!("{at}: enrich"), channel.enrich),
                 convert: self.uses(&format!("{at}: convert"), channel.convert),
-                parallelism: channel.parallelism.unwrap_or(64),
-                timeout: channel.timeout.map_or(Duration::from_secs(30), |d| d.0),
+                parallelism: self
+                    .within(
+                        format_args!("{at}: parallelism"),
+                        channel.parallelism,
+                        &bounds::PARALLELISM,
+                    )
+                    .unwrap_or(64),
+                timeout: self
+                    .within(
+                        format_args!("{at}: timeout"),
+                        channel.timeout.map(|d| d.0),
+                        &bounds::CHANNEL_TIMEOUT,
+                    )
+                    .unwrap_or(Duration::from_secs(30)),
                 retry: self.retry(&at, channel.retry),
             });
         }
@@ -294,6 +379,12 @@ impl Resolver<'_> {
                 "{at}: retry.schedule excludes base, factor and max"
             ));
         }
+        let mut wait = |key: &str, wait: Option<Duration>, default: u64| {
+            self.within(format_args!("{at}: retry.{key}"), wait, &bounds::RETRY_WAIT)
+                .unwrap_or(Duration::from_secs(default))
+        };
+        let base = wait("base", file.base.map(|d| d.0), 1);
+        let max = wait("max", file.max.map(|d| d.0), 3600);
         let mut policy = match file.schedule {
             Some(Schedule::Preset(name)) => retry::Policy::preset(&name).unwrap_or_else(|| {
                 self.problem(format!(
@@ -302,16 +393,24 @@ impl Resolver<'_> {
                 ));
                 default.clone()
             }),
-            Some(Schedule::Waits(waits)) => retry::Policy {
-                schedule: retry::Schedule::Explicit(waits.iter().map(|wait| wait.0).collect()),
-                attempts_max: None,
-                ..default
-            },
+            Some(Schedule::Waits(waits)) => {
+                let waits: Vec<_> = waits.iter().map(|wait| wait.0).collect();
+                self.within(
+                    format_args!("{at}: retry.schedule: a wait"),
+                    waits.iter().max().copied(),
+                    &bounds::SCHEDULE_WAIT,
+                );
+                retry::Policy {
+                    schedule: retry::Schedule::Explicit(waits),
+                    attempts_max: None,
+                    ..default
+                }
+            }
             None => retry::Policy {
                 schedule: retry::Schedule::Exponential {
-                    base: file.base.map_or(Duration::from_secs(1), |d| d.0),
+                    base,
                     factor: file.factor.unwrap_or(2.0),
-                    max: file.max.map_or(Duration::from_secs(3600), |d| d.0),
+                    max,
                 },
                 ..default
             },
@@ -332,7 +431,11 @@ impl Resolver<'_> {
             self.problem(format!("{at}: retry.attempts is 0; it takes at least 1"));
         }
         policy.attempts_max = file.attempts.or(policy.attempts_max);
-        policy.age_max = file.max_age.map(|d| d.0);
+        policy.age_max = self.within(
+            format_args!("{at}: retry.max-age"),
+            file.max_age.map(|d| d.0),
+            &bounds::RETRY_WAIT,
+        );
         policy
     }
 
@@ -394,7 +497,10 @@ fn condition(key: &str, value: toml::Value) -> Result<(route::Operand, route::Co
                 .collect::<Result<_, _>>()?,
         ),
         toml::Value::Integer(number) if is_pointer => route::Condition::Json(number.into()),
-        toml::Value::Float(number) if is_pointer => route::Condition::Json(number.into()),
+        // JSON has no infinity and no NaN.
+        toml::Value::Float(number) if is_pointer && number.is_finite() => {
+            route::Condition::Json(number.into())
+        }
         other => {
             return Err(format!(
                 "a value of type {} cannot be matched: it takes a text, a list of texts, or true/false",
@@ -468,8 +574,8 @@ mod tests {
                 "plugins.http.allow-http",
                 "plugins.http.sha256",
                 "channel \"a b\": its name",
-                "channel \"a b\": parallelism",
                 "channel \"a b\": config.secret: the environment variable WHARF_TEST_NOT_SET",
+                "channel \"a b\": parallelism",
                 "retry.schedule: there is no preset",
                 "retry.jitter",
                 "api.listen: 0.0.0.0:1 can be reached",
@@ -478,6 +584,137 @@ mod tests {
                 "route \"route-1\": there is no channel \"partner\"",
                 "route \"route-1\": match.n: a value of type integer",
             ],
+        );
+    }
+
+    #[test]
+    fn every_number_and_span_has_bounds_that_its_problem_names() {
+        check(
+            r#"
+            [api]
+            drain-timeout = "25h"
+            [plugins]
+            instances-max = 0
+            [plugins.http]
+            timeout = "61m"
+            memory-max = "2GiB"
+            instances-max = 0
+            [plugins.stamp]
+            timeout = "0s"
+            memory-max = "63KiB"
+            [[channel]]
+            name = "a"
+            plugin = "http"
+            timeout = "9223372036854775807s"
+            parallelism = 100001
+            retry = { base = "0s", max = "721h", max-age = "9223372036854775807s" }
+            [[channel]]
+            name = "b"
+            plugin = "http"
+            timeout = "0s"
+            retry = { schedule = ["0s", "721h"] }
+            [[route]]
+            match = { "/n" = nan }
+            channels = ["a"]
+            "#,
+            &[
+                "plugins.http.timeout takes more than 0s and at most 1h",
+                "plugins.http.memory-max takes 64KiB to 1GiB",
+                "plugins.http.instances-max takes 1 to",
+                "plugins.stamp.timeout",
+                "plugins.stamp.memory-max",
+                "channel \"a\": parallelism takes 1 to 100000",
+                "channel \"a\": timeout takes more than 0s and at most 24h",
+                "channel \"a\": retry.base takes more than 0s",
+                "channel \"a\": retry.max takes",
+                "channel \"a\": retry.max-age takes",
+                "channel \"b\": timeout",
+                "channel \"b\": retry.schedule: a wait takes 0s to 720h",
+                "api.drain-timeout takes 0s to 24h",
+                "plugins.instances-max takes 1 to",
+                "route \"route-1\": match./n",
+            ],
+        );
+        check(
+            r#"
+            [api]
+            drain-timeout = "0s"
+            [plugins.http]
+            timeout = "1h"
+            memory-max = "1GiB"
+            [plugins.stamp]
+            memory-max = "64KiB"
+            [[channel]]
+            name = "a"
+            plugin = "http"
+            timeout = "24h"
+            parallelism = 100000
+            retry = { schedule = ["0s", "720h"], max-age = "720h" }
+            "#,
+            &[],
+        );
+    }
+
+    #[test]
+    fn no_problem_shows_a_value_that_may_be_secret() {
+        for (text, place) in [
+            (
+                "[api]\ntokn = 's3cret'",
+                "line 2, column 1: api: unknown field `tokn`",
+            ),
+            ("[api]\ntoken = 's3cret", "line 2, column "),
+            (
+                "[api]\n  token = { evn = 's3cret' }",
+                "line 2, column 11: api.token: expected",
+            ),
+            (
+                "api = 's3cret'",
+                "line 1, column 7: api: invalid type: string, expected",
+            ),
+            (
+                "[[channel]]\nname = 'a'\nconfig = 's3, expected cret'",
+                "invalid type: string, expected a map",
+            ),
+            (
+                "[plugins.http]\ninstances-max = 's3cret'",
+                "plugins.http: instances-max: invalid type",
+            ),
+        ] {
+            let problems = parse(text, Path::new("."), Overrides::default()).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:#?}");
+            assert!(problems[0].contains(place), "{problems:#?}");
+            assert!(!problems[0].contains("cret"), "{problems:#?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_cut_to_what_a_header_can_carry() {
+        let token = |text: &str| {
+            let overrides = Overrides {
+                token: Some(text.to_owned()),
+                ..Overrides::default()
+            };
+            parse("", Path::new("."), overrides).map(|config| config.token.unwrap())
+        };
+        assert_eq!(token(" s3cret\r\n\n").unwrap(), "s3cret");
+        for bad in ["", " \n", "schlüssel", "a\nb", "a\tb", "a\0", "\u{a0}"] {
+            let problems = token(bad).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:#?}");
+            assert!(problems[0].starts_with("api.token: it "), "{problems:#?}");
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_channels_than_a_message_has_deliveries() {
+        let channels = |count: usize| {
+            (0..count)
+                .map(|n| format!("[[channel]]\nname = 'c{n}'\nplugin = 'http'\n"))
+                .collect::<String>()
+        };
+        check(&channels(limits::DELIVERIES_COUNT_MAX), &[]);
+        check(
+            &channels(limits::DELIVERIES_COUNT_MAX + 1),
+            &["a message can go to at most"],
         );
     }
 

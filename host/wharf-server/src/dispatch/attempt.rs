@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use wharf_core::delivery::{self, Transition, conclude};
-use wharf_core::{Cause, Message, Outcome, Pairs, Status, journal};
+use wharf_core::outcome::{Effect, Failure, Scope};
+use wharf_core::{Cause, Message, Outcome, Pairs, Status, TimeMs, WireForm, journal};
 use wharf_plugin::{Call, Enrichment, Wire};
-use wharf_store::{Claim, Settle};
+use wharf_store::Claim;
 
 use super::channel::Channel;
 use super::exchange::Sent;
@@ -16,8 +18,18 @@ use crate::clock;
 /// The attribute that says where a message goes, where its channel lets it.
 const ENDPOINT_ATTRIBUTE: &str = "endpoint";
 
+/// How an attempt ended, to be settled.
+pub(super) struct Ended {
+    pub(super) transition: Transition,
+    pub(super) at: TimeMs,
+    /// None where none was made.
+    pub(super) attempt: Option<journal::Attempt>,
+    /// What was to be sent, where it is to be kept.
+    pub(super) wire: Option<WireForm>,
+}
+
 /// Makes one attempt of a claimed delivery and says what to record.
-pub(super) async fn run(channel: &Channel, claim: Claim) -> Settle {
+pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
     let started_at = clock::now();
     if claim.message.expires_at.is_some_and(|at| at <= started_at) {
         let expired = Transition {
@@ -26,8 +38,7 @@ pub(super) async fn run(channel: &Channel, claim: Claim) -> Settle {
             due: None,
             token: None,
         };
-        return Settle {
-            lease: claim.lease,
+        return Ended {
             transition: expired,
             at: started_at,
             attempt: None,
@@ -40,9 +51,10 @@ pub(super) async fn run(channel: &Channel, claim: Claim) -> Settle {
         started_at,
         ..journal::Attempt::default()
     };
-    let mut call = call(channel, &claim, started_at);
-    let is_converted = claim.wire.is_some();
-    let wire = match claim.wire {
+    let mut call = call(channel, claim, started_at);
+    let stored = claim.wire.take();
+    let is_converted = stored.is_some();
+    let wire = match stored {
         Some(stored) => Ok(Wire {
             endpoint: stored.endpoint,
             headers: stored.headers,
@@ -63,22 +75,12 @@ pub(super) async fn run(channel: &Channel, claim: Claim) -> Settle {
         Err(outcome) => (outcome, None),
     };
     let ended_at = clock::now();
-    let transition = conclude(
-        &outcome,
-        delivery::Attempt {
-            number: attempt.number,
-            accepted_at: claim.message.accepted_at,
-            ended_at,
-            chance: clock::chance(),
-        },
-        &channel.retry,
-    );
+    let transition = decide(channel, claim, &outcome, ended_at);
     attempt.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let keep_wire = !transition.to.is_final() && !is_converted;
     tell(channel, &claim.message, &attempt, &transition, &outcome);
     record(&mut attempt, outcome);
-    Settle {
-        lease: claim.lease,
+    Ended {
         transition,
         at: ended_at,
         attempt: Some(attempt),
@@ -86,7 +88,46 @@ pub(super) async fn run(channel: &Channel, claim: Claim) -> Settle {
     }
 }
 
-fn call(channel: &Channel, claim: &Claim, now: wharf_core::TimeMs) -> Call {
+/// What to record of an attempt that panicked in the host.
+pub(super) fn panicked(channel: &Channel, claim: &Claim) -> Ended {
+    let at = clock::now();
+    let outcome = Outcome::Retry(Failure {
+        code: "host-panicked".to_owned(),
+        reason: "the host panicked in this attempt, which is a bug; its log says where".to_owned(),
+        effect: Effect::Unknown,
+        scope: Scope::Message,
+        pause: false,
+        after: None,
+        notes: Vec::new(),
+        is_fault: true,
+    });
+    let transition = decide(channel, claim, &outcome, at);
+    let mut attempt = journal::Attempt {
+        number: claim.attempts_count + 1,
+        started_at: at,
+        ..journal::Attempt::default()
+    };
+    tell(channel, &claim.message, &attempt, &transition, &outcome);
+    record(&mut attempt, outcome);
+    Ended {
+        transition,
+        at,
+        attempt: Some(attempt),
+        wire: None,
+    }
+}
+
+fn decide(channel: &Channel, claim: &Claim, outcome: &Outcome, ended_at: TimeMs) -> Transition {
+    let attempt = delivery::Attempt {
+        number: claim.attempts_count + 1,
+        accepted_at: claim.message.accepted_at,
+        ended_at,
+        chance: clock::chance(),
+    };
+    conclude(outcome, attempt, &channel.retry)
+}
+
+fn call(channel: &Channel, claim: &Claim, now: TimeMs) -> Call {
     let message = &claim.message;
     Call {
         channel: channel.name.to_string(),
@@ -145,6 +186,11 @@ async fn prepare(
             Err(fault) => return Err(convert::plugin_fault(name, &fault)),
         };
     }
+    // A later attempt sends the stored wire form without enriching: its channel sees the message's own attributes, and
+    // so does this one's.
+    if !channel.enrichers.is_empty() {
+        call.attributes.clone_from(&message.attributes);
+    }
     Ok(wire)
 }
 
@@ -156,6 +202,15 @@ fn apply(enrichment: Enrichment, call: &mut Call, wire: &mut Wire, attempt: &mut
         }
     }
     for (name, value) in enrichment.headers {
+        // What no request can carry would fail every attempt; an enricher never fails one.
+        if HeaderName::from_bytes(name.as_bytes()).is_err()
+            || HeaderValue::from_str(&value).is_err()
+        {
+            attempt
+                .notes
+                .push(("enricher header left out".to_owned(), name));
+            continue;
+        }
         wire.headers
             .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
         wire.headers.push((name, value));

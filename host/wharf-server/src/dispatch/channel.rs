@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use wharf_core::egress::UrlPattern;
 use wharf_core::{ChannelName, retry};
-use wharf_plugin::{Binding, Converter, Enricher, Host, Plugin, RequestChannel};
+use wharf_plugin::{Binding, Converter, Enricher, Plugin, RequestChannel};
 
 use crate::config;
 use crate::egress::{Client, Origin};
+use crate::plugins::Plugins;
 
 /// A channel that can deliver.
 pub(crate) struct Channel {
@@ -26,26 +27,26 @@ pub(crate) struct Channel {
 /// What the channel's plugin may ask for.
 pub(super) struct Reach {
     pub(super) plugin: String,
-    /// The origin of the channel's configured `url`.
-    pub(super) configured: Option<Origin>,
+    /// The channel's configured `url`.
+    pub(super) configured: Option<http::Uri>,
     pub(super) allowed: Vec<UrlPattern>,
 }
 
 /// Why a channel cannot deliver. Its deliveries wait.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unavailable {
-    #[error("there is no plugin {0:?} in the plugin folder; its deliveries wait")]
+    #[error("{0}; its deliveries wait")]
     NoPlugin(String),
     #[error(transparent)]
     Bind(#[from] wharf_plugin::BindError),
-    #[error("config.url: {url:?} cannot be used: {why}")]
-    Url { url: String, why: String },
+    #[error("config.url cannot be used: {0}")]
+    Url(String),
 }
 
 /// Binds a channel's plugins.
 pub(crate) fn bind(
     channel: &config::Channel,
-    plugins: &Host,
+    plugins: &Plugins,
     reach: &[config::Plugin],
     client: &Arc<Client>,
 ) -> Result<Channel, Unavailable> {
@@ -72,7 +73,7 @@ pub(crate) fn bind(
         send,
         reach: Reach {
             plugin: channel.send.plugin.clone(),
-            configured: configured_origin(&channel.send)?,
+            configured: configured_url(&channel.send)?,
             allowed: reach
                 .iter()
                 .find(|grants| grants.name == channel.send.plugin)
@@ -85,22 +86,18 @@ pub(crate) fn bind(
     })
 }
 
-fn plugin(plugins: &Host, hook: &config::HookUse) -> Result<Plugin, Unavailable> {
-    plugins
-        .plugin(&hook.plugin)
-        .ok_or_else(|| Unavailable::NoPlugin(hook.plugin.clone()))
+fn plugin(plugins: &Plugins, hook: &config::HookUse) -> Result<Plugin, Unavailable> {
+    plugins.plugin(&hook.plugin).map_err(Unavailable::NoPlugin)
 }
 
-fn configured_origin(hook: &config::HookUse) -> Result<Option<Origin>, Unavailable> {
+/// The configured URL. It is not part of the error: it can hold credentials.
+fn configured_url(hook: &config::HookUse) -> Result<Option<http::Uri>, Unavailable> {
     let Some((_, url)) = hook.settings.iter().find(|(key, _)| key == "url") else {
         return Ok(None);
     };
-    let unusable = |why: String| Unavailable::Url {
-        url: url.clone(),
-        why,
-    };
     let uri: http::Uri = url
         .parse()
-        .map_err(|e: http::uri::InvalidUri| unusable(e.to_string()))?;
-    Origin::of(&uri).map(Some).map_err(unusable)
+        .map_err(|e: http::uri::InvalidUri| Unavailable::Url(e.to_string()))?;
+    Origin::of(&uri).map_err(Unavailable::Url)?;
+    Ok(Some(uri))
 }

@@ -10,14 +10,19 @@ use wharf_plugin::{self as plugin, PluginFault};
 pub(super) fn outcome(outcome: plugin::Outcome) -> Outcome {
     match outcome {
         plugin::Outcome::Delivered(receipt) => Outcome::Delivered {
-            reference: receipt.reference,
+            reference: reference(receipt.reference),
             notes: notes(receipt.notes),
         },
+        plugin::Outcome::Provisional((_, next)) | plugin::Outcome::Pending(next)
+            if next.token.len() > limits::TOKEN_BYTES_MAX =>
+        {
+            token_too_long(next.token.len())
+        }
         plugin::Outcome::Provisional((receipt, next)) => {
             let mut next = waiting(next);
             next.notes = notes(receipt.notes.into_iter().chain(next.notes).collect());
             Outcome::Provisional {
-                reference: receipt.reference,
+                reference: reference(receipt.reference),
                 waiting: next,
             }
         }
@@ -25,6 +30,27 @@ pub(super) fn outcome(outcome: plugin::Outcome) -> Outcome {
         plugin::Outcome::Retry(failed) => Outcome::Retry(failure(failed)),
         plugin::Outcome::Rejected(refused) => Outcome::Rejected(refusal(Refuser::Channel, refused)),
     }
+}
+
+/// A cut token would be another token, so it is no answer at all; the receiver may have acted.
+fn token_too_long(bytes: usize) -> Outcome {
+    Outcome::Retry(Failure {
+        code: "plugin-token-too-long".to_owned(),
+        reason: format!(
+            "its token has {bytes} bytes, the most is {}",
+            limits::TOKEN_BYTES_MAX
+        ),
+        effect: Effect::Unknown,
+        scope: Scope::Channel,
+        pause: false,
+        after: None,
+        notes: Vec::new(),
+        is_fault: true,
+    })
+}
+
+fn reference(reference: Option<String>) -> Option<String> {
+    reference.map(|text| cut(text, limits::REFERENCE_BYTES_MAX))
 }
 
 /// What a hook before the channel said instead of doing its part.

@@ -116,15 +116,16 @@ fn request(
 ) -> Result<Request, NoAnswer> {
     let refused = |detail: String| NoAnswer::unsent(NoAnswerKind::RefusedByGuard, detail);
     let protocol = |detail: String| NoAnswer::unsent(NoAnswerKind::Protocol, detail);
+    // The URL itself is never told: it can hold credentials.
     let uri: Uri = asked
         .url
         .parse()
-        .map_err(|e| refused(format!("{:?} is no URL: {e}", asked.url)))?;
-    let origin = Origin::of(&uri)
-        .map_err(|why| refused(format!("{:?} cannot be used: {why}", asked.url)))?;
-    if !reach.allows(&origin) {
+        .map_err(|e| refused(format!("the URL cannot be read: {e}")))?;
+    let origin =
+        Origin::of(&uri).map_err(|why| refused(format!("the URL cannot be used: {why}")))?;
+    if !reach.allows(&uri, &origin) {
         return Err(refused(format!(
-            "plugin {} may not ask for {origin}; plugins.{}.allow-http would grant it",
+            "plugin {} may not ask for this URL at {origin}; plugins.{}.allow-http would grant it",
             reach.plugin, reach.plugin
         )));
     }
@@ -148,8 +149,8 @@ fn request(
 }
 
 impl Reach {
-    fn allows(&self, origin: &Origin) -> bool {
-        self.configured.as_ref() == Some(origin)
+    fn allows(&self, uri: &Uri, origin: &Origin) -> bool {
+        self.configured.as_ref() == Some(uri)
             || self
                 .allowed
                 .iter()

@@ -9,17 +9,19 @@ mod convert;
 mod exchange;
 mod promote;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wharf_store::{Claim, Store};
+use wharf_store::{Claim, Settle, Settled, Store};
 
 pub(crate) use channel::{Channel, bind};
 pub(crate) use promote::promote;
 
 use crate::clock;
-use crate::limits::CLAIM_BATCH_MAX;
+use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT};
 
 /// Works off one channel's deliveries.
 pub(crate) struct Dispatcher {
@@ -40,7 +42,16 @@ impl Dispatcher {
             let room = (channel.parallelism - attempts.len()).min(CLAIM_BATCH_MAX);
             let claims = match room {
                 0 => Vec::new(),
-                room => claim(&store, &channel, room),
+                room => match store.claim(&channel.name, room, clock::now()) {
+                    Ok(claims) => claims,
+                    Err(error) => {
+                        tracing::error!(channel = %channel.name, error = &error as &dyn std::error::Error, "cannot read what is ready");
+                        tokio::select! {
+                            () = stop.cancelled() => break,
+                            () = tokio::time::sleep(CLAIM_ERROR_WAIT) => continue,
+                        }
+                    }
+                },
             };
             if stop.is_cancelled() {
                 break;
@@ -63,21 +74,28 @@ impl Dispatcher {
     }
 }
 
-fn claim(store: &Store, channel: &Channel, room: usize) -> Vec<Claim> {
-    match store.claim(&channel.name, room, clock::now()) {
-        Ok(claims) => claims,
-        Err(error) => {
-            tracing::error!(channel = %channel.name, error = &error as &dyn std::error::Error, "cannot read what is ready");
-            Vec::new()
+async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim) {
+    let attempt = AssertUnwindSafe(attempt::run(&channel, &mut claim))
+        .catch_unwind()
+        .await;
+    // A bug of ours must not make a delivery ready again at once, for ever: it costs an attempt like a plugin's fault.
+    let ended = attempt.unwrap_or_else(|_panic| attempt::panicked(&channel, &claim));
+    let settle = Settle {
+        lease: claim.lease,
+        transition: ended.transition,
+        at: ended.at,
+        attempt: ended.attempt,
+        wire: ended.wire,
+    };
+    match store.settle(vec![settle]).await.as_deref() {
+        Ok([Settled::Recorded(_)]) => {}
+        Ok(_) => {
+            tracing::error!(channel = %channel.name, message = %claim.message.id, "an attempt's lease was stale; nothing was recorded");
         }
-    }
-}
-
-async fn deliver(store: Store, channel: Arc<Channel>, claim: Claim) {
-    let settle = attempt::run(&channel, claim).await;
-    if store.settle(vec![settle]).await.is_err() {
         // The store has failed and the process ends; the next start tries the delivery again.
-        tracing::warn!(channel = %channel.name, "an attempt's outcome was not recorded");
+        Err(_) => {
+            tracing::warn!(channel = %channel.name, message = %claim.message.id, "an attempt's outcome was not recorded")
+        }
     }
 }
 
@@ -85,6 +103,6 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        tracing::error!(%error, "an attempt panicked; its delivery is ready again");
+        tracing::error!(%error, "a delivery panicked; it is ready again");
     }
 }

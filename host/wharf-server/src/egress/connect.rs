@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::task::TaskTracker;
@@ -13,6 +14,7 @@ use wharf_core::egress::AddressGuard;
 
 use super::lane::{Connection, Origin};
 use super::{NoAnswer, NoAnswerKind};
+use crate::limits::CONNECT_TIMEOUT;
 
 /// What makes connections.
 pub(super) struct Connector {
@@ -123,8 +125,11 @@ impl Connector {
 
 async fn dial(origin: &Origin, addresses: &[SocketAddr]) -> Result<TcpStream, NoAnswer> {
     let mut last = None;
+    // One address that swallows packets must not use up the time of the others.
+    let share = CONNECT_TIMEOUT / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
     for address in addresses {
-        match TcpStream::connect(address).await {
+        let connected = timeout(share, TcpStream::connect(address)).await;
+        match connected.unwrap_or_else(|elapsed| Err(elapsed.into())) {
             Ok(stream) => {
                 // A request goes out in few, complete writes; waiting for more only adds latency.
                 let _ = stream.set_nodelay(true);

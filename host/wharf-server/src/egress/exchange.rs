@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::{HOST, USER_AGENT};
+use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
+use http::{HeaderValue, Method};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -120,6 +120,9 @@ impl Client {
 
 fn message(request: Request) -> Result<http::Request<Full<Bytes>>, NoAnswer> {
     let protocol = |e: String| NoAnswer::unsent(NoAnswerKind::Protocol, e);
+    // A body that is empty is a body too; some servers ask for its length.
+    let needs_length =
+        request.body.is_empty() && !matches!(request.method, Method::GET | Method::HEAD);
     let mut message = http::Request::new(Full::new(request.body));
     *message.method_mut() = request.method;
     *message.uri_mut() = http::Uri::from(request.target);
@@ -127,6 +130,11 @@ fn message(request: Request) -> Result<http::Request<Full<Bytes>>, NoAnswer> {
     let host = HeaderValue::from_str(&request.origin.host_field())
         .map_err(|e| protocol(format!("{} is no Host field: {e}", request.origin)))?;
     message.headers_mut().insert(HOST, host);
+    if needs_length {
+        message
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     message
         .headers_mut()
         .entry(USER_AGENT)

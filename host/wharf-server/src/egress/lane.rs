@@ -38,9 +38,14 @@ impl Origin {
         if host.is_empty() {
             return Err("it has no host".to_owned());
         }
-        let port = authority
-            .port_u16()
-            .unwrap_or(if is_tls { 443 } else { 80 });
+        let port = match &authority.as_str()[authority.host().len()..] {
+            "" | ":" if is_tls => 443,
+            "" | ":" => 80,
+            text => match text.trim_start_matches(':').parse() {
+                Ok(port) if port > 0 => port,
+                _ => return Err(format!("its port {text:?} is not 1 to 65535")),
+            },
+        };
         Ok(Self {
             is_tls,
             host: host.into(),
@@ -133,5 +138,8 @@ mod tests {
         assert!(of("ftp://a/").is_err());
         assert!(of("/path").is_err());
         assert!(of("http://u:p@a/").is_err());
+        assert!(of("http://a:99999/").is_err());
+        assert!(of("http://a:0/").is_err());
+        assert_eq!(of("http://[::1]/").unwrap(), "http://[::1]:80");
     }
 }

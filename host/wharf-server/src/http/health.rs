@@ -1,46 +1,48 @@
-//! Liveness and readiness.
+//! Liveness and readiness. Open to anyone; the reasons are for callers with the token.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use wharf_api::{Health, Named};
 
 use super::App;
+use super::auth::{self, Token};
 
-/// Whether the writer makes progress. Nothing else: a restart must be the cure.
+/// Whether the store takes commits and the runtime answers. Nothing else: a restart must be the cure.
 pub(super) async fn live(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
     if app.phase.has_failed() {
         return failed("store", "a commit failed; the process ends");
     }
-    (
-        StatusCode::OK,
-        Json(Health {
-            status: "ok".to_owned(),
-            reasons: Vec::new(),
-        }),
-    )
+    ok("ok", Vec::new())
 }
 
 /// Whether work is taken. What else is wrong makes it `degraded`, not unready.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
+pub(super) async fn ready(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> (StatusCode, Json<Health>) {
     if app.phase.has_failed() {
         return failed("store", "a commit failed; the process ends");
     }
     if app.phase.is_draining() {
         return failed("server", "it is stopping");
     }
-    let status = if app.degraded.is_empty() {
-        "ok"
-    } else {
-        "degraded"
-    };
+    let reasons = app.degraded.list();
+    let status = if reasons.is_empty() { "ok" } else { "degraded" };
+    match auth::token(&app, &headers) {
+        Token::Right => ok(status, reasons),
+        Token::Wrong | Token::Missing => ok(status, Vec::new()),
+    }
+}
+
+fn ok(status: &str, reasons: Vec<Named>) -> (StatusCode, Json<Health>) {
     (
         StatusCode::OK,
         Json(Health {
             status: status.to_owned(),
-            reasons: app.degraded.clone(),
+            reasons,
         }),
     )
 }

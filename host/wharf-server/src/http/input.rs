@@ -283,6 +283,11 @@ mod tests {
             Some("attributes.a"),
         );
         refused(
+            r#"{"attributes":{"a":"1","a":"2"}}"#,
+            "invalid-field",
+            Some("attributes"),
+        );
+        refused(
             r#"{"headers":[["a b","c"]]}"#,
             "invalid-field",
             Some("headers"),
@@ -320,6 +325,12 @@ mod tests {
     fn payload_json_keeps_its_exact_bytes() {
         let message = check_form(r#"{"payload_json": {"b" : 1.50,"a":"\u0041"} }"#).unwrap();
         assert_eq!(&message.payload[..], br#"{"b" : 1.50,"a":"\u0041"}"#);
+        let null = check_form(r#"{"payload_json":null}"#).unwrap();
+        assert_eq!(&null.payload[..], b"null");
+        assert_eq!(
+            &check_form(r#"{"payload_json":null}"#).unwrap().payload[..],
+            b"null"
+        );
         assert_eq!(
             message.headers,
             [("content-type".into(), "application/json".into())]

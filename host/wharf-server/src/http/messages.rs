@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex};
 
 use axum::Json;
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 use wharf_api::{
     AttemptView, BatchLine, DeliveryView, JSON, JournalView, MessageView, NDJSON, Problem,
     ProblemCode, RowView, SendAnswer,
@@ -20,7 +22,7 @@ use super::problem::{Answer, commit_unknown, internal, not_written};
 use super::{App, input};
 use crate::clock;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, DISCARD_BYTES_MAX, JSON_OVERHEAD_BYTES,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BODY_READ_TIMEOUT, DISCARD_BYTES_MAX, JSON_OVERHEAD_BYTES,
     JSON_OVERHEAD_FACTOR,
 };
 
@@ -130,9 +132,9 @@ pub(super) async fn send_batch(
 /// `GET /v1/messages/{id}`
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<MessageView>, Answer> {
-    let (app, id) = (Arc::clone(&app), known_id(&id)?);
+    let (app, id) = (Arc::clone(&app), known_id(id)?);
     let wanted = id.clone();
     let found = tokio::task::spawn_blocking(move || app.store.get(&wanted))
         .await
@@ -173,9 +175,9 @@ pub(super) async fn show(
 /// `GET /v1/messages/{id}/journal`
 pub(super) async fn journal(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<JournalView>, Answer> {
-    let id = known_id(&id)?;
+    let id = known_id(id)?;
     let wanted = id.clone();
     let (view, rows) = tokio::task::spawn_blocking(move || {
         app.store
@@ -344,7 +346,15 @@ fn media_type(headers: &HeaderMap, expected: &str) -> Result<(), Answer> {
 }
 
 async fn collect(mut body: Body, most: usize) -> Result<Bytes, Answer> {
-    match Limited::new(&mut body, most).collect().await {
+    let collected = timeout(BODY_READ_TIMEOUT, Limited::new(&mut body, most).collect()).await;
+    let Ok(collected) = collected else {
+        return Err(Problem::new(
+            ProblemCode::MalformedBody,
+            format!("the body did not arrive within {BODY_READ_TIMEOUT:?}; nothing was stored"),
+        )
+        .into());
+    };
+    match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
             discard(body).await;
@@ -375,12 +385,12 @@ async fn discard(mut body: Body) {
 }
 
 /// An id that could be known. One outside the alphabet cannot be.
-fn known_id(id: &str) -> Result<MessageId, Answer> {
-    MessageId::parse(id).map_err(|e| {
-        Problem::new(ProblemCode::InvalidId, format!("id: {e}"))
-            .field("id")
-            .into()
-    })
+fn known_id(id: Result<Path<String>, PathRejection>) -> Result<MessageId, Answer> {
+    let invalid = |why: String| {
+        Answer::from(Problem::new(ProblemCode::InvalidId, format!("id: {why}")).field("id"))
+    };
+    let Path(id) = id.map_err(|rejection| invalid(rejection.body_text()))?;
+    MessageId::parse(&id).map_err(|e| invalid(e.to_string()))
 }
 
 fn no_message(id: &MessageId) -> Answer {

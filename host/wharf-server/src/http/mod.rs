@@ -16,12 +16,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use wharf_api::{Named, PluginsView};
+use tokio_util::task::TaskTracker;
+use wharf_api::PluginsView;
 use wharf_core::route;
 use wharf_store::Store;
+
+use crate::degraded::Degraded;
+use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 
 pub(crate) use messages::MessageIds;
 
@@ -35,7 +42,7 @@ pub(crate) struct App {
     /// The plugin folder as it was loaded.
     pub(crate) plugins: PluginsView,
     /// What does not work although the server runs.
-    pub(crate) degraded: Vec<Named>,
+    pub(crate) degraded: Degraded,
     pub(crate) phase: Phase,
 }
 
@@ -66,18 +73,39 @@ impl Phase {
 }
 
 /// Serves the API until `stop`, then lets the requests that are being answered end.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    app: Arc<App>,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    let listener = listener.tap_io(|stream| {
+pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
+    let service = TowerToHyperService::new(router(app));
+    let mut http1 = http1::Builder::new();
+    http1
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_READ_TIMEOUT);
+    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _peer)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(ACCEPT_ERROR_WAIT).await;
+                continue;
+            }
+        };
         // Answers are small and complete; waiting for more only adds latency.
         let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, router(app))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+        let connection = http1.serve_connection(TokioIo::new(stream), service.clone());
+        let connection = graceful.watch(connection);
+        connections.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended");
+            }
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
 }
 
 /// The API's routes.

@@ -1,5 +1,7 @@
 //! Leases: which delivery is being attempted, and under which fencing number.
 
+use std::collections::hash_map::Entry;
+
 use wharf_core::{DeliveryId, Fence};
 
 use super::{Index, QueueAt};
@@ -60,6 +62,18 @@ impl Index {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Ends the lease of a delivery that cannot be read, which is not ready again. Nothing where the lease was taken
+    /// back: then the next claim finds the same.
+    pub(crate) fn stick(&mut self, id: DeliveryId, fence: Fence) {
+        if let Entry::Occupied(entry) = self.leases.entry(id)
+            && entry.get().fence == fence
+        {
+            let leased = entry.remove();
+            self.forget_lease(leased);
+            self.stuck_count += 1;
         }
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct Index {
     /// Pending and provisional, by the time of their next poll; with none, at the end of time.
     waiting: BTreeSet<(TimeMs, DeliveryId)>,
     held_count: u64,
+    /// Deliveries that cannot be read. Nothing can be done with them while this process runs; the next start files
+    /// them as ready again.
+    stuck_count: u64,
     resident_bytes: usize,
     resident_bytes_max: usize,
     /// Copied here after each commit, so that counters and indexes are always read together.
@@ -57,6 +60,7 @@ impl SharedIndex {
             due: BTreeMap::new(),
             waiting: BTreeSet::new(),
             held_count: 0,
+            stuck_count: 0,
             resident_bytes: 0,
             resident_bytes_max,
             counts: Counts::default(),
@@ -120,7 +124,7 @@ impl Index {
         Spread {
             ready: self.queues.iter().map(|queue| queue.len() as u64).sum(),
             leased: self.leases.len() as u64,
-            blocked: 0,
+            blocked: self.stuck_count,
             due: (self.due.len() + self.waiting.len()) as u64,
             held: self.held_count,
             ended: self.counts.ended(),

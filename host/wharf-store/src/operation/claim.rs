@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use wharf_core::{ChannelName, Message, MessageSeq, Status, TimeMs, WireForm};
+use tracing::error;
+use wharf_core::{ChannelName, DeliveryId, Message, MessageSeq, Status, TimeMs, WireForm};
 
 use crate::error::{Malformed, ReadError};
 use crate::index::Taken;
 use crate::lease::Lease;
-use crate::read::Snapshot;
+use crate::read::{Chunks, Rows, Snapshot};
 use crate::store::Store;
 
 /// A delivery to attempt.
@@ -37,7 +38,9 @@ impl Store {
     /// Takes up to `max` ready deliveries of a channel, the longest waiting first; what fell due by `now` counts
     /// as ready. None where nothing is: [`Store::ready`] sleeps until something may be.
     ///
-    /// Reads the file only for messages that are not in memory. On an error every lease is given back.
+    /// Reads the file only for messages that are not in memory. A delivery that cannot be read is logged and kept
+    /// back until a restart ([`wharf_core::invariant::Spread::blocked`]), and the others are handed out. An error is
+    /// one of the whole file; every lease is given back.
     pub fn claim(
         &self,
         channel: &ChannelName,
@@ -86,54 +89,98 @@ fn resident(lease: Lease, taken: Taken) -> Option<Claim> {
     })
 }
 
+/// Claims what can be read. An unreadable delivery is kept back, so that it does not stop the ones behind it.
 fn read(snapshot: &Snapshot, leased: Vec<(Lease, Taken)>) -> Result<Vec<Claim>, ReadError> {
-    let (mut chunks, rows) = (snapshot.chunks()?, snapshot.rows()?);
-    let mut last: Option<(MessageSeq, Loaded)> = None;
+    let mut reader = Reader {
+        chunks: snapshot.chunks()?,
+        rows: snapshot.rows()?,
+        last: None,
+    };
     let mut claims = Vec::with_capacity(leased.len());
     for (mut lease, taken) in leased {
+        match reader.read(taken) {
+            Ok(found) => {
+                lease.status = found.status;
+                lease.has_wire = found.wire.is_some();
+                claims.push(Claim {
+                    lease,
+                    message: found.message,
+                    route: found.route,
+                    status: found.status,
+                    attempts_count: found.attempts_count,
+                    wire: found.wire,
+                });
+            }
+            Err(ReadError::Malformed(cause)) => {
+                error!(
+                    delivery = %lease.delivery(),
+                    channel = %lease.channel(),
+                    error = &cause as &dyn std::error::Error,
+                    "a delivery cannot be read and is kept back until a restart"
+                );
+                lease.stick();
+            }
+            Err(cause @ (ReadError::File(_) | ReadError::Closed)) => return Err(cause),
+        }
+    }
+    Ok(claims)
+}
+
+/// A claim without its lease.
+struct Found {
+    message: Arc<Message>,
+    route: Arc<str>,
+    status: Status,
+    attempts_count: u32,
+    wire: Option<WireForm>,
+}
+
+struct Reader {
+    chunks: Chunks,
+    rows: Rows,
+    /// Deliveries of one message mostly follow each other.
+    last: Option<(MessageSeq, Loaded)>,
+}
+
+impl Reader {
+    fn read(&mut self, taken: Taken) -> Result<Found, ReadError> {
         let id = taken.id;
         let (message, route) = match taken.resident {
             Some(resident) => (resident.message, resident.route),
-            None => {
-                let loaded = match last.take() {
-                    Some((seq, loaded)) if seq == id.message() => loaded,
-                    _ => chunks.with(id.message(), |stored| {
-                        let routes = stored.planned.iter().map(|p| p.route.clone()).collect();
-                        Ok(Loaded {
-                            message: Arc::new(stored.into_message()),
-                            routes,
-                        })
-                    })?,
-                };
-                let route = loaded.routes.get(usize::from(id.place())).cloned();
-                let message = loaded.message.clone();
-                last = Some((id.message(), loaded));
-                (
-                    message,
-                    route.ok_or(Malformed("a delivery is not in its message's plan"))?,
-                )
-            }
+            None => self.load(id)?,
         };
-        let (mut status, mut attempts_count, mut wire) = (Status::Queued, 0, None);
-        if taken.has_row {
-            let row = rows.row(id)?;
-            (status, attempts_count) = (row.status, row.attempts_count);
-            wire = if row.has_wire {
-                Some(rows.wire(id)?)
-            } else {
-                None
-            };
-        }
-        lease.status = status;
-        lease.has_wire = wire.is_some();
-        claims.push(Claim {
-            lease,
+        let mut found = Found {
             message,
             route,
-            status,
-            attempts_count,
-            wire,
-        });
+            status: Status::Queued,
+            attempts_count: 0,
+            wire: None,
+        };
+        if taken.has_row {
+            let row = self.rows.row(id)?;
+            (found.status, found.attempts_count) = (row.status, row.attempts_count);
+            if row.has_wire {
+                found.wire = Some(self.rows.wire(id)?);
+            }
+        }
+        Ok(found)
     }
-    Ok(claims)
+
+    fn load(&mut self, id: DeliveryId) -> Result<(Arc<Message>, Arc<str>), ReadError> {
+        let loaded = match self.last.take() {
+            Some((seq, loaded)) if seq == id.message() => loaded,
+            _ => self.chunks.with(id.message(), |stored| {
+                let routes = stored.planned.iter().map(|p| p.route.clone()).collect();
+                Ok(Loaded {
+                    message: Arc::new(stored.into_message()),
+                    routes,
+                })
+            })?,
+        };
+        let route = loaded.routes.get(usize::from(id.place())).cloned();
+        let message = loaded.message.clone();
+        self.last = Some((id.message(), loaded));
+        let route = route.ok_or(Malformed("a delivery is not in its message's plan"))?;
+        Ok((message, route))
+    }
 }

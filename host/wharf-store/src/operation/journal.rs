@@ -1,11 +1,12 @@
 //! Reading the journal: of one message, or from a cursor on.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use wharf_core::journal::{Row, Subject};
+use rustc_hash::FxHashMap;
+use wharf_core::journal::{Attempt, Row, Subject};
 use wharf_core::route::Planned;
-use wharf_core::{Cursor, MessageId, MessageSeq};
+use wharf_core::{Cursor, MessageId, MessageSeq, Pairs};
 
 use crate::error::{Malformed, ReadError};
 use crate::read::Snapshot;
@@ -23,6 +24,41 @@ pub struct JournalEntry {
     pub planned: Option<Planned>,
 }
 
+impl JournalEntry {
+    /// About how many bytes its texts have. The message's are counted for each of its entries: what is made of
+    /// an entry holds them, even where the entries share them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let Head {
+            attributes,
+            headers,
+            ordering_key,
+            traceparent,
+            ..
+        } = &*self.message;
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let attempt = self.row.attempt.as_ref().map_or(0, |attempt| {
+            size_of::<Attempt>()
+                + pairs_bytes(&attempt.plugins)
+                + pairs_bytes(&attempt.notes)
+                + text(&attempt.code)
+                + text(&attempt.reason)
+                + text(&attempt.reference)
+        });
+        size_of::<Self>()
+            + pairs_bytes(attributes)
+            + pairs_bytes(headers)
+            + text(ordering_key)
+            + text(traceparent)
+            + attempt
+    }
+}
+
+fn pairs_bytes(pairs: &Pairs) -> usize {
+    let bytes = pairs.iter().map(|(name, value)| name.len() + value.len());
+    bytes.sum::<usize>() + size_of_val(pairs.as_slice())
+}
+
 impl Store {
     /// The rows of a message and all its deliveries, in order; none where the message is unknown.
     pub fn journal_of(&self, id: &MessageId) -> Result<Vec<Row>, ReadError> {
@@ -32,10 +68,16 @@ impl Store {
         })
     }
 
-    /// Up to `max` rows that come after a cursor, with what they are about. Each chunk is read once for the rows
-    /// of a run, and no payload is copied.
-    pub fn journal(&self, after: Cursor, max: usize) -> Result<Vec<JournalEntry>, ReadError> {
-        self.read(|snapshot| entries(snapshot, after, max))
+    /// Up to `max_rows` rows that come after a cursor, with what they are about. Stops before the row that would
+    /// pass `max_bytes` of [`JournalEntry::bytes`], but the first one is always there. Each chunk is read once for
+    /// the rows of a run, and no payload is copied.
+    pub fn journal(
+        &self,
+        after: Cursor,
+        max_rows: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<JournalEntry>, ReadError> {
+        self.read(|snapshot| entries(snapshot, after, max_rows, max_bytes))
     }
 }
 
@@ -58,39 +100,47 @@ fn chains(snapshot: &Snapshot, seq: MessageSeq) -> Result<Vec<Row>, ReadError> {
     Ok(rows)
 }
 
-fn entries(snapshot: &Snapshot, after: Cursor, max: usize) -> Result<Vec<JournalEntry>, ReadError> {
-    let mut journal = snapshot.journal()?;
-    let mut rows = Vec::new();
-    let mut about = BTreeMap::new();
+fn entries(
+    snapshot: &Snapshot,
+    after: Cursor,
+    max_rows: usize,
+    max_bytes: usize,
+) -> Result<Vec<JournalEntry>, ReadError> {
+    let (mut journal, mut chunks) = (snapshot.journal()?, snapshot.chunks()?);
+    let mut about = FxHashMap::default();
+    let mut entries = Vec::new();
+    let mut bytes = 0;
     let mut next = after;
-    while rows.len() < max {
+    while entries.len() < max_rows {
         next.0 = next.0.saturating_add(1);
         let Some(row) = journal.row(next)? else {
             break;
         };
-        about.insert(row.subject.message(), None);
-        rows.push(row);
+        let seq = row.subject.message();
+        let (message, planned) = match about.entry(seq) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                new.insert(chunks.with(seq, |stored| Ok((Arc::new(stored.head), stored.planned)))?)
+            }
+        };
+        let planned = match row.subject {
+            Subject::Delivery { id, .. } => {
+                Some(planned.get(usize::from(id.place())).ok_or(LOST)?.clone())
+            }
+            Subject::Message { .. } => None,
+        };
+        let entry = JournalEntry {
+            row,
+            message: message.clone(),
+            planned,
+        };
+        bytes += entry.bytes();
+        if bytes > max_bytes && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry);
     }
-    let mut chunks = snapshot.chunks()?;
-    for (seq, message) in &mut about {
-        *message = Some(chunks.with(*seq, |stored| Ok((Arc::new(stored.head), stored.planned)))?);
-    }
-    rows.into_iter()
-        .map(|row| {
-            let (message, planned) = about[&row.subject.message()].as_ref().ok_or(LOST)?;
-            let planned = match row.subject {
-                Subject::Delivery { id, .. } => {
-                    Some(planned.get(usize::from(id.place())).ok_or(LOST)?.clone())
-                }
-                Subject::Message { .. } => None,
-            };
-            Ok(JournalEntry {
-                row,
-                message: message.clone(),
-                planned,
-            })
-        })
-        .collect()
+    Ok(entries)
 }
 
 const LOST: Malformed = Malformed("a journal row is about a delivery that is not there");

@@ -3,7 +3,7 @@
 use wharf_core::journal::Subject;
 use wharf_core::{Cause, Cursor, Status};
 
-use crate::fixture::{End, Fixture, T0, accept, after_ms, end, id, settle};
+use crate::fixture::{End, Fixture, T0, accept, after_ms, end, id, message, settle, to};
 
 #[test]
 fn the_rows_of_a_message_are_a_chain() {
@@ -67,7 +67,10 @@ fn rows_are_read_from_a_cursor_on_with_what_they_are_about() {
     fixture.accept(vec![accept("m", &["a", "b"]), accept("n", &[])]);
     fixture.accept(vec![accept("o", &["a"])]);
     let read = |after, max| {
-        let entries = fixture.store.journal(Cursor(after), max).unwrap();
+        let entries = fixture
+            .store
+            .journal(Cursor(after), max, usize::MAX)
+            .unwrap();
         let entries = entries.into_iter().map(|entry| {
             let channel = entry.planned.map(|planned| planned.channel.to_string());
             (
@@ -94,4 +97,28 @@ fn rows_are_read_from_a_cursor_on_with_what_they_are_about() {
     assert_eq!(read(4, 100), []);
     assert_eq!(read(u64::MAX, 100), []);
     assert_eq!(*fixture.store.journal_head().borrow(), Cursor(4));
+}
+
+#[test]
+fn a_batch_of_rows_is_bounded_by_its_bytes_and_never_empty() {
+    let fixture = Fixture::new();
+    let mut large = message("large", "");
+    large.headers = vec![("x".to_owned(), "y".repeat(8 << 10)); 4];
+    fixture.accept(vec![
+        accept("m", &["a"]),
+        accept("n", &["a"]),
+        to(large, &["a", "b"]),
+    ]);
+    let read = |after, max_bytes| {
+        let entries = fixture.store.journal(Cursor(after), 100, max_bytes);
+        let entries = entries.unwrap().into_iter();
+        entries.map(|entry| entry.row.cursor.0).collect::<Vec<_>>()
+    };
+    assert_eq!(read(0, 0), [1]);
+    assert_eq!(read(0, 16 << 10), [1, 2]);
+    assert_eq!(read(2, 16 << 10), [3]);
+    // What two rows share counts twice.
+    assert_eq!(read(2, 48 << 10), [3]);
+    assert_eq!(read(0, 128 << 10), [1, 2, 3, 4]);
+    assert_eq!(read(4, 0), [0; 0]);
 }

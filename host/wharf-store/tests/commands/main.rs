@@ -6,6 +6,8 @@ mod fixture;
 mod accept;
 mod claim;
 mod cursor;
+mod damage;
+mod failure;
 mod journal;
 mod open;
 mod settle;

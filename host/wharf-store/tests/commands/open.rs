@@ -114,3 +114,20 @@ fn the_id_key_is_kept_from_creation() {
     fixture.restart();
     assert_eq!(fixture.delivery("m").channel.as_str(), "a");
 }
+
+/// Payloads are private. What an operator changes stays changed.
+#[cfg(unix)]
+#[test]
+fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mut fixture = Fixture::new();
+    let mode = |fixture: &Fixture| {
+        let permissions = fs::metadata(fixture.path()).unwrap().permissions();
+        permissions.mode() & 0o777
+    };
+    assert_eq!(mode(&fixture), 0o600);
+    fs::set_permissions(fixture.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    fixture.restart();
+    assert_eq!(mode(&fixture), 0o640);
+}

@@ -1,7 +1,9 @@
 //! `wharf config check`
 
+use std::path::Path;
+
 use serde_json::json;
-use wharf_server::config::{self, Overrides};
+use wharf_server::config::{self, Config, Overrides, Problems};
 
 use crate::arguments::ConfigCheck;
 use crate::failure::Failure;
@@ -14,7 +16,8 @@ pub(crate) fn check(arguments: ConfigCheck) -> Result<(), Failure> {
         token: std::env::var("WHARF_API_TOKEN").ok(),
         plugin_dir: arguments.config.plugins,
     };
-    match config::load(&arguments.config.config, overrides) {
+    let path = &arguments.config.config;
+    match config::load(path, overrides).and_then(|config| usable(path, config)) {
         Ok(config) if arguments.json => output::json(&json!({
             "ok": true,
             "channels": config.channels.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
@@ -22,7 +25,7 @@ pub(crate) fn check(arguments: ConfigCheck) -> Result<(), Failure> {
         })),
         Ok(config) => output::text(&format!(
             "{}: fine: {} channels, {} routes, listens on {}",
-            arguments.config.config.display(),
+            path.display(),
             config.channels.len(),
             config.routes.routes.len(),
             config.listen
@@ -31,7 +34,21 @@ pub(crate) fn check(arguments: ConfigCheck) -> Result<(), Failure> {
             if arguments.json {
                 output::json(&json!({ "ok": false, "problems": problems.problems }))?;
             }
-            Err(Failure::failed(problems))
+            Err(Failure::failed(problems)
+                .hint("correct each one, then run `wharf config check` again"))
         }
     }
+}
+
+/// The configuration, where everything that it names can be used too. A start does not ask for that.
+fn usable(path: &Path, config: Config) -> Result<Config, Problems> {
+    let mut problems = config::check_urls(&config);
+    problems.extend(config::check_plugins(&config));
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    Err(Problems {
+        origin: path.display().to_string(),
+        problems,
+    })
 }

@@ -46,7 +46,9 @@ fn failed(error: ServeError) -> Failure {
         }
         ServeError::Listen { .. } => "name another address with --listen; port 0 takes a free one",
         ServeError::CommitFailed => "look for a full or failing disk, then start it again",
-        ServeError::Engine(_) | ServeError::Http(_) => "look at the log above",
+        ServeError::Engine(_) | ServeError::TaskEnded(_) | ServeError::Close(_) => {
+            "look at the log above"
+        }
     };
     Failure::failed(error).hint(hint)
 }

@@ -24,9 +24,7 @@ fn explain(message: &MessageView, rows: &[RowView]) -> String {
     let mut text = format!("{} is {}\n", message.id, message.status);
     let _ = writeln!(text, "  accepted {}", message.accepted_at);
     if message.deliveries.is_empty() {
-        text.push_str(
-            "  no route matched it: it is kept, and is routed again when it is redriven\n",
-        );
+        text.push_str("  no route matched it: it is kept\n");
     }
     for delivery in &message.deliveries {
         let _ = writeln!(
@@ -75,7 +73,7 @@ fn next(delivery: &DeliveryView) -> String {
         }
         ("retrying", None) => format!("attempt {}, now", delivery.attempts + 1),
         ("pending" | "provisional", _) => "it waits for the receiver's word".to_owned(),
-        ("dead", _) => "nothing until someone redrives it".to_owned(),
+        ("dead", _) => "nothing, its retry budget is spent; it is kept".to_owned(),
         (final_status, _) => format!("nothing, {final_status} is final"),
     }
 }

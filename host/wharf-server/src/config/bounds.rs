@@ -1,0 +1,95 @@
+//! What numbers and spans of time in the file may be, each with its reason. What lies outside is a slip, and
+//! would end in an overflow, in a wait that never ends, or in a semaphore that nothing passes.
+
+use std::fmt;
+use std::time::Duration;
+
+use wharf_plugin::limits;
+
+/// The least, the most, and both in words, as the problem says them.
+pub(super) struct Bounds<T> {
+    least: T,
+    most: T,
+    words: &'static str,
+}
+
+impl<T: PartialOrd> Bounds<T> {
+    pub(super) fn hold(&self, value: &T) -> bool {
+        (&self.least..=&self.most).contains(&value)
+    }
+}
+
+impl<T> fmt::Display for Bounds<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words)
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The least span that is more than none.
+const INSTANT: Duration = Duration::from_nanos(1);
+
+/// `api.drain-timeout`. None is a choice: what is in flight is then tried again at the next start.
+pub(super) const DRAIN_TIMEOUT: Bounds<Duration> = Bounds {
+    least: Duration::ZERO,
+    most: DAY,
+    words: "0s to 24h",
+};
+
+/// `channel.timeout`: an exchange that takes a day has broken off long before.
+pub(super) const CHANNEL_TIMEOUT: Bounds<Duration> = Bounds {
+    least: INSTANT,
+    most: DAY,
+    words: "more than 0s and at most 24h",
+};
+
+/// `plugins.NAME.timeout`: what the plugin crate gives at most.
+pub(super) const PLUGIN_TIMEOUT: Bounds<Duration> = Bounds {
+    least: INSTANT,
+    most: limits::CALL_TIMEOUT_CEILING,
+    words: "more than 0s and at most 1h",
+};
+
+/// `retry.base`, `retry.max` and `retry.max-age`: no receiver is waited for longer than a month.
+pub(super) const RETRY_WAIT: Bounds<Duration> = Bounds {
+    least: INSTANT,
+    most: MONTH,
+    words: "more than 0s and at most 720h (30 days)",
+};
+
+/// One wait of `retry.schedule`, where the first attempts may follow at once.
+pub(super) const SCHEDULE_WAIT: Bounds<Duration> = Bounds {
+    least: Duration::ZERO,
+    most: MONTH,
+    words: "0s to 720h (30 days)",
+};
+
+/// `plugins.NAME.memory-max`: from one page of linear memory to what the plugin crate gives at most.
+pub(super) const MEMORY_BYTES: Bounds<u64> = Bounds {
+    least: 64 << 10,
+    most: limits::MEMORY_BYTES_CEILING,
+    words: "64KiB to 1GiB",
+};
+
+/// `plugins.instances-max` and `plugins.NAME.instances-max`. The most is what no machine's memory holds: an
+/// instance takes megabytes.
+pub(super) const INSTANCES_MAX: Bounds<usize> = Bounds {
+    least: 1,
+    most: 100_000,
+    words: "1 to 100000",
+};
+
+/// `channel.parallelism`. The most is more connections to one receiver than there are ports to open them from.
+pub(super) const PARALLELISM: Bounds<usize> = Bounds {
+    least: 1,
+    most: 100_000,
+    words: "1 to 100000",
+};
+
+// The words above say these in figures.
+const _: () = assert!(
+    limits::CALL_TIMEOUT_CEILING.as_secs() == HOUR.as_secs()
+        && limits::MEMORY_BYTES_CEILING == 1 << 30
+);

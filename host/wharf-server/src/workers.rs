@@ -1,0 +1,47 @@
+//! The tasks that run beside the API, in groups that stop one after the other.
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The tasks. None of them ends before it is told to.
+#[derive(Default)]
+pub(crate) struct Workers {
+    pub(crate) promoter: JoinSet<()>,
+    pub(crate) stop_promoter: CancellationToken,
+    pub(crate) dispatchers: JoinSet<()>,
+    pub(crate) stop_dispatch: CancellationToken,
+    pub(crate) tellers: JoinSet<()>,
+    pub(crate) stop_tellers: CancellationToken,
+}
+
+impl Workers {
+    /// Waits until a task ends that nobody told to: what it did stands still, and only a restart is the cure.
+    pub(crate) async fn lost(&mut self) -> &'static str {
+        tokio::select! {
+            Some(_) = self.promoter.join_next() => "the promoter of due deliveries",
+            Some(_) = self.dispatchers.join_next() => "a dispatcher",
+            Some(_) = self.tellers.join_next() => "a post-event hook's reader",
+        }
+    }
+
+    /// Stops taking work, waits for what is in flight, then lets the hooks hear of it.
+    pub(crate) async fn drain(&mut self, store_failed: bool) {
+        self.stop_promoter.cancel();
+        self.stop_dispatch.cancel();
+        if store_failed {
+            // Nothing can be recorded any more; what is in flight is tried again at the next start.
+            self.dispatchers.abort_all();
+        }
+        while self.dispatchers.join_next().await.is_some() {}
+        self.stop_tellers.cancel();
+        while self.tellers.join_next().await.is_some() {}
+        while self.promoter.join_next().await.is_some() {}
+    }
+
+    /// Drops what has not ended: leases go back, exchanges are cut.
+    pub(crate) async fn abort(&mut self) {
+        for set in [&mut self.dispatchers, &mut self.tellers, &mut self.promoter] {
+            set.shutdown().await;
+        }
+    }
+}
