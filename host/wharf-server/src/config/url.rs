@@ -1,6 +1,7 @@
 //! The URLs that channels are configured with. They can hold credentials, so no problem shows one.
 
 use super::Config;
+use crate::egress::Origin;
 
 /// What is wrong with the `config.url` of the channels that have one, one sentence each.
 #[must_use]
@@ -19,36 +20,18 @@ pub fn check_urls(config: &Config) -> Vec<String> {
         .collect()
 }
 
-/// Why a URL cannot be posted to.
-fn problem(url: &str) -> Option<&'static str> {
-    let Some((scheme, _)) = url.split_once("://") else {
-        return Some("it is not absolute: write http://… or https://…");
-    };
-    if !["http", "https"]
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known))
-    {
-        return Some("its scheme is neither http nor https");
+/// Why a URL cannot be posted to: what the exchange itself would say, or why it does not get that far.
+fn problem(url: &str) -> Option<String> {
+    if !url.contains("://") {
+        return Some("it is not absolute: write http://… or https://…".to_owned());
     }
-    let Ok(uri) = url.parse::<http::Uri>() else {
-        return Some(
-            "it is no URL: it lacks a host, or has characters that must be written as %XX",
-        );
-    };
-    let Some(authority) = uri.authority() else {
-        return Some("it has no host");
-    };
-    if authority.as_str().contains('@') {
-        return Some("it carries a user name: send credentials in a header");
+    match url.parse() {
+        Ok(uri) => Origin::of(&uri).err(),
+        Err(_) => Some(
+            "it is no URL: it lacks a host, or has characters that must be written as %XX"
+                .to_owned(),
+        ),
     }
-    let host = authority.host();
-    if host.trim_end_matches('.').is_empty() {
-        return Some("it has no host");
-    }
-    let port = authority.as_str().strip_prefix(host)?.strip_prefix(':')?;
-    let is_port = port.bytes().all(|byte| byte.is_ascii_digit())
-        && port.parse::<u16>().is_ok_and(|port| port > 0);
-    (!is_port).then_some("its port is none from 1 to 65535")
 }
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ impl Origin {
             return Err("it has no host".to_owned());
         }
         let port = match &authority.as_str()[authority.host().len()..] {
-            "" | ":" if is_tls => 443,
-            "" | ":" => 80,
+            "" if is_tls => 443,
+            "" => 80,
             text => match text.trim_start_matches(':').parse() {
                 Ok(port) if port > 0 => port,
                 _ => return Err(format!("its port {text:?} is not 1 to 65535")),
