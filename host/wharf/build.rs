@@ -16,6 +16,9 @@ use std::{env, fs};
 /// The folders of `/plugins` that ship, sorted. One that is not listed here fails the build.
 const SHIPPED: [&str; 4] = ["audit", "http", "json-map", "stamp"];
 
+/// The folders of `/plugins` that components are made with, and that are none themselves.
+const LIBRARIES: [&str; 1] = ["common"];
+
 const TARGET: &str = "wasm32-wasip2";
 
 /// What of cargo's environment the inner cargo may see. Everything else that starts with `CARGO_`
@@ -68,7 +71,7 @@ fn watch(root: &Path, plugins: &Path) {
     for name in [".cargo", "Cargo.toml", "Cargo.lock"] {
         watch(plugins.join(name));
     }
-    for name in SHIPPED {
+    for name in SHIPPED.iter().chain(&LIBRARIES) {
         watch(plugins.join(name));
     }
 }
@@ -78,10 +81,12 @@ fn every_folder_is_listed(plugins: &Path) -> Result<(), String> {
     for entry in fs::read_dir(plugins).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
-        let listed = SHIPPED.iter().any(|shipped| name == **shipped);
+        let mut folders = SHIPPED.iter().chain(&LIBRARIES);
+        let listed = folders.any(|folder| name == **folder);
         if !listed && entry.path().join("Cargo.toml").exists() {
             return Err(format!(
-                "plugins/{} is not listed: add it to SHIPPED in host/wharf/build.rs, or move it",
+                "plugins/{} is not listed: add it to SHIPPED in host/wharf/build.rs, or to LIBRARIES \
+                 there if it is no component, or move it",
                 name.display()
             ));
         }

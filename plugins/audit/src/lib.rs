@@ -40,8 +40,8 @@ use std::cell::OnceCell;
 
 use bindings::exports::wharf::delivery::plugin::{self, Description, Needs, Setting};
 use bindings::exports::wharf::delivery::post_event::{self, Event};
-use bindings::wasi::config::store;
 use bindings::wharf::delivery::log::{self, Level};
+use wharf_plugin_common::setting;
 
 struct Audit;
 
@@ -61,10 +61,7 @@ impl post_event::Guest for Audit {
 }
 
 fn level_set() -> Result<Level, String> {
-    match store::get("level") {
-        Ok(text) => line::level(text.as_deref()),
-        Err(error) => Err(format!("setting `level` could not be read: {error:?}")),
-    }
+    line::level(setting::get("level")?.as_deref())
 }
 
 impl plugin::Guest for Audit {

@@ -1,9 +1,9 @@
 //! What a line says. Pure: event in, text and fields out.
 
-use std::time::{Duration, UNIX_EPOCH};
+use wharf_plugin_common::time::rfc3339;
+use wharf_plugin_common::types::Event;
 
 use crate::bindings::wharf::delivery::log::Level;
-use crate::bindings::wharf::delivery::types::Event;
 
 /// `delivery retrying`, or `message unroutable` where there is no delivery.
 pub(crate) fn text(event: &Event) -> String {
@@ -33,7 +33,7 @@ pub(crate) fn fields(event: &Event) -> Vec<(String, String)> {
             "attempt",
             (event.attempt > 0).then(|| event.attempt.to_string()),
         ),
-        ("at", Some(at(event.at_ms))),
+        ("at", Some(rfc3339(event.at_ms))),
         ("code", note("code")),
         ("reason", note("reason")),
     ];
@@ -53,15 +53,6 @@ pub(crate) fn level(setting: Option<&str>) -> Result<Level, String> {
             "setting `level` is `{other}`, expected trace, debug, info, warn or error"
         )),
     }
-}
-
-/// RFC 3339. Times past the year 9999, which it cannot write, fall back to the bare milliseconds.
-fn at(ms: u64) -> String {
-    const YEAR_10000_MS: u64 = 253_402_300_800_000;
-    if ms >= YEAR_10000_MS {
-        return ms.to_string();
-    }
-    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
 }
 
 #[cfg(test)]

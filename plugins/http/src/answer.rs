@@ -1,152 +1,31 @@
-//! What an answer, or its absence, means for the delivery.
+//! What an answer, or its absence, means for the delivery: the rules that all channels over HTTP
+//! share, and whose fault it is where the guard refuses.
 
-use std::time::{Duration, UNIX_EPOCH};
+use wharf_plugin_common::answer;
+use wharf_plugin_common::types::Scope;
 
-use crate::bindings::exports::wharf::delivery::request_channel::{
-    Failure, NoAnswer, Outcome, Response,
-};
-use crate::bindings::wharf::delivery::types::{Effect, Receipt, Refusal, Scope};
+use crate::bindings::exports::wharf::delivery::request_channel::{NoAnswer, Outcome, Response};
 use crate::request::Origin;
 
 /// The outcome that a response stands for.
 pub(crate) fn outcome(response: &Response, reject_on: &[u16], now_ms: u64) -> Outcome {
-    let status = response.status;
-    let notes = vec![("http-status".to_owned(), status.to_string())];
-    if (200..300).contains(&status) {
-        let reference = header(response, "location").map(str::to_owned);
-        return Outcome::Delivered(Receipt { reference, notes });
-    }
-    let (code, reason) = (format!("http-{status}"), reason(status));
-    if reject_on.contains(&status) {
-        return Outcome::Rejected(Refusal {
-            code,
-            reason,
-            notes,
-        });
-    }
-    let after_ms = header(response, "retry-after").and_then(|value| retry_after_ms(value, now_ms));
-    let (effect, scope) = class(status, after_ms.is_some());
-    let pause = status == 410;
-    Outcome::Retry(Failure {
-        code,
-        reason,
-        effect,
-        scope,
-        pause,
-        after_ms,
-        notes,
-    })
-}
-
-/// Could the receiver have acted, and who else fares alike? A 4xx says that it did nothing. A 503
-/// says so only with a `Retry-After`. Anything else may have acted, also a 3xx: a 303 is how many
-/// services answer a POST they took.
-fn class(status: u16, has_retry_after: bool) -> (Effect, Scope) {
-    match status {
-        410 | 429 => (Effect::None, Scope::Destination),
-        400..=499 => (Effect::None, Scope::Message),
-        503 if has_retry_after => (Effect::None, Scope::Destination),
-        502..=504 => (Effect::Unknown, Scope::Destination),
-        _ => (Effect::Unknown, Scope::Message),
-    }
-}
-
-fn reason(status: u16) -> String {
-    let says = match status {
-        300..=399 => ": redirects are never followed, send to the new address",
-        400 => " Bad Request",
-        401 => " Unauthorized: it does not accept the credentials or the signature",
-        403 => " Forbidden",
-        404 => " Not Found",
-        405 => " Method Not Allowed",
-        408 => " Request Timeout",
-        409 => " Conflict",
-        410 => " Gone: it wants nothing more there",
-        413 => " Content Too Large",
-        415 => " Unsupported Media Type",
-        422 => " Unprocessable Content",
-        429 => " Too Many Requests",
-        500 => " Internal Server Error",
-        502 => " Bad Gateway",
-        503 => " Service Unavailable",
-        504 => " Gateway Timeout",
-        _ => "",
-    };
-    format!("the receiver answered {status}{says}")
-}
-
-/// RFC 9110, 10.2.3: seconds, or a date. A date in the past is now; what is neither is ignored.
-fn retry_after_ms(value: &str, now_ms: u64) -> Option<u64> {
-    let value = value.trim();
-    if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
-        // More digits than fit are a very long time; the host clamps it.
-        return Some(value.parse().unwrap_or(u64::MAX).saturating_mul(1000));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let now = UNIX_EPOCH + Duration::from_millis(now_ms);
-    let wait = date.duration_since(now).unwrap_or_default();
-    Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+    answer::outcome(response.status, &response.headers, reject_on, now_ms)
 }
 
 /// The retry that a missing answer stands for.
 pub(crate) fn no_answer(no_answer: &NoAnswer, origin: Origin) -> Outcome {
-    let refused = no_answer.kind == "refused-by-guard";
-    let what = match no_answer.kind.as_str() {
-        "refused-by-guard" => "the host refused to send there",
-        "dns" => "the receiver's name could not be resolved",
-        "connect" => "the receiver could not be connected to",
-        "tls" => "no secure connection could be agreed on",
-        "timeout" if no_answer.sent => "the answer did not come in time",
-        "timeout" => "the receiver was not reached in time",
-        "closed" => "the connection closed before the answer was complete",
-        "protocol" => "the exchange broke the rules of HTTP",
-        _ => "no answer came",
+    let refused_scope = match origin {
+        Origin::Settings => Scope::Channel,
+        Origin::Message => Scope::Destination,
     };
-    let detail = no_answer.detail.trim();
-    let reason = if detail.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{what}: {detail}")
-    };
-    Outcome::Retry(Failure {
-        code: no_answer.kind.clone(),
-        reason,
-        effect: if no_answer.sent && !refused {
-            Effect::Unknown
-        } else {
-            Effect::None
-        },
-        scope: match (refused, origin) {
-            (true, Origin::Settings) => Scope::Channel,
-            _ => Scope::Destination,
-        },
-        pause: false,
-        after_ms: None,
-        notes: vec![],
-    })
-}
-
-/// What a poll is answered with: this channel never leaves a delivery pending.
-pub(crate) fn no_poll() -> Failure {
-    Failure {
-        code: "no-poll".to_owned(),
-        reason: "http does not poll".to_owned(),
-        effect: Effect::None,
-        scope: Scope::Message,
-        pause: false,
-        after_ms: None,
-        notes: vec![],
-    }
-}
-
-/// The first value of a header, by its name in lower case.
-fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-    let found = response.headers.iter().find(|(key, _)| key == name);
-    found.map(|(_, value)| value.as_str())
+    let NoAnswer { kind, detail, sent } = no_answer;
+    answer::no_answer(kind, detail, *sent, refused_scope)
 }
 
 #[cfg(test)]
 mod tests {
+    use wharf_plugin_common::types::{Effect, Failure, Receipt};
+
     use super::*;
 
     /// 1994-11-06T08:49:37Z, the date of RFC 9110.

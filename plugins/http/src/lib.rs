@@ -78,11 +78,12 @@ use std::cell::OnceCell;
 
 use bindings::exports::wharf::delivery::plugin::{self, Description, Needs, Setting};
 use bindings::exports::wharf::delivery::request_channel::{
-    self, Call, Failure, NoAnswer, Operation, Outcome, Response, Step,
+    self, Call, NoAnswer, Operation, Outcome, Response, Step,
 };
-use bindings::wasi::config::store;
-use bindings::wharf::delivery::types::{Effect, Scope};
-use settings::{Problem, Settings};
+use settings::Settings;
+use wharf_plugin_common::answer::no_poll;
+use wharf_plugin_common::request::TIMEOUT_DEFAULT;
+use wharf_plugin_common::setting::{self, Problem};
 
 struct Http;
 
@@ -95,7 +96,7 @@ impl request_channel::Guest for Http {
     fn start(c: Call, op: Operation) -> Step {
         match op {
             Operation::Send(wire) => with_settings(|settings| request::step(settings, &c, wire)),
-            Operation::Poll(_) => Step::Done(Err(answer::no_poll())),
+            Operation::Poll(_) => Step::Done(Err(no_poll("http"))),
         }
     }
 
@@ -110,26 +111,11 @@ impl request_channel::Guest for Http {
 }
 
 fn with_settings(then: impl FnOnce(&Settings) -> Step) -> Step {
-    SETTINGS.with(|cell| match cell.get_or_init(|| Settings::read(setting)) {
+    let read = || Settings::read(setting::get);
+    SETTINGS.with(|cell| match cell.get_or_init(read) {
         Ok(settings) => then(settings),
-        Err(problem) => Step::Done(Ok(Outcome::Retry(bad_setting(problem)))),
+        Err(problem) => Step::Done(Ok(Outcome::Retry(setting::bad(problem)))),
     })
-}
-
-fn setting(key: &'static str) -> Result<Option<String>, Problem> {
-    store::get(key).map_err(|error| Problem::new(key, format!("could not be read: {error:?}")))
-}
-
-fn bad_setting(problem: &Problem) -> Failure {
-    Failure {
-        code: "bad-setting".to_owned(),
-        reason: problem.to_string(),
-        effect: Effect::None,
-        scope: Scope::Channel,
-        pause: false,
-        after_ms: None,
-        notes: vec![],
-    }
 }
 
 impl plugin::Guest for Http {
@@ -173,7 +159,7 @@ impl plugin::Guest for Http {
                 setting(
                     "timeout",
                     "Time for one exchange, connecting included, such as 15s or 1500ms.",
-                    Some(settings::TIMEOUT_DEFAULT),
+                    Some(TIMEOUT_DEFAULT),
                 ),
                 setting(
                     "headers",

@@ -1,30 +1,16 @@
 //! From a wire form to the request that delivers it.
 
+use wharf_plugin_common::header::{connection_options, is_of_the_connection};
+use wharf_plugin_common::refusal;
+use wharf_plugin_common::request::is_http;
+
 use crate::bindings::exports::wharf::delivery::request_channel::{
     Call, Outcome, Request, Step, Wire,
 };
-use crate::bindings::wharf::delivery::types::Refusal;
 use crate::settings::Settings;
 
-/// Headers of a message that are not passed on, lower case: they belong to one connection (RFC
-/// 9110, 7.6.1), the host's HTTP client sets them, or we do.
-const OURS: [&str; 15] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "webhook-id",
-    "webhook-signature",
-    "webhook-timestamp",
-];
+/// Headers that every request has from us, lower case: a message's own are not passed on.
+const OURS: [&str; 3] = ["webhook-id", "webhook-signature", "webhook-timestamp"];
 
 /// Whose endpoint the request goes to; travels in the request's state.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,33 +100,13 @@ fn headers(
     headers
 }
 
-/// What a `connection` header names belongs to that connection too.
-fn connection_options(headers: &[(String, String)]) -> Vec<String> {
-    let connection = headers
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("connection"));
-    let options = connection.flat_map(|(_, value)| value.split(','));
-    options.map(|option| option.trim().to_owned()).collect()
-}
-
+/// Headers that are not passed on whatever the message or the settings say.
 pub(crate) fn is_ours(name: &str) -> bool {
-    OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
-}
-
-pub(crate) fn is_http(url: &str) -> bool {
-    let starts_with = |scheme: &str| {
-        url.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    };
-    (starts_with("http://") || starts_with("https://")) && !url.ends_with("://")
+    is_of_the_connection(name) || OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
 }
 
 fn refuse(code: &str, reason: &str) -> Step {
-    Step::Done(Ok(Outcome::Rejected(Refusal {
-        code: code.to_owned(),
-        reason: reason.to_owned(),
-        notes: vec![],
-    })))
+    Step::Done(Ok(Outcome::Rejected(refusal::new(code, reason))))
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The settings, read and checked once an instance.
 
 use std::collections::BTreeMap;
-use std::fmt;
+
+use wharf_plugin_common::header::{is_token, is_value};
+use wharf_plugin_common::request::{is_http, reject_on, timeout_ms};
+use wharf_plugin_common::setting::Problem;
 
 use crate::request;
 use crate::signer::Signer;
 
 pub(crate) const METHOD_DEFAULT: &str = "POST";
-/// The lower end of what Standard Webhooks recommends.
-pub(crate) const TIMEOUT_DEFAULT: &str = "15s";
 
 pub(crate) struct Settings {
     pub(crate) url: Option<String>,
@@ -17,28 +18,6 @@ pub(crate) struct Settings {
     pub(crate) timeout_ms: u32,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) reject_on: Vec<u16>,
-}
-
-/// A setting that cannot be used. Says which and why, never its value: it may be a secret.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Problem {
-    key: &'static str,
-    what: String,
-}
-
-impl Problem {
-    pub(crate) fn new(key: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            key,
-            what: what.into(),
-        }
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "setting `{}` {}", self.key, self.what)
-    }
 }
 
 impl Settings {
@@ -53,13 +32,13 @@ impl Settings {
             signer: signer(get("secret")?, get("secret-previous")?)?,
             timeout_ms: timeout_ms(get("timeout")?)?,
             headers: get("headers")?.map_or(Ok(vec![]), |text| headers(&text))?,
-            reject_on: get("reject-on")?.map_or(Ok(vec![]), |text| reject_on(&text))?,
+            reject_on: reject_on(get("reject-on")?)?,
         })
     }
 }
 
 fn url(text: String) -> Result<String, Problem> {
-    match request::is_http(&text) {
+    match is_http(&text) {
         true => Ok(text),
         false => Err(Problem::new("url", "must start with http:// or https://")),
     }
@@ -97,18 +76,6 @@ fn signer(secret: Option<String>, previous: Option<String>) -> Result<Option<Sig
     Ok(Some(signer))
 }
 
-fn timeout_ms(text: Option<String>) -> Result<u32, Problem> {
-    let text = text.as_deref().unwrap_or(TIMEOUT_DEFAULT);
-    let span = humantime::parse_duration(text.trim()).ok();
-    let ms = span.and_then(|span| u32::try_from(span.as_millis()).ok());
-    ms.filter(|ms| *ms > 0).ok_or_else(|| {
-        Problem::new(
-            "timeout",
-            "must be a time above zero with its unit, such as 15s or 1500ms",
-        )
-    })
-}
-
 fn headers(text: &str) -> Result<Vec<(String, String)>, Problem> {
     let problem = |what: String| Problem::new("headers", what);
     let table: BTreeMap<String, String> = serde_json::from_str(text)
@@ -125,26 +92,13 @@ fn headers(text: &str) -> Result<Vec<(String, String)>, Problem> {
                 "must not set `{name}`, which the request sets itself"
             )));
         }
-        if value.chars().any(|c| c != '\t' && c.is_control()) {
+        if !is_value(value) {
             return Err(problem(format!(
                 "has a control character in the value of `{name}`"
             )));
         }
     }
     Ok(table.into_iter().collect())
-}
-
-fn reject_on(text: &str) -> Result<Vec<u16>, Problem> {
-    let statuses: Option<Vec<u16>> = serde_json::from_str(text).ok();
-    statuses
-        .filter(|all| all.iter().all(|status| (300..600).contains(status)))
-        .ok_or_else(|| Problem::new("reject-on", "must be a list of statuses from 300 to 599"))
-}
-
-/// RFC 9110, 5.6.2: what methods and header names are made of.
-fn is_token(text: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(token)
 }
 
 #[cfg(test)]

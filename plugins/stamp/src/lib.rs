@@ -48,8 +48,8 @@ use std::cell::OnceCell;
 
 use bindings::exports::wharf::delivery::enricher::{self, Call, Enrichment, Wire};
 use bindings::exports::wharf::delivery::plugin::{self, Description, Needs, Setting};
-use bindings::wasi::config::store;
 use settings::Settings;
+use wharf_plugin_common::setting;
 
 struct Stamp;
 
@@ -60,15 +60,12 @@ thread_local! {
 
 impl enricher::Guest for Stamp {
     fn enrich(c: Call, _: Wire) -> Result<Enrichment, String> {
-        SETTINGS.with(|cell| match cell.get_or_init(|| Settings::read(setting)) {
+        let read = || Settings::read(setting::get);
+        SETTINGS.with(|cell| match cell.get_or_init(read) {
             Ok(settings) => Ok(settings.enrichment(&c)),
             Err(reason) => Err(reason.clone()),
         })
     }
-}
-
-fn setting(key: &'static str) -> Result<Option<String>, String> {
-    store::get(key).map_err(|error| format!("setting `{key}` could not be read: {error:?}"))
 }
 
 impl plugin::Guest for Stamp {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use wharf_plugin_common::header::{is_token, is_value};
+use wharf_plugin_common::setting::Problem;
+
 use crate::bindings::exports::wharf::delivery::enricher::{Call, Enrichment};
 use crate::template::Template;
 
@@ -18,7 +21,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads both through `get`; the error is a sentence that names the setting.
     pub(crate) fn read(
-        get: impl Fn(&'static str) -> Result<Option<String>, String>,
+        get: impl Fn(&'static str) -> Result<Option<String>, Problem>,
     ) -> Result<Self, String> {
         let (headers, attributes) = match (get("headers")?, get("attributes")?) {
             (None, None) => (Some(HEADERS_DEFAULT.to_owned()), None),
@@ -67,11 +70,8 @@ fn templates(
     table.into_iter().map(parse).collect()
 }
 
-/// RFC 9110, 5.6.2 and 5.5: a name is a token, a value has no control characters.
 fn is_header(name: &str, value: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let printable = |c: char| c == '\t' || !c.is_control();
-    !name.is_empty() && name.bytes().all(token) && value.chars().all(printable)
+    is_token(name) && is_value(value)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Text with placeholders, parsed once and filled for each call.
 
 use std::fmt;
-use std::time::{Duration, UNIX_EPOCH};
+
+use wharf_plugin_common::time::rfc3339;
 
 use crate::bindings::exports::wharf::delivery::enricher::Call;
 
@@ -121,15 +122,6 @@ impl Template {
         }
         out
     }
-}
-
-/// Times past the year 9999, which RFC 3339 cannot write, fall back to the bare milliseconds.
-fn rfc3339(ms: u64) -> String {
-    const YEAR_10000_MS: u64 = 253_402_300_800_000;
-    if ms >= YEAR_10000_MS {
-        return ms.to_string();
-    }
-    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
 }
 
 #[cfg(test)]
