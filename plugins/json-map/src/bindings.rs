@@ -15,6 +15,7 @@ wit_bindgen::generate!({
         }
     ",
     world: "wharf:shipped/json-map",
+    with: { "wharf:delivery/types@0.1.0-draft.1": wharf_plugin_common::types },
     generate_all,
     additional_derives: [PartialEq],
 });

@@ -42,23 +42,25 @@ use std::cell::OnceCell;
 
 use bindings::exports::wharf::delivery::converter::{self, Call, Fault, Wire};
 use bindings::exports::wharf::delivery::plugin::{self, Description, Needs, Setting};
-use bindings::wasi::config::store;
-use bindings::wharf::delivery::types::{Effect, Failure, Refusal, Scope};
 use settings::Settings;
+use wharf_plugin_common::refusal;
+use wharf_plugin_common::setting::{self, Problem};
 
 struct JsonMap;
 
 thread_local! {
     /// Parsed once: settings are constant for an instance's life.
-    static SETTINGS: OnceCell<Result<Settings, String>> = const { OnceCell::new() };
+    static SETTINGS: OnceCell<Result<Settings, Problem>> = const { OnceCell::new() };
 }
 
 impl converter::Guest for JsonMap {
     fn convert(_: Call, msg: Wire) -> Result<Wire, Fault> {
-        SETTINGS.with(|cell| match cell.get_or_init(|| Settings::read(setting)) {
-            Ok(settings) => convert(settings, msg),
-            Err(reason) => Err(bad_setting(reason)),
-        })
+        SETTINGS.with(
+            |cell| match cell.get_or_init(|| Settings::read(setting::get)) {
+                Ok(settings) => convert(settings, msg),
+                Err(problem) => Err(Fault::Retry(setting::bad(problem))),
+            },
+        )
     }
 }
 
@@ -74,33 +76,12 @@ fn convert(settings: &Settings, msg: Wire) -> Result<Wire, Fault> {
     })
 }
 
-fn setting(key: &'static str) -> Result<Option<String>, String> {
-    store::get(key).map_err(|error| format!("setting `{key}` could not be read: {error:?}"))
-}
-
 fn rejected(refused: &pick::Refused) -> Fault {
     let code = match refused {
         pick::Refused::NotJson { .. } => "not-json",
         pick::Refused::Missing { .. } => "missing-field",
     };
-    let (code, reason) = (code.to_owned(), refused.to_string());
-    Fault::Rejected(Refusal {
-        code,
-        reason,
-        notes: vec![],
-    })
-}
-
-fn bad_setting(reason: &str) -> Fault {
-    Fault::Retry(Failure {
-        code: "bad-setting".to_owned(),
-        reason: reason.to_owned(),
-        effect: Effect::None,
-        scope: Scope::Channel,
-        pause: false,
-        after_ms: None,
-        notes: vec![],
-    })
+    Fault::Rejected(refusal::new(code, refused))
 }
 
 impl plugin::Guest for JsonMap {

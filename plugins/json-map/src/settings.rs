@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
+use wharf_plugin_common::setting::Problem;
 
 pub(crate) struct Settings {
     pub(crate) fields: Vec<Field>,
@@ -28,11 +29,12 @@ pub(crate) enum Missing {
 }
 
 impl Settings {
-    /// Reads both through `get`; the error is a sentence that names the setting.
+    /// Reads both through `get`.
     pub(crate) fn read(
-        get: impl Fn(&'static str) -> Result<Option<String>, String>,
-    ) -> Result<Self, String> {
-        let map = get("map")?.ok_or("setting `map` is missing: a table of key to JSON pointer")?;
+        get: impl Fn(&'static str) -> Result<Option<String>, Problem>,
+    ) -> Result<Self, Problem> {
+        let missing_map = || Problem::new("map", "is missing: a table of key to JSON pointer");
+        let map = get("map")?.ok_or_else(missing_map)?;
         Ok(Self {
             fields: fields(&map)?,
             missing: missing(get("missing")?.as_deref())?,
@@ -40,36 +42,37 @@ impl Settings {
     }
 }
 
-fn missing(text: Option<&str>) -> Result<Missing, String> {
+fn missing(text: Option<&str>) -> Result<Missing, Problem> {
     match text {
         None | Some("skip") => Ok(Missing::Skip),
         Some("null") => Ok(Missing::Null),
         Some("reject") => Ok(Missing::Reject),
-        Some(other) => Err(format!(
-            "setting `missing` is `{other}`, expected skip, null or reject"
+        Some(other) => Err(Problem::new(
+            "missing",
+            format!("is `{other}`, expected skip, null or reject"),
         )),
     }
 }
 
-fn fields(text: &str) -> Result<Vec<Field>, String> {
+fn fields(text: &str) -> Result<Vec<Field>, Problem> {
+    let problem = |what: String| Problem::new("map", what);
     let mut json = serde_json::Deserializer::from_str(text);
     let pairs = json
         .deserialize_map(Pairs)
         .and_then(|pairs| json.end().map(|()| pairs));
-    let pairs = pairs.map_err(|error| {
-        format!("setting `map` must be a table of key to JSON pointer: {error}")
-    })?;
+    let pairs = pairs
+        .map_err(|error| problem(format!("must be a table of key to JSON pointer: {error}")))?;
     let mut fields: Vec<Field> = Vec::with_capacity(pairs.len());
     for (key, pointer) in pairs {
         let key_json = format!("{}:", serde_json::Value::from(key.as_str()));
         if fields.iter().any(|field| field.key_json == key_json) {
-            return Err(format!("setting `map` has the key `{key}` twice"));
+            return Err(problem(format!("has the key `{key}` twice")));
         }
         let path = path(&pointer).ok_or_else(|| {
-            format!(
-                "setting `map` has `{pointer}` for `{key}`, not a JSON pointer: it starts with / \
-                 or is empty, and ~ is written ~0, / in a name ~1"
-            )
+            problem(format!(
+                "has `{pointer}` for `{key}`, not a JSON pointer: it starts with / or is empty, and \
+                 ~ is written ~0, / in a name ~1"
+            ))
         })?;
         fields.push(Field {
             key_json,
@@ -130,7 +133,7 @@ impl<'de> Visitor<'de> for Pairs {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn read(map: &str, missing: Option<&str>) -> Result<Settings, String> {
+    pub(crate) fn read(map: &str, missing: Option<&str>) -> Result<Settings, Problem> {
         Settings::read(|key| {
             Ok(match key {
                 "map" => Some(map.to_owned()),
@@ -184,10 +187,10 @@ pub(crate) mod tests {
             ("{}", Some("drop"), "`missing`"),
         ];
         for (map, missing, named) in cases {
-            let error = read(map, missing).err().unwrap();
+            let error = read(map, missing).err().unwrap().to_string();
             assert!(error.contains(named), "{error}");
         }
-        let error = Settings::read(|_| Ok(None)).err().unwrap();
+        let error = Settings::read(|_| Ok(None)).err().unwrap().to_string();
         assert!(error.contains("`map` is missing"), "{error}");
     }
 }
