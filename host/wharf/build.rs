@@ -14,7 +14,14 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The folders of `/plugins` that ship, sorted. One that is not listed here fails the build.
-const SHIPPED: [&str; 5] = ["audit", "cloudevents", "http", "json-map", "stamp"];
+const SHIPPED: [&str; 6] = [
+    "audit",
+    "cloudevents",
+    "http",
+    "json-map",
+    "msgpack-envelope",
+    "stamp",
+];
 
 /// The folders of `/plugins` that components are made with, and that are none themselves.
 const LIBRARIES: [&str; 1] = ["common"];
