@@ -1,25 +1,42 @@
 //! The `json-map` plugin: picks fields of a JSON body, and renames them.
 //!
 //! A **converter**. It builds a new JSON object: each key of the setting `map` gets the value that
-//! its JSON pointer (RFC 6901) finds in the body. Values are copied as they are written, so numbers
-//! keep their exact digits and nested objects their key order.
+//! its JSON pointer (RFC 6901) finds in the body, a string made from a template, or a constant.
+//! Values are copied as they are written, so numbers keep their exact digits and nested objects
+//! their key order.
 //!
 //! With `convert = ["json-map"]` on a channel, and among the settings of that use:
 //!
 //! ```toml
-//! map = { id = "/data/object/id", amount = "/data/object/amount", first = "/lines/0", all = "" }
+//! map.id = "/data/object/id"
+//! map.first = "/lines/0"
+//! map.all = ""
+//! map.title = { template = "{/kind} {/data/object/id}" }
+//! map.version = { value = 2 }
 //! ```
 //!
-//! The body becomes `{"all":…,"amount":…,"first":…,"id":…}`, in the order in which the host hands
-//! the settings over. The pointer `""` is the whole body. The header `content-type` becomes
-//! `application/json`; other headers and the endpoint stay as they are.
+//! The body becomes `{"all":…,"first":…,"id":…,"title":…,"version":2}`, in the order in which the
+//! host hands the settings over. The header `content-type` becomes `application/json`; other headers
+//! and the endpoint stay as they are.
+//!
+//! # Values
+//!
+//! | written | value |
+//! | --- | --- |
+//! | `"/pointer"` | what is there; `""` is the whole body |
+//! | `{ template = "…{/pointer}…" }` | a string of text and of what the pointers in braces find |
+//! | `{ value = … }` | this, be it text, a number, a list or a table |
+//!
+//! In a template, a pointer to a string gives its text, and one to anything else its JSON text as
+//! it is written: `1.50`, `true`, `null`, `{"a": 1}`. `{{` and `}}` stand for the braces themselves.
+//! What a pointer finds is never taken for a template.
 //!
 //! # Settings
 //!
 //! | key | default | meaning |
 //! | --- | --- | --- |
-//! | `map` | required | a table: key of the result to JSON pointer into the body |
-//! | `missing` | `skip` | what to do where a pointer finds nothing: `skip` leaves the key out, `null` writes null, `reject` refuses the message |
+//! | `map` | required | a table: key of the result to JSON pointer into the body, `{ template = "…" }` or `{ value = … }` |
+//! | `missing` | `skip` | what to do where a pointer, or one of a template's, finds nothing: `skip` leaves the key out, `null` writes null, `reject` refuses the message |
 //!
 //! # Faults
 //!
@@ -31,12 +48,16 @@
 //!
 //! # Limits of the choice
 //!
-//! It moves values and computes nothing: no constants, no conditions, no nested results. What needs
-//! more is a converter of one's own. Of duplicate keys in an object the last one counts.
+//! It moves values and computes nothing: no conditions, no loops, no picked values inside of nested
+//! ones. What needs more is the converter `template`, or one of one's own. Of duplicate keys in an
+//! object the last one counts. A name with a `}` in it is for pointers alone: in a template the first
+//! `}` ends the pointer.
 
 mod bindings;
 mod pick;
+mod pointer;
 mod settings;
+mod template;
 
 use std::cell::OnceCell;
 
@@ -92,7 +113,9 @@ impl plugin::Guest for JsonMap {
             settings: vec![
                 Setting {
                     key: "map".to_owned(),
-                    doc: "A table: key of the result to JSON pointer into the body.".to_owned(),
+                    doc: "A table: key of the result to JSON pointer into the body, to \
+                          { template = \"text with {/pointers}\" }, or to { value = a constant }."
+                        .to_owned(),
                     required: true,
                     secret: false,
                     default: None,

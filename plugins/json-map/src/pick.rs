@@ -11,7 +11,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::settings::{Missing, Settings};
+use crate::pointer::Pointer;
+use crate::settings::{Missing, Settings, Source};
+use crate::template::{self, Part};
 
 /// Why a message cannot be converted. Says where, never what the body holds.
 #[derive(Debug, PartialEq)]
@@ -43,13 +45,13 @@ pub(crate) fn object(settings: &Settings, body: &[u8]) -> Result<Vec<u8>, Refuse
     let mut out = Vec::with_capacity(body.len());
     out.push(b'{');
     for field in &settings.fields {
-        let value = match (find(whole.get(), &field.path), settings.missing) {
-            (Some(found), _) => found,
-            (None, Missing::Skip) => continue,
-            (None, Missing::Null) => "null",
-            (None, Missing::Reject) => {
+        let value = match (value(whole.get(), &field.source), settings.missing) {
+            (Ok(value), _) => value,
+            (Err(_), Missing::Skip) => continue,
+            (Err(_), Missing::Null) => "null".into(),
+            (Err(pointer), Missing::Reject) => {
                 return Err(Refused::Missing {
-                    pointer: field.pointer.clone(),
+                    pointer: pointer.text.clone(),
                 });
             }
         };
@@ -60,6 +62,42 @@ pub(crate) fn object(settings: &Settings, body: &[u8]) -> Result<Vec<u8>, Refuse
         out.extend_from_slice(value.as_bytes());
     }
     out.push(b'}');
+    Ok(out)
+}
+
+/// The JSON text that `source` gives from the valid JSON text `json`. Err: the pointer that finds
+/// nothing.
+fn value<'a>(json: &'a str, source: &'a Source) -> Result<Cow<'a, str>, &'a Pointer> {
+    match source {
+        Source::Pointer(pointer) => {
+            let found = find(json, &pointer.path).ok_or(pointer)?;
+            Ok(found.into())
+        }
+        Source::Template(parts) => string(json, parts).map(Cow::from),
+        Source::Constant(json) => Ok(json.into()),
+    }
+}
+
+/// A JSON string of the parts. A string that is found is copied between its quotes, still escaped;
+/// of anything else it is the JSON text.
+fn string<'a>(json: &str, parts: &'a [Part]) -> Result<String, &'a Pointer> {
+    let mut out = "\"".to_owned();
+    for part in parts {
+        match part {
+            Part::Text(escaped) => out += escaped,
+            Part::Found(pointer) => {
+                let found = find(json, &pointer.path).ok_or(pointer)?;
+                let inner = found
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.strip_suffix('"'));
+                match inner {
+                    Some(escaped) => out += escaped,
+                    None => out += &template::escape(found),
+                }
+            }
+        }
+    }
+    out.push('"');
     Ok(out)
 }
 
@@ -216,6 +254,69 @@ mod tests {
             Some("reject"),
             r#"{"a":{"b":{"c":null}},"d":1}"#,
             Ok(r#"{"a":null,"d":1}"#),
+        );
+    }
+
+    #[test]
+    fn templates_make_strings() {
+        let body = r#"{"s": "a\"\u00e9\ud800", "n": 1.50, "t": true, "z": null, "e": "",
+                       "o": {"k": "v\n"}, "l": [1, "x"]}"#;
+        for (template, expected) in [
+            ("", r#""""#),
+            ("no pointer", r#""no pointer""#),
+            ("<{/s}>", r#""<a\"\u00e9\ud800>""#),
+            ("{/n}/{/t}", r#""1.50/true""#),
+            ("{/z}", r#""null""#),
+            ("{/e}", r#""""#),
+            ("{/o}", r#""{\"k\": \"v\\n\"}""#),
+            ("{/l}", r#""[1, \"x\"]""#),
+            ("{/l/1}{/l/0}", r#""x1""#),
+            ("{{{/n}}}", r#""{1.50}""#),
+            ("é\\n{/n}", r#""é\n1.50""#),
+        ] {
+            check(
+                &format!(r#"{{"x":{{"template":"{template}"}}}}"#),
+                None,
+                body,
+                Ok(&format!(r#"{{"x":{expected}}}"#)),
+            );
+        }
+        // What a pointer finds is not looked at again.
+        check(
+            r#"{"x":{"template":"{/a}"}}"#,
+            None,
+            r#"{"a":"{/b}","b":1}"#,
+            Ok(r#"{"x":"{/b}"}"#),
+        );
+    }
+
+    /// The whole key is missing where one of its pointers finds nothing.
+    #[test]
+    fn a_template_misses_what_its_pointers_miss() {
+        let map = r##"{"a":{"template":"{/a}#{/b/c}"},"d":"/d"}"##;
+        let body = r#"{"a":1,"b":{},"d":2}"#;
+        check(map, None, body, Ok(r#"{"d":2}"#));
+        check(map, Some("null"), body, Ok(r#"{"a":null,"d":2}"#));
+        check(
+            map,
+            Some("reject"),
+            body,
+            Err(Refused::Missing {
+                pointer: "/b/c".to_owned(),
+            }),
+        );
+        let body = r#"{"a":1,"b":{"c":null},"d":2}"#;
+        check(map, Some("reject"), body, Ok(r##"{"a":"1#null","d":2}"##));
+    }
+
+    /// A constant is written as it is in the settings, whatever is missing.
+    #[test]
+    fn constants_are_copied() {
+        check(
+            r#"{"v":{"value":1.50},"o":{"value":{"template": "{/a}"}},"n":{"value":null},"a":"/a"}"#,
+            Some("reject"),
+            r#"{"a":true}"#,
+            Ok(r#"{"v":1.50,"o":{"template": "{/a}"},"n":null,"a":true}"#),
         );
     }
 

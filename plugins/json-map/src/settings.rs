@@ -2,9 +2,13 @@
 
 use std::fmt;
 
-use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
+use serde_json::value::RawValue;
 use wharf_plugin_common::setting::Problem;
+
+use crate::pointer::Pointer;
+use crate::template::{self, Part};
 
 pub(crate) struct Settings {
     pub(crate) fields: Vec<Field>,
@@ -15,10 +19,18 @@ pub(crate) struct Settings {
 pub(crate) struct Field {
     /// The key as JSON, with its colon: `"id":`.
     pub(crate) key_json: String,
-    /// The pointer as it was written, for messages.
-    pub(crate) pointer: String,
-    /// The pointer's reference tokens, unescaped.
-    pub(crate) path: Vec<String>,
+    pub(crate) source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Source {
+    /// What is there, as it is written.
+    Pointer(Pointer),
+    /// A string.
+    Template(Vec<Part>),
+    /// This JSON text.
+    Constant(String),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,64 +72,54 @@ fn fields(text: &str) -> Result<Vec<Field>, Problem> {
     let pairs = json
         .deserialize_map(Pairs)
         .and_then(|pairs| json.end().map(|()| pairs));
-    let pairs = pairs
-        .map_err(|error| problem(format!("must be a table of key to JSON pointer: {error}")))?;
+    let pairs = pairs.map_err(|error| problem(format!("must be a table: {error}")))?;
     let mut fields: Vec<Field> = Vec::with_capacity(pairs.len());
-    for (key, pointer) in pairs {
+    for (key, written) in pairs {
         let key_json = format!("{}:", serde_json::Value::from(key.as_str()));
         if fields.iter().any(|field| field.key_json == key_json) {
             return Err(problem(format!("has the key `{key}` twice")));
         }
-        let path = path(&pointer).ok_or_else(|| {
-            problem(format!(
-                "has `{pointer}` for `{key}`, not a JSON pointer: it starts with / or is empty, and \
-                 ~ is written ~0, / in a name ~1"
-            ))
-        })?;
-        fields.push(Field {
-            key_json,
-            pointer,
-            path,
-        });
+        let source =
+            source(written).map_err(|what| problem(format!("has for the key `{key}` {what}")))?;
+        fields.push(Field { key_json, source });
     }
     Ok(fields)
 }
 
-/// RFC 6901, sections 3 and 4. None: not a pointer.
-fn path(pointer: &str) -> Option<Vec<String>> {
-    if pointer.is_empty() {
-        return Some(vec![]);
+/// The error finishes the sentence "setting `map` has for the key `k` …".
+fn source(written: &RawValue) -> Result<Source, String> {
+    /// What is no pointer: a table of exactly one of these keys.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Made<'a> {
+        Template(String),
+        #[serde(borrow)]
+        Value(&'a RawValue),
     }
-    pointer
-        .strip_prefix('/')?
-        .split('/')
-        .map(unescape)
-        .collect()
+
+    let text = written.get();
+    if text.starts_with('"') {
+        let pointer: String =
+            serde_json::from_str(text).map_err(|_| "text with half a surrogate pair".to_owned())?;
+        return Pointer::parse(&pointer).map(Source::Pointer);
+    }
+    match serde_json::from_str(text) {
+        Ok(Made::Template(text)) => template::parse(&text).map(Source::Template),
+        Ok(Made::Value(json)) => Ok(Source::Constant(json.get().to_owned())),
+        Err(_) => Err(
+            "something else than a JSON pointer, { template = \"…\" } or { value = … }".to_owned(),
+        ),
+    }
 }
 
-fn unescape(token: &str) -> Option<String> {
-    let mut parts = token.split('~');
-    let mut name = parts.next()?.to_owned();
-    for part in parts {
-        let (escape, rest) = part.split_at_checked(1)?;
-        name.push(match escape {
-            "0" => '~',
-            "1" => '/',
-            _ => return None,
-        });
-        name.push_str(rest);
-    }
-    Some(name)
-}
-
-/// The pairs of an object of strings, in order.
+/// The pairs of an object, in order, with the values as they are written.
 struct Pairs;
 
 impl<'de> Visitor<'de> for Pairs {
-    type Value = Vec<(String, String)>;
+    type Value = Vec<(String, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object whose values are strings")
+        f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -142,46 +144,66 @@ pub(crate) mod tests {
         })
     }
 
+    /// A value is a pointer, a template or a constant, which keeps its text.
     #[test]
-    fn pointers_are_rfc_6901() {
-        let cases: &[(&str, Option<&[&str]>)] = &[
-            ("", Some(&[])),
-            ("/", Some(&[""])),
-            ("/foo/0", Some(&["foo", "0"])),
-            ("/a~1b/m~0n", Some(&["a/b", "m~n"])),
-            ("/~01", Some(&["~1"])),
-            ("/c%d/ /k\"l", Some(&["c%d", " ", "k\"l"])),
-            ("//é", Some(&["", "é"])),
-            ("foo", None),
-            ("#/foo", None),
-            ("/~", None),
-            ("/a~2", None),
-            ("/~é", None),
+    fn the_three_kinds_of_values() {
+        let map = r##"{"a": "/x", "b": {"template": "#{/x}"}, "c": {"value": {"template": [1.50]}},
+                       "d": {"value": null}}"##;
+        let settings = read(map, None).ok().unwrap();
+        let pointer = || Pointer::parse("/x").unwrap();
+        let expected = [
+            ("\"a\":", Source::Pointer(pointer())),
+            (
+                "\"b\":",
+                Source::Template(vec![Part::Text("#".to_owned()), Part::Found(pointer())]),
+            ),
+            (
+                "\"c\":",
+                Source::Constant(r#"{"template": [1.50]}"#.to_owned()),
+            ),
+            ("\"d\":", Source::Constant("null".to_owned())),
         ];
-        for (pointer, expected) in cases {
+        assert_eq!(settings.fields.len(), expected.len());
+        for (field, (key_json, source)) in settings.fields.iter().zip(expected) {
             assert_eq!(
-                path(pointer).as_deref(),
-                expected.map(|all| all.map_owned()).as_deref()
+                (field.key_json.as_str(), &field.source),
+                (key_json, &source)
             );
-        }
-    }
-
-    trait MapOwned {
-        fn map_owned(&self) -> Vec<String>;
-    }
-
-    impl MapOwned for [&str] {
-        fn map_owned(&self) -> Vec<String> {
-            self.iter().map(|text| (*text).to_owned()).collect()
         }
     }
 
     #[test]
     fn bad_settings_are_named() {
         let cases = [
-            ("[]", None, "`map`"),
-            ("{\"a\": 1}", None, "`map`"),
-            ("{\"a\": \"b\"}", None, "`map`"),
+            ("[]", None, "`map` must be a table"),
+            ("{\"a\": 1}", None, "`map` has for the key `a` something"),
+            ("{\"a\": \"b\"}", None, "for the key `a` `b`, not a JSON"),
+            (
+                "{\"a\": \"\\ud800\"}",
+                None,
+                "for the key `a` text with half",
+            ),
+            ("{\"a\": {}}", None, "for the key `a` something"),
+            (
+                "{\"a\": {\"template\": 1}}",
+                None,
+                "for the key `a` something",
+            ),
+            (
+                "{\"a\": {\"pointer\": \"/b\"}}",
+                None,
+                "for the key `a` something",
+            ),
+            (
+                "{\"a\": {\"template\": \"\", \"value\": 1}}",
+                None,
+                "for the key `a` something",
+            ),
+            (
+                "{\"a\": {\"template\": \"{/b\"}}",
+                None,
+                "for the key `a` a lone `{`",
+            ),
             ("{\"a\": \"/b\", \"a\": \"/c\"}", None, "`a` twice"),
             ("{\"a\": \"/b\"} x", None, "`map`"),
             ("{}", Some("drop"), "`missing`"),
