@@ -14,9 +14,10 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The folders of `/plugins` that ship, sorted. One that is not listed here fails the build.
-const SHIPPED: [&str; 6] = [
+const SHIPPED: [&str; 7] = [
     "audit",
     "cloudevents",
+    "envelope-http",
     "http",
     "json-map",
     "msgpack-envelope",
