@@ -11,13 +11,11 @@
 //! ```
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -127,7 +125,6 @@ pub struct Host {
 struct Running {
     child: Child,
     address: SocketAddr,
-    log: JoinHandle<()>,
 }
 
 /// An HTTP answer.
@@ -267,7 +264,6 @@ impl Host {
         let mut running = self.running.take().context("the server is stopped")?;
         running.child.kill()?;
         running.child.wait()?;
-        running.finish_log();
         Ok(())
     }
 
@@ -287,9 +283,7 @@ impl Host {
                 self.log_end()
             )
         };
-        if let Some(running) = self.running.take() {
-            running.finish_log();
-        }
+        self.running = None;
         Ok(status?)
     }
 
@@ -337,29 +331,35 @@ impl Host {
             .then_some(()))
     }
 
+    /// Its stderr goes straight to the log file: what the server writes costs this process nothing.
     fn spawn(&self, end: Instant) -> anyhow::Result<Running> {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.log_path())?;
+        let log_start = usize::try_from(log.metadata()?.len())?;
         let mut child = self
             .command()
             .args(SERVE)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stderr(log)
             .spawn()
             .with_context(|| format!("failed to start {}", self.binary.display()))?;
-        let stderr = child.stderr.take().context("stderr is piped")?;
-        let (found, listens) = mpsc::sync_channel(1);
-        let log = std::thread::spawn(move || copy_log(stderr, log, &found));
-        match listens.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(address) => Ok(Running {
-                child,
-                address,
-                log,
-            }),
-            Err(_) => {
+        let left = end.saturating_duration_since(Instant::now());
+        let listens = eventually(left, || {
+            let log = fs::read(self.log_path()).unwrap_or_default();
+            match listening(&String::from_utf8_lossy(
+                log.get(log_start..).unwrap_or_default(),
+            )) {
+                Some(address) => Some(Some(address)),
+                // What ended between the two looks is not ready either.
+                None => (child.try_wait().is_ok_and(|ended| ended.is_some())).then_some(None),
+            }
+        });
+        match listens.flatten() {
+            Some(address) => Ok(Running { child, address }),
+            None => {
                 // Where it has ended already, this changes nothing and its own status stays.
                 child.kill()?;
                 let status = child.wait()?;
@@ -419,37 +419,15 @@ impl Drop for Host {
     }
 }
 
-impl Running {
-    /// Waits for the rest of the log. A child process that outlives the server keeps the pipe open:
-    /// it is not waited for.
-    fn finish_log(self) {
-        eventually(Duration::from_secs(1), || {
-            self.log.is_finished().then_some(())
-        });
-    }
-}
-
-/// Copies the server's stderr to a file, line by line, and tells the address once it stands there.
-fn copy_log(stderr: ChildStderr, mut log: File, found: &mpsc::SyncSender<SocketAddr>) {
-    let mut lines = BufReader::new(stderr);
-    let mut line = vec![];
-    while lines
-        .read_until(b'\n', &mut line)
-        .is_ok_and(|read| read > 0)
-    {
-        // The file is a help; a full disk must not stop the server at a full pipe.
-        let _ = log.write_all(&line);
-        if let Some(address) = listening(&String::from_utf8_lossy(&line)) {
-            let _ = found.try_send(address);
-        }
-        line.clear();
-    }
-}
-
-fn listening(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once(LISTENING)?;
+/// The address that a log tells. A line counts once it is whole: a half-written port is another port.
+fn listening(log: &str) -> Option<SocketAddr> {
     let in_address = |c: char| c.is_ascii_hexdigit() || ".:[]".contains(c);
-    rest.split(|c| !in_address(c)).next()?.parse().ok()
+    let lines = log
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    lines
+        .filter_map(|line| Some(line.split_once(LISTENING)?.1))
+        .find_map(|rest| rest.split(|c| !in_address(c)).next()?.parse().ok())
 }
 
 /// Makes one HTTP request, from any thread. Any status is an answer.
@@ -554,17 +532,18 @@ mod tests {
         let address = Some("127.0.0.1:8470".parse().unwrap());
         for line in [
             "listening on http://127.0.0.1:8470",
-            "2026-01-01T00:00:00Z INFO wharf: listening on http://127.0.0.1:8470/ pid=7\n",
+            "2026-01-01T00:00:00Z INFO wharf: listening on http://127.0.0.1:8470/ pid=7",
             r#"{"message":"listening on http://127.0.0.1:8470","level":"INFO"}"#,
             "\u{1b}[32mINFO\u{1b}[0m listening on http://127.0.0.1:8470\u{1b}[0m",
         ] {
-            assert_eq!(listening(line), address, "{line}");
+            assert_eq!(listening(&format!("a: 1\n{line}\nb")), address, "{line}");
+            assert_eq!(listening(line), None, "half a line: {line}");
         }
         assert_eq!(
-            listening("listening on http://[::1]:80 now"),
+            listening("listening on http://[::1]:80 now\n"),
             Some("[::1]:80".parse().unwrap())
         );
-        assert_eq!(listening("listening soon"), None);
+        assert_eq!(listening("listening soon\n"), None);
     }
 
     /// Any status, header and body comes through, and goes out as given.
