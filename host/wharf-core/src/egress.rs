@@ -79,13 +79,21 @@ fn not_public_v6(ip: Ipv6Addr) -> Option<&'static str> {
     }
 }
 
-/// A pattern for URLs: `scheme://host[:port]`, the host perhaps beginning with `*.`, the port perhaps `*`.
+/// A pattern for URLs: `scheme://host[:port]`. The host may begin with `*.`, for the names below it, or be `*`, for
+/// any; the port may be `*`. Whatever it is, the [`AddressGuard`] judges where the connection goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlPattern {
     scheme: String,
-    host: String,
-    any_subdomain: bool,
+    host: Host,
     port: Port,
+}
+
+/// Names are in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Any,
+    Below(String),
+    Is(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,17 +133,21 @@ impl UrlPattern {
             ),
             _ => (rest, Port::Default),
         };
-        let (any_subdomain, host) = match host.strip_prefix("*.") {
-            Some(rest) => (true, rest),
-            None => (false, host),
+        let host = host.to_ascii_lowercase();
+        let host = match host.strip_prefix("*.") {
+            _ if host == "*" => Host::Any,
+            Some(above) => Host::Below(above.to_owned()),
+            None => Host::Is(host),
         };
-        if host.is_empty() || host.contains('*') {
-            return Err(error());
+        match &host {
+            Host::Below(name) | Host::Is(name) if name.is_empty() || name.contains('*') => {
+                return Err(error());
+            }
+            Host::Any | Host::Below(_) | Host::Is(_) => {}
         }
         Ok(Self {
             scheme: scheme.to_owned(),
-            host: host.to_ascii_lowercase(),
-            any_subdomain,
+            host,
             port,
         })
     }
@@ -151,11 +163,12 @@ impl UrlPattern {
             Port::Is(wanted) => effective == wanted,
         };
         let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let host_fits = if self.any_subdomain {
-            host.strip_suffix(&self.host)
-                .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1)
-        } else {
-            host == self.host
+        let host_fits = match &self.host {
+            Host::Any => true,
+            Host::Below(above) => host
+                .strip_suffix(above.as_str())
+                .is_some_and(|rest| rest.ends_with('.') && rest.len() > 1),
+            Host::Is(name) => host == *name,
         };
         self.scheme == scheme && port_fits && host_fits
     }
@@ -238,6 +251,10 @@ mod tests {
         check("https://*.a.example", "https", "b.a.example", None, true);
         check("https://*.a.example", "https", "a.example", None, false);
         check("https://*.a.example", "https", "bad-a.example", None, false);
+        check("https://*", "https", "a.example", None, true);
+        check("https://*", "https", "a.example", Some(8443), false);
+        check("https://*", "http", "a.example", None, false);
+        check("http://*:*", "http", "127.0.0.1", Some(9), true);
         check("http://127.0.0.1:*", "http", "127.0.0.1", Some(9), true);
         check("http://[::1]:80", "http", "[::1]", None, true);
         for bad in [
@@ -245,7 +262,8 @@ mod tests {
             "ftp://a",
             "https://",
             "https://a/b",
-            "https://*",
+            "https://*a",
+            "https://*.",
             "https://a:x",
         ] {
             assert!(UrlPattern::parse(bad).is_err(), "{bad}");

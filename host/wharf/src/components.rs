@@ -18,7 +18,15 @@ mod tests {
         let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names,
-            ["audit.wasm", "http.wasm", "json-map.wasm", "stamp.wasm"]
+            [
+                "audit.wasm",
+                "cloudevents.wasm",
+                "envelope-http.wasm",
+                "http.wasm",
+                "json-map.wasm",
+                "msgpack-envelope.wasm",
+                "stamp.wasm",
+            ]
         );
         for (name, bytes) in SHIPPED {
             assert!(bytes.starts_with(PREAMBLE), "{name} is no component");
