@@ -155,7 +155,8 @@ pub(super) struct Channel {
     /// Converters, in order: the next one takes what the last one gave.
     #[serde(default)]
     pub(super) convert: Vec<Use>,
-    /// Attempts at the same time, 1 to 100000. Default 64.
+    /// Attempts at the same time, 1 to 100000; as many more deliveries may have been sent and wait to be recorded, which
+    /// a crash repeats too. Default 64.
     pub(super) parallelism: Option<usize>,
     /// Time for the exchanges of one attempt, at most `24h`. Default `30s`.
     pub(super) timeout: Option<Duration>,

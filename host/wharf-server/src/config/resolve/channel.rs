@@ -1,0 +1,126 @@
+//! `[[channel]]`, its retries among it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use wharf_core::{ChannelName, MessageId, limits, retry};
+
+use super::super::file::Schedule;
+use super::super::{Channel, HookUse, bounds, file};
+use super::Resolver;
+
+impl Resolver<'_> {
+    pub(super) fn channels(&mut self, channels: Vec<file::Channel>) -> Vec<Channel> {
+        let mut names = BTreeSet::new();
+        let mut resolved = Vec::new();
+        if channels.len() > limits::DELIVERIES_COUNT_MAX {
+            self.problem(format!(
+                "channel: there are {}; a message can go to at most {}",
+                channels.len(),
+                limits::DELIVERIES_COUNT_MAX
+            ));
+        }
+        for channel in channels {
+            let at = format!("channel {:?}", channel.name);
+            if MessageId::parse(&channel.name).is_err() {
+                self.problem(format!("{at}: its name takes 1 to 64 of A-Z a-z 0-9 _ -"));
+            }
+            if !names.insert(channel.name.clone()) {
+                self.problem(format!("{at}: there are two of this name"));
+            }
+            resolved.push(Channel {
+                name: ChannelName::new(&channel.name),
+                send: HookUse {
+                    plugin: channel.plugin,
+                    settings: self.settings(&format!("{at}: config"), &channel.config),
+                },
+                enrich: self.uses(&format!("{at}: enrich"), channel.enrich),
+                convert: self.uses(&format!("{at}: convert"), channel.convert),
+                parallelism: self
+                    .within(
+                        format_args!("{at}: parallelism"),
+                        channel.parallelism,
+                        &bounds::PARALLELISM,
+                    )
+                    .unwrap_or(64),
+                timeout: self
+                    .within(
+                        format_args!("{at}: timeout"),
+                        channel.timeout.map(|d| d.0),
+                        &bounds::CHANNEL_TIMEOUT,
+                    )
+                    .unwrap_or(Duration::from_secs(30)),
+                retry: self.retry(&at, channel.retry),
+            });
+        }
+        resolved
+    }
+
+    fn retry(&mut self, at: &str, file: file::Retry) -> retry::Policy {
+        let default = retry::Policy::default();
+        let has_growth = file.base.is_some() || file.factor.is_some() || file.max.is_some();
+        if file.schedule.is_some() && has_growth {
+            self.problem(format!(
+                "{at}: retry.schedule excludes base, factor and max"
+            ));
+        }
+        let mut wait = |key: &str, wait: Option<Duration>, default: u64| {
+            self.within(format_args!("{at}: retry.{key}"), wait, &bounds::RETRY_WAIT)
+                .unwrap_or(Duration::from_secs(default))
+        };
+        let base = wait("base", file.base.map(|d| d.0), 1);
+        let max = wait("max", file.max.map(|d| d.0), 3600);
+        let mut policy = match file.schedule {
+            Some(Schedule::Preset(name)) => retry::Policy::preset(&name).unwrap_or_else(|| {
+                self.problem(format!(
+                    "{at}: retry.schedule: there is no preset {name:?}; there are {}",
+                    retry::Policy::PRESETS.join(", ")
+                ));
+                default.clone()
+            }),
+            Some(Schedule::Waits(waits)) => {
+                let waits: Vec<_> = waits.iter().map(|wait| wait.0).collect();
+                self.within(
+                    format_args!("{at}: retry.schedule: a wait"),
+                    waits.iter().max().copied(),
+                    &bounds::SCHEDULE_WAIT,
+                );
+                retry::Policy {
+                    schedule: retry::Schedule::Explicit(waits),
+                    attempts_max: None,
+                    ..default
+                }
+            }
+            None => retry::Policy {
+                schedule: retry::Schedule::Exponential {
+                    base,
+                    factor: file.factor.unwrap_or(2.0),
+                    max,
+                },
+                ..default
+            },
+        };
+        if file
+            .factor
+            .is_some_and(|factor| !(1.0..=1000.0).contains(&factor))
+        {
+            self.problem(format!("{at}: retry.factor takes 1 to 1000"));
+        }
+        if let Some(jitter) = file.jitter {
+            if !(0.0..=1.0).contains(&jitter) {
+                self.problem(format!("{at}: retry.jitter takes 0 to 1"));
+            }
+            policy.jitter = jitter;
+        }
+        if file.attempts == Some(0) {
+            self.problem(format!("{at}: retry.attempts is 0; it takes at least 1"));
+        }
+        policy.attempts_max = file.attempts.or(policy.attempts_max);
+        policy.age_max = self.within(
+            format_args!("{at}: retry.max-age"),
+            file.max_age.map(|d| d.0),
+            &bounds::RETRY_WAIT,
+        );
+        policy
+    }
+}

@@ -1,0 +1,232 @@
+use std::path::Path;
+
+use wharf_core::limits;
+
+use super::super::Overrides;
+use super::parse;
+
+fn check(text: &str, expected: &[&str]) {
+    let problems = match parse(text, Path::new("."), Overrides::default()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems,
+    };
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(
+            problem.contains(expected),
+            "{problem:?} has no {expected:?}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_file_is_a_configuration() {
+    check("", &[]);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_one() {
+    check("[api]\nlisen = 'x'", &["did you mean `listen`"]);
+    check("[plugins]\ndri = 'x'", &["plugins: unknown field `dri`"]);
+    check(
+        "[plugins.http]\nallow-htp = []",
+        &["did you mean `allow-http`"],
+    );
+    check(
+        "[[channel]]\nname = 'a'\nplugin = 'http'\nurl = 'x'",
+        &["unknown field `url`"],
+    );
+}
+
+#[test]
+fn every_problem_is_found_at_once_and_names_its_key() {
+    check(
+        r#"
+        [api]
+        listen = "0.0.0.0:1"
+        payload-max = "1GiB"
+        [egress]
+        allow-addresses = ["everything"]
+        [plugins.http]
+        allow-http = ["example.com"]
+        sha256 = "abc"
+        [[channel]]
+        name = "a b"
+        plugin = "http"
+        parallelism = 0
+        config = { secret = { env = "WHARF_TEST_NOT_SET" } }
+        retry = { schedule = "never", jitter = 2.0 }
+        [[route]]
+        match = { n = 1 }
+        channels = ["partner"]
+        "#,
+        &[
+            "plugins.http.allow-http",
+            "plugins.http.sha256",
+            "channel \"a b\": its name",
+            "channel \"a b\": config.secret: the environment variable WHARF_TEST_NOT_SET",
+            "channel \"a b\": parallelism",
+            "retry.schedule: there is no preset",
+            "retry.jitter",
+            "api.listen: 0.0.0.0:1 can be reached",
+            "api.payload-max",
+            "egress.allow-addresses",
+            "route \"route-1\": there is no channel \"partner\"",
+            "route \"route-1\": match.n: a value of type integer",
+        ],
+    );
+}
+
+#[test]
+fn every_number_and_span_has_bounds_that_its_problem_names() {
+    check(
+        r#"
+        [api]
+        drain-timeout = "25h"
+        [plugins]
+        instances-max = 0
+        [plugins.http]
+        timeout = "61m"
+        memory-max = "2GiB"
+        instances-max = 0
+        [plugins.stamp]
+        timeout = "0s"
+        memory-max = "63KiB"
+        [[channel]]
+        name = "a"
+        plugin = "http"
+        timeout = "9223372036854775807s"
+        parallelism = 100001
+        retry = { base = "0s", max = "721h", max-age = "9223372036854775807s" }
+        [[channel]]
+        name = "b"
+        plugin = "http"
+        timeout = "0s"
+        retry = { schedule = ["0s", "721h"] }
+        [[route]]
+        match = { "/n" = nan }
+        channels = ["a"]
+        "#,
+        &[
+            "plugins.http.timeout takes more than 0s and at most 1h",
+            "plugins.http.memory-max takes 64KiB to 1GiB",
+            "plugins.http.instances-max takes 1 to",
+            "plugins.stamp.timeout",
+            "plugins.stamp.memory-max",
+            "channel \"a\": parallelism takes 1 to 100000",
+            "channel \"a\": timeout takes more than 0s and at most 24h",
+            "channel \"a\": retry.base takes more than 0s",
+            "channel \"a\": retry.max takes",
+            "channel \"a\": retry.max-age takes",
+            "channel \"b\": timeout",
+            "channel \"b\": retry.schedule: a wait takes 0s to 720h",
+            "api.drain-timeout takes 0s to 24h",
+            "plugins.instances-max takes 1 to",
+            "route \"route-1\": match./n",
+        ],
+    );
+    check(
+        r#"
+        [api]
+        drain-timeout = "0s"
+        [plugins.http]
+        timeout = "1h"
+        memory-max = "1GiB"
+        [plugins.stamp]
+        memory-max = "64KiB"
+        [[channel]]
+        name = "a"
+        plugin = "http"
+        timeout = "24h"
+        parallelism = 100000
+        retry = { schedule = ["0s", "720h"], max-age = "720h" }
+        "#,
+        &[],
+    );
+}
+
+#[test]
+fn no_problem_shows_a_value_that_may_be_secret() {
+    for (text, place) in [
+        (
+            "[api]\ntokn = 's3cret'",
+            "line 2, column 1: api: unknown field `tokn`",
+        ),
+        ("[api]\ntoken = 's3cret", "line 2, column "),
+        (
+            "[api]\n  token = { evn = 's3cret' }",
+            "line 2, column 11: api.token: expected",
+        ),
+        (
+            "api = 's3cret'",
+            "line 1, column 7: api: invalid type: string, expected",
+        ),
+        (
+            "[[channel]]\nname = 'a'\nconfig = 's3, expected cret'",
+            "invalid type: string, expected a map",
+        ),
+        (
+            "[plugins.http]\ninstances-max = 's3cret'",
+            "plugins.http: instances-max: invalid type",
+        ),
+    ] {
+        let problems = parse(text, Path::new("."), Overrides::default()).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].contains(place), "{problems:#?}");
+        assert!(!problems[0].contains("cret"), "{problems:#?}");
+    }
+}
+
+#[test]
+fn a_token_is_cut_to_what_a_header_can_carry() {
+    let token = |text: &str| {
+        let overrides = Overrides {
+            token: Some(text.to_owned()),
+            ..Overrides::default()
+        };
+        parse("", Path::new("."), overrides).map(|config| config.token.unwrap())
+    };
+    assert_eq!(token(" s3cret\r\n\n").unwrap(), "s3cret");
+    for bad in ["", " \n", "schlüssel", "a\nb", "a\tb", "a\0", "\u{a0}"] {
+        let problems = token(bad).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].starts_with("api.token: it "), "{problems:#?}");
+    }
+}
+
+#[test]
+fn there_are_no_more_channels_than_a_message_has_deliveries() {
+    let channels = |count: usize| {
+        (0..count)
+            .map(|n| format!("[[channel]]\nname = 'c{n}'\nplugin = 'http'\n"))
+            .collect::<String>()
+    };
+    check(&channels(limits::DELIVERIES_COUNT_MAX), &[]);
+    check(
+        &channels(limits::DELIVERIES_COUNT_MAX + 1),
+        &["a message can go to at most"],
+    );
+}
+
+#[test]
+fn settings_that_are_not_text_become_json() {
+    let config = parse(
+        "[[channel]]\nname='a'\nplugin='http'\nconfig={url='u',reject-on=[400],map={a='/b'}}",
+        Path::new("."),
+        Overrides::default(),
+    )
+    .unwrap();
+    let settings = &config.channels[0].send.settings;
+    let expected = [
+        ("map", r#"{"a":"/b"}"#),
+        ("reject-on", "[400]"),
+        ("url", "u"),
+    ];
+    assert_eq!(
+        settings
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect::<Vec<_>>(),
+        expected
+    );
+}
