@@ -106,6 +106,35 @@ fn nothing_bad_is_stored() {
     }
 }
 
+/// Goal: whoever sends a large body to be refused reads why, whichever part of the server refuses it: the answer
+/// comes after the body, and is not lost with the connection.
+#[test]
+fn a_large_body_is_read_before_its_refusal() {
+    let config = "[api]\ntoken = { env = \"TOKEN\" }\n";
+    let host = host(config).env("TOKEN", "s3cret").start().unwrap();
+    let body = vec![b'x'; 24 << 20];
+    let right = ("authorization", "Bearer s3cret");
+    for (headers, path, status) in [
+        (
+            [("authorization", "Bearer wrong"), ("content-type", JSON)],
+            "/v1/messages",
+            401,
+        ),
+        ([right, ("content-type", "text/plain")], "/v1/messages", 415),
+        (
+            [right, ("content-type", "text/plain")],
+            "/v1/messages/batch",
+            415,
+        ),
+        ([right, ("content-type", JSON)], "/v1/message", 404),
+        ([right, ("content-type", JSON)], "/readyz", 405),
+        ([right, ("content-type", JSON)], "/v1/messages", 413),
+    ] {
+        let answer = host.http("POST", path, &headers, &body).unwrap();
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+    }
+}
+
 #[track_caller]
 fn check(host: &Host, content_type: &str, body: impl AsRef<[u8]>, expected: &str) {
     let headers: &[_] = match content_type {

@@ -14,6 +14,9 @@ pub(crate) const BATCH_BYTES_MAX: usize = 64 << 20;
 /// largest body that is read anywhere.
 pub(crate) const DISCARD_BYTES_MAX: usize = BATCH_BYTES_MAX;
 
+/// A body up to this size is sent whole whether it is read or not: it fits the sockets' buffers on every system.
+pub(crate) const SMALL_BODY_BYTES: u64 = 16 << 10;
+
 /// How much larger than its payload a JSON form can be: an escape such as `\\u0001` is six bytes for one. What was
 /// decoded is checked against the payload's limit.
 pub(crate) const JSON_OVERHEAD_FACTOR: usize = 6;
@@ -61,6 +64,10 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Deliveries that a dispatcher claims at once.
 pub(crate) const CLAIM_BATCH_MAX: usize = 64;
+
+/// Deliveries of one channel that are claimed and not settled, for each attempt that may run at the same time. They may
+/// have been sent, so this is what a crash can repeat. One more than runs, so that a commit's wait costs no attempt.
+pub(crate) const UNSETTLED_PER_PARALLEL: usize = 2;
 
 /// Events that a post-event hook is handed at once.
 pub(crate) const EVENTS_PER_BATCH_MAX: usize = 256;

@@ -3,14 +3,12 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::timeout;
 use wharf_api::{
     AttemptView, BatchLine, DeliveryView, JSON, JournalView, MessageView, NDJSON, Problem,
     ProblemCode, RowView, SendAnswer,
@@ -18,12 +16,12 @@ use wharf_api::{
 use wharf_core::{DeliveryId, MessageId, Status, TimeMs, journal};
 use wharf_store::{Accept, Accepted};
 
+use super::body::collect;
 use super::problem::{Answer, commit_unknown, internal, not_written};
 use super::{App, input};
 use crate::clock;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, BODY_READ_TIMEOUT, DISCARD_BYTES_MAX, JSON_OVERHEAD_BYTES,
-    JSON_OVERHEAD_FACTOR,
+    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
 };
 
 /// Makes ids for messages that come without one: ULIDs that rise within the process.
@@ -343,45 +341,6 @@ fn media_type(headers: &HeaderMap, expected: &str) -> Result<(), Answer> {
     Err(Problem::new(ProblemCode::UnsupportedMediaType, detail)
         .field("content-type")
         .into())
-}
-
-async fn collect(mut body: Body, most: usize) -> Result<Bytes, Answer> {
-    let collected = timeout(BODY_READ_TIMEOUT, Limited::new(&mut body, most).collect()).await;
-    let Ok(collected) = collected else {
-        return Err(Problem::new(
-            ProblemCode::MalformedBody,
-            format!("the body did not arrive within {BODY_READ_TIMEOUT:?}; nothing was stored"),
-        )
-        .into());
-    };
-    match collected {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            discard(body).await;
-            Err(Problem::new(
-                ProblemCode::PayloadTooLarge,
-                format!("the body is larger than the {most} bytes that are read here"),
-            )
-            .field("body")
-            .into())
-        }
-        Err(error) => Err(Problem::new(
-            ProblemCode::MalformedBody,
-            format!("the body broke off: {error}"),
-        )
-        .into()),
-    }
-}
-
-/// Reads on without keeping it: a client that is still sending would lose its connection, and with it the answer.
-async fn discard(mut body: Body) {
-    let mut left = DISCARD_BYTES_MAX;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
 }
 
 /// An id that could be known. One outside the alphabet cannot be.

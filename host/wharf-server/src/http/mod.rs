@@ -5,6 +5,7 @@
 //! module that knows how one becomes a response.
 
 mod auth;
+mod body;
 mod health;
 mod input;
 mod messages;
@@ -126,5 +127,6 @@ fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(health::ready))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(axum::middleware::from_fn(body::finish_refused))
         .with_state(app)
 }
