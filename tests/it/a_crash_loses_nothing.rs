@@ -125,7 +125,9 @@ fn five_thousand_messages_survive_two_kills() {
     assert!(host.terminate().unwrap().success());
 
     let duplicates = sink.requests().len() - MESSAGES;
-    assert!(duplicates <= 2 * PARALLELISM, "{duplicates} arrived twice");
+    // At each kill: what was being sent, and as much again that was sent and not yet recorded.
+    let in_flight = 2 * PARALLELISM;
+    assert!(duplicates <= 2 * in_flight, "{duplicates} arrived twice");
     for (id, bodies) in bodies_by_id(&requests) {
         assert_eq!(bodies, BTreeSet::from([id.clone()]), "{id}");
     }

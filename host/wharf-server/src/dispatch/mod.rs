@@ -13,6 +13,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wharf_store::{Claim, Settle, Settled, Store};
@@ -21,7 +22,7 @@ pub(crate) use channel::{Channel, bind};
 pub(crate) use promote::promote;
 
 use crate::clock;
-use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT};
+use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
 
 /// Works off one channel's deliveries.
 pub(crate) struct Dispatcher {
@@ -32,14 +33,23 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     /// Runs until `stop`, then until what is in flight has settled. Cancelled before that, the attempts in
     /// flight are dropped, and with them their leases: they are ready again.
+    ///
+    /// Two things are bounded apart from each other: attempts that run, by the channel's parallelism, and
+    /// deliveries that are claimed and not settled, which is what a crash can repeat. An attempt that has ended
+    /// makes place for the next one while its settle waits for its commit.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let Self { store, channel } = self;
-        let mut attempts = JoinSet::new();
+        let running = Arc::new(Semaphore::new(channel.parallelism));
+        let unsettled_max = channel.parallelism * UNSETTLED_PER_PARALLEL;
+        let mut unsettled = JoinSet::new();
         loop {
-            while let Some(ended) = attempts.try_join_next() {
+            while let Some(ended) = unsettled.try_join_next() {
                 report(ended);
             }
-            let room = (channel.parallelism - attempts.len()).min(CLAIM_BATCH_MAX);
+            let places = running.available_permits();
+            let room = places
+                .min(unsettled_max - unsettled.len())
+                .min(CLAIM_BATCH_MAX);
             let claims = match room {
                 0 => Vec::new(),
                 room => match store.claim(&channel.name, room, clock::now()) {
@@ -59,27 +69,38 @@ impl Dispatcher {
             if claims.is_empty() {
                 tokio::select! {
                     () = stop.cancelled() => break,
-                    Some(ended) = attempts.join_next() => report(ended),
+                    Some(ended) = unsettled.join_next() => report(ended),
+                    _ = running.acquire(), if places == 0 => {}
                     () = store.ready(&channel.name), if room > 0 => {}
                 }
                 continue;
             }
             for claim in claims {
-                attempts.spawn(deliver(store.clone(), Arc::clone(&channel), claim));
+                let place = Arc::clone(&running)
+                    .try_acquire_owned()
+                    .expect("only this loop takes places, and no more than there are");
+                unsettled.spawn(deliver(store.clone(), Arc::clone(&channel), claim, place));
             }
         }
-        while let Some(ended) = attempts.join_next().await {
+        while let Some(ended) = unsettled.join_next().await {
             report(ended);
         }
     }
 }
 
-async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim) {
+/// Sees a claim through its attempt, in a place among those that run, and then through its settle.
+async fn deliver(
+    store: Store,
+    channel: Arc<Channel>,
+    mut claim: Claim,
+    place: OwnedSemaphorePermit,
+) {
     let attempt = AssertUnwindSafe(attempt::run(&channel, &mut claim))
         .catch_unwind()
         .await;
     // A bug of ours must not make a delivery ready again at once, for ever: it costs an attempt like a plugin's fault.
     let ended = attempt.unwrap_or_else(|_panic| attempt::panicked(&channel, &claim));
+    drop(place);
     let settle = Settle {
         lease: claim.lease,
         transition: ended.transition,
