@@ -14,7 +14,7 @@ use std::process::Command;
 use std::{env, fs};
 
 /// The folders of `/plugins` that ship, sorted. One that is not listed here fails the build.
-const SHIPPED: [&str; 7] = [
+const SHIPPED: [&str; 8] = [
     "audit",
     "cloudevents",
     "envelope-http",
@@ -22,6 +22,7 @@ const SHIPPED: [&str; 7] = [
     "json-map",
     "msgpack-envelope",
     "stamp",
+    "template",
 ];
 
 /// The folders of `/plugins` that components are made with, and that are none themselves.
