@@ -26,6 +26,7 @@ mod tests {
                 "json-map.wasm",
                 "msgpack-envelope.wasm",
                 "stamp.wasm",
+                "template.wasm",
             ]
         );
         for (name, bytes) in SHIPPED {
