@@ -60,3 +60,19 @@ pub(crate) fn plugins() -> Result<()> {
     ensure!(count > 0, "no plugin was built in {}", built.display());
     Ok(())
 }
+
+/// The component of one folder of tests/guests, built now.
+pub(crate) fn guest(name: &str) -> Result<Vec<u8>> {
+    wasm_target()?;
+    let workspace = root().join("tests/guests");
+    run(Command::new("cargo")
+        .args(["build", "--release", "--target", TARGET, "--package", name])
+        .current_dir(&workspace))?;
+    let file = format!("{}.wasm", name.replace('-', "_"));
+    let path = workspace
+        .join("target")
+        .join(TARGET)
+        .join("release")
+        .join(file);
+    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+}

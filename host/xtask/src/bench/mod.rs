@@ -4,7 +4,9 @@
 //! the medians are reported.
 
 mod e2e;
+mod hostile;
 mod load;
+mod rig;
 
 use std::process::Command;
 
@@ -17,6 +19,8 @@ use crate::{root, setup};
 pub(crate) enum Bench {
     /// Accept → four hooks → HTTP delivery → settled, beside the raw loopback exchange rate.
     E2e(e2e::Arguments),
+    /// What misbehaving plugins cost the channels beside them.
+    Hostile(hostile::Arguments),
 }
 
 /// Set for the release build of this very command, which does the measuring.
@@ -35,14 +39,20 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     }
     match bench {
         Bench::E2e(arguments) => e2e::run(arguments),
+        Bench::Hostile(arguments) => hostile::run(arguments),
     }
 }
 
-/// The middle one; of an even count the lower middle.
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle one of a value over all rounds; of an even count the lower middle.
+fn median_of<R>(rounds: &[R], value: fn(&R) -> f64) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values
         .get(values.len().saturating_sub(1) / 2)
         .copied()
         .unwrap_or(f64::NAN)
+}
+
+fn round3(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
