@@ -13,6 +13,7 @@ use crate::bindings::Guest;
 use crate::fault::{PluginFault, classify};
 use crate::guest_log::{About, GuestLog, LogStream, Sink, Stream};
 use crate::limits;
+use crate::turn::{Turn, Turns};
 
 /// What bounds the instances of one plugin.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,7 @@ pub(crate) struct Limits {
 #[derive(Clone)]
 pub(crate) struct Template {
     pub(crate) limits: Limits,
+    pub(crate) turns: Turns,
     pub(crate) settings: Arc<WasiConfigVariables>,
     pub(crate) sink: Arc<Sink>,
 }
@@ -40,6 +42,7 @@ pub(crate) struct State {
     log: GuestLog,
     limits: Limits,
     deadline: Instant,
+    turn: Turn,
 }
 
 impl State {
@@ -66,6 +69,7 @@ impl State {
             log,
             limits: template.limits,
             deadline: Instant::now(),
+            turn: Turn::new(template.turns.clone()),
         }
     }
 
@@ -151,21 +155,24 @@ impl<G: Guest> Instance<G> {
         let mut store = Store::new(engine, State::new(template));
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(template.limits.output_bytes as usize);
-        store.epoch_deadline_callback(|store| {
-            // Yielding through tokio lets its timers and its other tasks run; the deadline ends it.
-            Ok(if Instant::now() < store.data().deadline {
-                UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+        store.epoch_deadline_callback(|mut store| {
+            let state = store.data_mut();
+            Ok(if Instant::now() < state.deadline {
+                UpdateDeadline::YieldCustom(1, Box::pin(state.turn.next()))
             } else {
                 UpdateDeadline::Interrupt
             })
         });
         let deadline = arm(&mut store, About::Events(0));
         match timeout_at(deadline, G::instantiate(pre, &mut store)).await {
-            Ok(Ok(guest)) => Ok(Instance {
-                store,
-                guest,
-                calls_count: 0,
-            }),
+            Ok(Ok(guest)) => {
+                store.data_mut().turn.reset();
+                Ok(Instance {
+                    store,
+                    guest,
+                    calls_count: 0,
+                })
+            }
             Ok(Err(error)) => Err(classify(&error, store.data())),
             Err(_) => Err(PluginFault::Timeout {
                 limit: template.limits.timeout,
@@ -186,7 +193,8 @@ impl<G: Guest> Instance<G> {
 
     /// Ends a call that returned cleanly, and says whether the instance is good for another one.
     pub(crate) fn leave(&mut self) -> bool {
-        let state = self.store.data();
+        let state = self.store.data_mut();
+        state.turn.reset();
         state.log.end();
         let soft_bytes = state.limits.memory_bytes / 100 * limits::MEMORY_SOFT_PERCENT;
         self.calls_count < state.limits.calls_max && state.memory.bytes <= soft_bytes
@@ -219,6 +227,7 @@ fn arm(store: &mut Store<State>, about: About<'_>) -> tokio::time::Instant {
     store.set_epoch_deadline(1);
     let state = store.data_mut();
     state.memory.refused = false;
+    state.turn.reset();
     state.log.begin(about);
     state.deadline = Instant::now() + state.limits.timeout;
     state.deadline.into()

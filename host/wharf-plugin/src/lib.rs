@@ -35,6 +35,7 @@ mod link;
 mod load;
 mod plugin;
 mod pool;
+mod turn;
 
 pub use bindings::types;
 pub use bindings::types::{

@@ -176,6 +176,7 @@ pub(crate) async fn load(
             timeout: limits::TRIAL_TIMEOUT,
             ..limits
         },
+        turns: host.budget.turns.clone(),
         settings: Arc::new(WasiConfigVariables::new()),
         sink: Arc::new(Sink::new(Arc::clone(&shared_name), "load".to_owned())),
     };

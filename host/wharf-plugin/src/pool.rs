@@ -24,6 +24,7 @@ use crate::guest_log::{About, Sink, lock};
 use crate::hook::Binding;
 use crate::instance::{Instance, State, Template};
 use crate::plugin::Plugin;
+use crate::turn::Turns;
 
 /// What all pools of a host share.
 pub(crate) struct Budget {
@@ -31,6 +32,7 @@ pub(crate) struct Budget {
     instances_max: usize,
     alive_count: AtomicUsize,
     pools: Mutex<Vec<Weak<dyn Evict>>>,
+    pub(crate) turns: Turns,
 }
 
 impl Budget {
@@ -41,6 +43,7 @@ impl Budget {
             instances_max,
             alive_count: AtomicUsize::new(0),
             pools: Mutex::new(Vec::new()),
+            turns: Turns::new(),
         }
     }
 
@@ -125,6 +128,7 @@ impl<G: Guest> Pool<G> {
     pub(crate) fn new(plugin: Plugin, pre: G::Pre, binding: Binding) -> Arc<Pool<G>> {
         let template = Template {
             limits: plugin.limits(),
+            turns: plugin.budget().turns.clone(),
             sink: Arc::new(Sink::new(plugin.shared_name(), binding.name)),
             settings: Arc::new(WasiConfigVariables::from_iter(binding.settings)),
         };
