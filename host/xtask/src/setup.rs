@@ -1,5 +1,5 @@
-//! What every command needs first: the wasm target. Each command does its own set-up, so that any can be the first
-//! on a fresh machine.
+//! What every command needs first: the wasm target, and what C dependencies are built with. Each command does its own
+//! set-up, so that any can be the first on a fresh machine.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,8 +11,43 @@ use crate::root;
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// Everything that a build needs.
+pub(crate) fn build() -> Result<()> {
+    wasm_target()?;
+    if cfg!(target_os = "linux") {
+        // jemalloc is built with it. The C compiler is there: Rust links with it.
+        tool("make", "make")?;
+    }
+    Ok(())
+}
+
+/// Installs the Debian package of a tool that is missing, where we may; else says what to do.
+fn tool(name: &str, package: &str) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |tool: &str| std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
+    if is_there(name) {
+        return Ok(());
+    }
+    let install = ["apt-get", "install", "--yes", package];
+    let line = install.join(" ");
+    ensure!(
+        is_root() && is_there("apt-get"),
+        "`{name}` is missing; install it, on Debian with `{line}`"
+    );
+    eprintln!("`{name}` is missing: {line}");
+    run(Command::new("apt-get").arg("update"))?;
+    run(Command::new("apt-get").args(&install[1..]))
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
 /// Adds the wasm target if it is missing.
-pub(crate) fn wasm_target() -> Result<()> {
+fn wasm_target() -> Result<()> {
     let libdir = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])
         .output()

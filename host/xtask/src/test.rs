@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    setup::wasm_target()?;
+    setup::build()?;
     tidy::run()?;
     // The plugins' pure logic, on this machine's own target.
     cargo(["test", "--quiet", "--manifest-path", "plugins/Cargo.toml"])?;
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 pub(crate) fn ci() -> Result<()> {
-    setup::wasm_target()?;
+    setup::build()?;
     cargo(["fmt", "--all", "--check"])?;
     for guests in ["plugins/Cargo.toml", "tests/guests/Cargo.toml"] {
         cargo(["fmt", "--all", "--check", "--manifest-path", guests])?;

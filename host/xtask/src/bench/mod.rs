@@ -28,7 +28,7 @@ const INNER: &str = "WHARF_XTASK_INNER";
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     if std::env::var_os(INNER).is_none() {
-        setup::wasm_target()?;
+        setup::build()?;
         cargo(["build", "--release", "--workspace", "--bins"])?;
         let inner = root().join("target/release/xtask");
         return run_command(

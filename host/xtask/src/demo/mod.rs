@@ -29,7 +29,7 @@ const DONE_WITHIN: Duration = Duration::from_secs(120);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 pub(crate) fn run() -> Result<()> {
-    setup::wasm_target()?;
+    setup::build()?;
     eprintln!("building wharf and its plugins (the first time takes about ten minutes)");
     cargo(["build", "--workspace", "--bins"])?;
 
