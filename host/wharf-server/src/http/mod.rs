@@ -4,10 +4,11 @@
 //! answered 202 only when the store has it on disk. Every error is a problem document; `problem` is the only
 //! module that knows how one becomes a response.
 
+mod accept;
 mod auth;
 mod body;
+mod form;
 mod health;
-mod input;
 mod messages;
 mod plugins;
 mod problem;
@@ -31,7 +32,7 @@ use wharf_store::Store;
 use crate::degraded::Degraded;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 
-pub(crate) use messages::MessageIds;
+pub(crate) use accept::MessageIds;
 
 /// What handlers share.
 pub(crate) struct App {
@@ -112,8 +113,8 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: Cancellati
 /// The API's routes.
 fn router(app: Arc<App>) -> Router {
     let authorized = Router::new()
-        .route("/v1/messages", post(messages::send))
-        .route("/v1/messages/batch", post(messages::send_batch))
+        .route("/v1/messages", post(accept::send))
+        .route("/v1/messages/batch", post(accept::send_batch))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/messages/{id}/journal", get(messages::journal))
         .route("/v1/plugins", get(plugins::list))

@@ -5,10 +5,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use wharf_api::{MessageInput, Priority, Problem, ProblemCode};
-use wharf_core::{Message, MessageId, Pairs, TimeMs, limits, message};
+use wharf_core::{Message, MessageId, Pairs, TimeMs, message};
+
+use super::check::{self, invalid};
 
 /// Reads the JSON form.
-pub(super) fn read(body: &[u8]) -> Result<MessageInput, Problem> {
+pub(in crate::http) fn read(body: &[u8]) -> Result<MessageInput, Problem> {
     // Derived code would also take an array, as the fields in their order.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::new(
@@ -69,7 +71,7 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Checks the fields. `id` is used where the form has none.
-pub(super) fn check(
+pub(in crate::http) fn check(
     input: MessageInput,
     id: impl FnOnce() -> MessageId,
     now: TimeMs,
@@ -81,25 +83,11 @@ pub(super) fn check(
         None => id(),
     };
     let (payload, is_json) = payload(&input)?;
-    if payload.len() > payload_bytes_max {
-        return Err(Problem::new(
-            ProblemCode::PayloadTooLarge,
-            format!(
-                "payload: it has {} bytes, this server takes {payload_bytes_max} (api.payload-max)",
-                payload.len()
-            ),
-        )
-        .field("payload"));
-    }
+    check::payload_size(payload.len(), "payload", payload_bytes_max)?;
     let headers = headers(input.headers, input.content_type, is_json)?;
-    let attributes = attributes(input.attributes)?;
-    if let Some(key) = &input.ordering_key
-        && (key.is_empty() || key.len() > limits::ORDERING_KEY_BYTES_MAX)
-    {
-        return Err(invalid(
-            "ordering_key",
-            &format!("it takes 1 to {} bytes", limits::ORDERING_KEY_BYTES_MAX),
-        ));
+    let attributes = check::attributes(input.attributes)?;
+    if let Some(key) = &input.ordering_key {
+        check::ordering_key(key, "ordering_key")?;
     }
     Ok(Message {
         id,
@@ -110,14 +98,14 @@ pub(super) fn check(
         ordering_key: input.ordering_key,
         sequence_global: input.sequence_global,
         sequence_key: input.sequence_key,
-        deliver_after: time("deliver_after", input.deliver_after.as_deref())?,
-        expires_at: time("expires_at", input.expires_at.as_deref())?,
+        deliver_after: check::time("deliver_after", input.deliver_after.as_deref())?,
+        expires_at: check::time("expires_at", input.expires_at.as_deref())?,
         priority: match input.priority {
             Some(Priority::High) => message::Priority::High,
             Some(Priority::Normal) | None => message::Priority::Normal,
             Some(Priority::Low) => message::Priority::Low,
         },
-        traceparent: traceparent(input.traceparent)?,
+        traceparent: check::traceparent(input.traceparent)?,
     })
 }
 
@@ -159,88 +147,7 @@ fn headers(
         }
         None => {}
     }
-    if headers.len() > limits::HEADERS_COUNT_MAX {
-        return Err(invalid(
-            "headers",
-            &format!(
-                "there are {}, the most is {}",
-                headers.len(),
-                limits::HEADERS_COUNT_MAX
-            ),
-        ));
-    }
-    for (name, value) in &headers {
-        if http::HeaderName::from_bytes(name.as_bytes()).is_err()
-            || name.len() > limits::NAME_BYTES_MAX
-        {
-            return Err(invalid("headers", &format!("{name:?} is no header name")));
-        }
-        if http::HeaderValue::from_str(value).is_err() || value.len() > limits::VALUE_BYTES_MAX {
-            return Err(invalid(
-                "headers",
-                &format!("the value of {name:?} cannot go into a header"),
-            ));
-        }
-    }
-    Ok(headers)
-}
-
-/// Sorted by key, as a `BTreeMap` gives them.
-fn attributes(attributes: std::collections::BTreeMap<String, String>) -> Result<Pairs, Problem> {
-    if attributes.len() > limits::ATTRIBUTES_COUNT_MAX {
-        return Err(invalid(
-            "attributes",
-            &format!(
-                "there are {}, the most is {}",
-                attributes.len(),
-                limits::ATTRIBUTES_COUNT_MAX
-            ),
-        ));
-    }
-    for (key, value) in &attributes {
-        if key.is_empty() || key.len() > limits::NAME_BYTES_MAX {
-            return Err(invalid(
-                "attributes",
-                &format!(
-                    "the key {key:?} has {} bytes, it takes 1 to {}",
-                    key.len(),
-                    limits::NAME_BYTES_MAX
-                ),
-            ));
-        }
-        if value.len() > limits::VALUE_BYTES_MAX {
-            return Err(invalid(
-                "attributes",
-                &format!(
-                    "the value of {key:?} has {} bytes, the most is {}",
-                    value.len(),
-                    limits::VALUE_BYTES_MAX
-                ),
-            ));
-        }
-    }
-    Ok(attributes.into_iter().collect())
-}
-
-fn time(field: &str, text: Option<&str>) -> Result<Option<TimeMs>, Problem> {
-    text.map(|text| {
-        text.parse()
-            .map_err(|e: wharf_core::time::TimeError| invalid(field, &e.to_string()))
-    })
-    .transpose()
-}
-
-fn traceparent(text: Option<String>) -> Result<Option<String>, Problem> {
-    match text {
-        Some(text) if text.len() > 256 || !text.is_ascii() => {
-            Err(invalid("traceparent", "it is no W3C traceparent"))
-        }
-        other => Ok(other),
-    }
-}
-
-fn invalid(field: &str, why: &str) -> Problem {
-    Problem::new(ProblemCode::InvalidField, format!("{field}: {why}")).field(field)
+    check::headers(headers)
 }
 
 #[cfg(test)]
