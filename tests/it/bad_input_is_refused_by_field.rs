@@ -103,6 +103,8 @@ fn nothing_bad_is_stored() {
         let problem = host.http(method, path, &[], b"").unwrap();
         let found = (problem.status, problem.json().unwrap()["code"].clone());
         assert_eq!(found, (status, code.into()), "{method} {path}");
+        let allowed = (status == 405).then_some("POST");
+        assert_eq!(problem.header("allow"), allowed, "{method} {path}");
     }
 }
 
@@ -160,11 +162,7 @@ fn check(host: &Host, content_type: &str, body: impl AsRef<[u8]>, expected: &str
         Some("application/problem+json"),
         "{shown}"
     );
-    assert_eq!(
-        problem["type"],
-        format!("urn:wharf:problem:{code}"),
-        "{shown}"
-    );
+    assert_eq!(problem["type"], format!("/problems/{code}"), "{shown}");
     assert_eq!(problem["status"], status, "{shown}");
     assert!(
         !text(&problem["title"]).is_empty() && !text(&problem["detail"]).is_empty(),

@@ -18,6 +18,7 @@ mod an_error_says_what_to_try;
 mod bad_input_is_refused_by_field;
 mod every_channel_signs_with_its_own_secret;
 mod every_outcome_is_stored_as_it_is;
+mod every_problem_has_a_page;
 mod only_the_token_opens_the_api;
 mod retries_follow_the_schedule;
 mod routes_decide_where_a_message_goes;

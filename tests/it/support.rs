@@ -1,6 +1,6 @@
 //! What the scenarios share: configuration in pieces, messages, and where a message stands.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -39,11 +39,14 @@ pub(crate) fn message(id: &str, to: &str) -> Value {
     json!({ "id": id, "attributes": { "to": to }, "payload": id })
 }
 
+/// A path in the repository.
+pub(crate) fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
 /// The text of a file in tests/data.
 pub(crate) fn data(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("data")
-        .join(path);
+    let path = root("tests/data").join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

@@ -17,7 +17,9 @@ pub use message::{
     BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
 };
 pub use plugin::{PluginView, PluginsView, RefusedPluginView, SettingView};
-pub use problem::{Problem, ProblemCode};
+#[cfg(feature = "pages")]
+pub use problem::PROBLEM_INDEX;
+pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
 
 /// Media type of one message in the JSON form.
 pub const JSON: &str = "application/json";

@@ -1,4 +1,4 @@
-//! Errors as the caller sees them: RFC 9457 problem documents with a stable code.
+//! Errors as the caller sees them: RFC 9457 problem documents with a stable code, which has a page in `docs/problems`.
 
 use std::fmt;
 
@@ -32,6 +32,17 @@ macro_rules! codes {
             #[must_use]
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
+            }
+
+            /// Its page, as Markdown: what happened, why, what to do, an example.
+            #[cfg(feature = "pages")]
+            #[must_use]
+            pub fn page(self) -> &'static str {
+                match self {
+                    $(Self::$variant => {
+                        include_str!(concat!("../../../docs/problems/", $code, ".md"))
+                    })*
+                }
             }
         }
     };
@@ -68,6 +79,21 @@ codes! {
     ShuttingDown = 503 "shutting-down" "The server is stopping",
 }
 
+/// The list of all pages, as Markdown.
+#[cfg(feature = "pages")]
+pub const PROBLEM_INDEX: &str = include_str!("../../../docs/problems/README.md");
+
+/// Where the server shows the pages: the code is what follows.
+pub const PROBLEM_PAGES: &str = "/problems/";
+
+impl ProblemCode {
+    /// The code that reads like this.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
 impl fmt::Display for ProblemCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -77,7 +103,7 @@ impl fmt::Display for ProblemCode {
 /// An RFC 9457 problem document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// `urn:wharf:problem:<code>`.
+    /// `/problems/<code>`, where the server has the code's page.
     #[serde(rename = "type")]
     pub kind: String,
     /// The same for every occurrence of the code.
@@ -98,7 +124,7 @@ impl Problem {
     #[must_use]
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:wharf:problem:{code}"),
+            kind: format!("{PROBLEM_PAGES}{code}"),
             title: code.title().to_owned(),
             status: code.status(),
             detail: detail.into(),
@@ -118,5 +144,29 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.detail, self.code)
+    }
+}
+
+#[cfg(all(test, feature = "pages"))]
+mod tests {
+    use super::*;
+
+    /// Goal: a page cannot say another status or title than the answer does.
+    #[test]
+    fn every_page_is_about_its_code() {
+        for code in ProblemCode::ALL {
+            let head = format!("# {code}\n\n{}: {}.\n", code.status(), code.title());
+            assert!(code.page().starts_with(&head), "{code}: no {head:?}");
+            let line = format!(
+                "| [{code}]({code}.md) | {} | {} |\n",
+                code.status(),
+                code.title()
+            );
+            assert!(PROBLEM_INDEX.contains(&line), "{code} is not in the index");
+            assert_eq!(ProblemCode::parse(code.as_str()), Some(*code));
+        }
+        let listed = PROBLEM_INDEX.matches("\n| [").count();
+        assert_eq!(listed, ProblemCode::ALL.len());
+        assert_eq!(ProblemCode::parse("no-such-code"), None);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - A crate exists because it forbids something: only wharf-store names redb, only wharf-plugin names wasmtime.
 //! - Dependencies point one way: `wharf → wharf-server → {store, plugin, api} → core`.
+//! - Every problem code has a page that says what happened, why, and what to do; every page has a code.
 //! - No file grows past what one can hold in the head.
 //! - Nothing in the repository points outside it.
 
@@ -38,6 +39,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wharf", &["wharf-server", "wharf-api"]),
 ];
 
+/// Where the problem codes are, and their pages.
+const PROBLEM_CODES: &str = "host/wharf-api/src/problem.rs";
+/// See [`PROBLEM_CODES`].
+const PROBLEM_PAGES: &str = "docs/problems";
+
+/// What each page has.
+const PROBLEM_SECTIONS: &[&str] = &["## What happened", "## Why", "## What to do", "## Example"];
+
 /// Crates that wharf-core must not have: it is synchronous and pure.
 const IMPURE: &[&str] = &[
     "tokio",
@@ -54,6 +63,7 @@ pub(crate) fn run() -> Result<()> {
     let root = root();
     let manifests = manifests(&root)?;
     check_dependencies(&manifests, &mut problems);
+    check_problem_pages(&root, &mut problems)?;
     for file in tracked(&root)? {
         check_file(&root, &file, &mut problems);
     }
@@ -118,6 +128,46 @@ fn check_dependencies(manifests: &BTreeMap<String, Vec<String>>, problems: &mut 
             }
         }
     }
+}
+
+fn check_problem_pages(root: &Path, problems: &mut Vec<String>) -> Result<()> {
+    let source = std::fs::read_to_string(root.join(PROBLEM_CODES))
+        .with_context(|| format!("cannot read {PROBLEM_CODES}"))?;
+    let codes: Vec<&str> = source.lines().filter_map(problem_code).collect();
+    if codes.is_empty() {
+        bail!("{PROBLEM_CODES} has no line such as `NotFound = 404 \"not-found\" …`");
+    }
+    for code in &codes {
+        let name = format!("{PROBLEM_PAGES}/{code}.md");
+        let Ok(page) = std::fs::read_to_string(root.join(&name)) else {
+            problems.push(format!("the problem {code} has no page {name}"));
+            continue;
+        };
+        for section in PROBLEM_SECTIONS {
+            if !page.lines().any(|line| line == *section) {
+                problems.push(format!("{name} has no section {section:?}"));
+            }
+        }
+    }
+    for entry in std::fs::read_dir(root.join(PROBLEM_PAGES))? {
+        let file = PathBuf::from(entry?.file_name());
+        let code = file.file_stem().and_then(|stem| stem.to_str());
+        if code.is_some_and(|code| code != "README" && !codes.contains(&code)) {
+            problems.push(format!(
+                "{PROBLEM_PAGES}/{} is no problem's",
+                file.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The code of a line such as `NotFound = 404 "not-found" "There is nothing at this path",`.
+fn problem_code(line: &str) -> Option<&str> {
+    let (_, value) = line.split_once(" = ")?;
+    let (status, rest) = value.split_once(" \"")?;
+    let (code, _) = rest.split_once('"')?;
+    (status.len() == 3 && status.bytes().all(|b| b.is_ascii_digit())).then_some(code)
 }
 
 fn tracked(root: &Path) -> Result<Vec<PathBuf>> {

@@ -10,6 +10,7 @@ mod body;
 mod form;
 mod health;
 mod messages;
+mod pages;
 mod plugins;
 mod problem;
 
@@ -126,6 +127,8 @@ fn router(app: Arc<App>) -> Router {
         .merge(authorized)
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/problems/", get(pages::index))
+        .route("/problems/{code}", get(pages::show))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(axum::middleware::from_fn(body::finish_refused))

@@ -1,0 +1,93 @@
+use serde_json::{Value, json};
+use wharf_testkit::process::{Answer, Host};
+
+use crate::support::{host, root, text};
+
+/// Problems that no request alone can cause: the store or the process has to fail.
+const NOT_SHOWN: &[&str] = &["commit-unknown", "internal", "shutting-down"];
+
+/// Goal: `type` of a problem is where the server has the code's page, which anyone can read; and the
+/// example of each page is true: its request, made word by word, is answered with its problem.
+#[test]
+fn the_example_of_each_page_is_true() {
+    let open = host("").start().unwrap();
+    let closed = host("[api]\ntoken = { env = \"TOKEN\" }\n")
+        .env("TOKEN", "s3cret")
+        .start()
+        .unwrap();
+    let first = r#"{"id":"order-7","payload":"hello"}"#;
+    assert_eq!(crate::support::post(&open, first.as_bytes()).status, 202);
+
+    let index = page(&closed, "/problems/");
+    let mut tried = 0;
+    for code in codes() {
+        assert!(index.contains(&format!("[{code}]({code}.md)")), "{code}");
+        let page = page(&closed, &format!("/problems/{code}"));
+        assert_eq!(page, self::page(&closed, &format!("/problems/{code}.md")));
+        if NOT_SHOWN.contains(&code.as_str()) {
+            continue;
+        }
+        let request = example(&page, "http");
+        let host = if code == "unauthorized" {
+            &closed
+        } else {
+            &open
+        };
+        let answer = make(host, &request);
+        let expected: Value = serde_json::from_str(&example(&page, "json")).unwrap();
+        let mut found = answer.json().unwrap();
+        // A detail is shown up to where it becomes long.
+        if let Some((start, _)) = text(&expected["detail"]).split_once('…') {
+            assert!(text(&found["detail"]).starts_with(start), "{code}: {found}");
+            found["detail"] = expected["detail"].clone();
+        }
+        assert_eq!(found, expected, "{code}");
+        assert_eq!(expected["status"], answer.status, "{code}");
+        assert_eq!(expected["type"], format!("/problems/{code}"));
+        tried += 1;
+    }
+    assert!(tried > 10, "only {tried} examples were tried");
+
+    for nothing in ["/problems/none", "/problems/README", "/problems/%ff"] {
+        let answer = closed.http("GET", nothing, &[], b"").unwrap();
+        assert_eq!(answer.json().unwrap()["code"], json!("not-found"));
+    }
+}
+
+/// The code of every page in the repository.
+fn codes() -> Vec<String> {
+    let files = std::fs::read_dir(root("docs/problems")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    names
+        .filter_map(|name| Some(name.strip_suffix(".md")?.to_owned()))
+        .filter(|code| code != "README")
+        .collect()
+}
+
+#[track_caller]
+fn page(host: &Host, path: &str) -> String {
+    let answer = host.http("GET", path, &[], b"").unwrap();
+    assert_eq!(answer.status, 200, "{path}");
+    let media_type = answer.header("content-type");
+    assert_eq!(media_type, Some("text/markdown; charset=utf-8"), "{path}");
+    answer.text()
+}
+
+/// The text of the block in this language.
+#[track_caller]
+fn example(page: &str, language: &str) -> String {
+    let start = format!("```{language}\n");
+    let (_, rest) = page.split_once(&start).expect("the block is there");
+    rest.split_once("\n```").unwrap().0.to_owned()
+}
+
+/// Makes a request that is written as HTTP writes it. `…` in the body stands for what is too long
+/// to print: a number of MiB.
+fn make(host: &Host, request: &str) -> Answer {
+    let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
+    let mut lines = head.lines();
+    let (method, path) = lines.next().unwrap().split_once(' ').unwrap();
+    let headers: Vec<_> = lines.map(|line| line.split_once(": ").unwrap()).collect();
+    let body = body.replace("… 2 MiB …", &"x".repeat(2 << 20));
+    host.http(method, path, &headers, body.as_bytes()).unwrap()
+}
