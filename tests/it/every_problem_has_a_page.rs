@@ -15,6 +15,8 @@ fn the_example_of_each_page_is_true() {
         .env("TOKEN", "s3cret")
         .start()
         .unwrap();
+    let scoped = "[[api.token]]\nname = \"billing\"\ntoken = \"b1ll1ng\"\nscopes = [\"send\"]\n";
+    let scoped = host(scoped).start().unwrap();
     let first = r#"{"id":"order-7","payload":"hello"}"#;
     assert_eq!(crate::support::post(&open, first.as_bytes()).status, 202);
 
@@ -28,10 +30,10 @@ fn the_example_of_each_page_is_true() {
             continue;
         }
         let request = example(&page, "http");
-        let host = if code == "unauthorized" {
-            &closed
-        } else {
-            &open
+        let host = match code.as_str() {
+            "unauthorized" => &closed,
+            "forbidden" => &scoped,
+            _ => &open,
         };
         let answer = make(host, &request);
         let expected: Value = serde_json::from_str(&example(&page, "json")).unwrap();

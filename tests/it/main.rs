@@ -12,6 +12,7 @@ mod a_new_folder_delivers_its_first_message;
 mod a_post_event_hook_never_holds_up_a_delivery;
 mod a_retry_sends_the_same_wire_form;
 mod a_stop_drains_what_is_in_flight;
+mod a_token_opens_what_its_scopes_say;
 mod an_attempt_enriches_converts_and_sends;
 mod an_endpoint_is_reached_only_if_granted;
 mod an_error_says_what_to_try;

@@ -59,6 +59,8 @@ codes! {
     InvalidId = 400 "invalid-id" "The message id cannot be used",
     /// No token, or a wrong one.
     Unauthorized = 401 "unauthorized" "The API token is missing or wrong",
+    /// The token has not the scope that this takes.
+    Forbidden = 403 "forbidden" "The API token is not for this",
     /// Nothing at this path.
     NotFound = 404 "not-found" "There is nothing at this path",
     /// No message with this id.

@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::degraded::Degraded;
 use crate::dispatch::{self, Dispatcher};
 use crate::egress;
-use crate::http::{self, App, MessageIds, Phase};
+use crate::http::{self, App, MessageIds, Phase, Tokens};
 use crate::plugins::Plugins;
 use crate::post_event::Teller;
 use crate::workers::Workers;
@@ -127,7 +127,7 @@ pub async fn serve(
     let app = Arc::new(App {
         store: store.clone(),
         routes: config.routes.clone(),
-        token: config.token.clone(),
+        tokens: Tokens::new(&config.tokens),
         payload_bytes_max: config.payload_bytes_max,
         ids: MessageIds::new(),
         plugins: plugins.view,

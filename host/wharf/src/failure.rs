@@ -100,6 +100,9 @@ fn problem_hint(problem: &Problem) -> &'static str {
         ("id-conflict", _) => "send it with another id, or leave --id out: then one is made",
         ("payload-too-large", _) => "send less at once, or raise api.payload-max",
         (_, 401) => "give the token with --token or WHARF_TOKEN",
+        ("forbidden", _) => {
+            "use a token that has the scope, or add it to the token's `scopes` in wharf.toml"
+        }
         (_, 404 | 405) => {
             "the host may be of another version: compare `wharf --version` there and here"
         }

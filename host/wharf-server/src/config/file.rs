@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use bytesize::ByteSize;
 use serde::Deserialize;
 
+use super::token::Tokens;
 use super::value::{Duration, Secret, Setting};
 
 /// `wharf.toml`.
@@ -47,8 +48,10 @@ pub(super) struct Api {
     /// Address and port; port 0 takes a free one. Default `127.0.0.1:8470`.
     pub(super) listen: String,
     /// The token that callers send as `Authorization: Bearer …`: `{ env = "NAME" }`, `{ file = "path" }` or the
-    /// text, without the blanks and line ends around it. Without one only a loopback address can be listened on.
-    pub(super) token: Option<Secret>,
+    /// text, without the blanks and line ends around it. It is good for everything. Where callers are to be told
+    /// apart, each has a table `[[api.token]]` instead: `name`, `token`, and `scopes`, some of `send`, `read` and
+    /// `operate`. Without any only a loopback address can be listened on.
+    pub(super) token: Option<Tokens>,
     /// Largest payload, at most `16MiB`. Default `1MiB`.
     pub(super) payload_max: Option<ByteSize>,
     /// How long a stop waits for what is in flight, at most `24h`. Default `30s`.
@@ -239,20 +242,30 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    pub(super) fn apply(self, file: &mut File) {
+    /// Says what cannot be put over the file.
+    pub(super) fn apply(self, file: &mut File) -> Vec<String> {
+        let mut problems = Vec::new();
         if let Some(path) = self.store_path {
             file.store.path = path;
         }
         if let Some(listen) = self.listen {
             file.api.listen = listen;
         }
-        if let Some(token) = self.token {
-            file.api.token = Some(Secret::Text(token));
+        match (self.token, &file.api.token) {
+            (None, _) => {}
+            // Taking the place of all of them would shut every caller out but one, and give that one every scope.
+            (Some(_), Some(Tokens::Named(_))) => problems.push(
+                "api.token: the file has [[api.token]] tables, so WHARF_API_TOKEN and --api-token have no place: \
+                 unset them, or name a variable in a table"
+                    .to_owned(),
+            ),
+            (Some(token), _) => file.api.token = Some(Tokens::One(Secret::Text(token))),
         }
         if let Some(dir) = self.plugin_dir {
             let dir = toml::Value::String(dir.to_string_lossy().into_owned());
             file.plugins.insert("dir".to_owned(), dir);
         }
+        problems
     }
 }
 

@@ -11,6 +11,7 @@ mod file;
 mod files;
 mod nearest;
 mod resolve;
+mod token;
 mod url;
 mod value;
 
@@ -25,6 +26,7 @@ use wharf_core::{ChannelName, Pairs, retry, route};
 pub use file::Overrides;
 pub use files::check_plugins;
 pub use resolve::load;
+pub use token::{Scope, Token};
 pub use url::check_urls;
 
 /// Everything that is wrong with a configuration, one sentence each, naming its key.
@@ -61,8 +63,8 @@ pub struct Config {
     pub store_path: PathBuf,
     /// Where the API listens.
     pub listen: SocketAddr,
-    /// The API token; none only on a loopback address.
-    pub token: Option<String>,
+    /// The API's tokens; none only on a loopback address.
+    pub tokens: Vec<Token>,
     /// Largest payload that is accepted.
     pub payload_bytes_max: usize,
     /// How long a stop waits for what is in flight.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,16 +31,18 @@ use wharf_api::PluginsView;
 use wharf_core::route;
 use wharf_store::Store;
 
+use crate::config::Scope;
 use crate::degraded::Degraded;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 
 pub(crate) use accept::MessageIds;
+pub(crate) use auth::Tokens;
 
 /// What handlers share.
 pub(crate) struct App {
     pub(crate) store: Store,
     pub(crate) routes: route::Table,
-    pub(crate) token: Option<String>,
+    pub(crate) tokens: Tokens,
     pub(crate) payload_bytes_max: usize,
     pub(crate) ids: MessageIds,
     /// The plugin folder as it was loaded.
@@ -111,26 +114,28 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: Cancellati
     graceful.shutdown().await;
 }
 
-/// The API's routes.
+/// The API's routes, by the scope that they take.
 fn router(app: Arc<App>) -> Router {
-    let authorized = Router::new()
+    let take = |scope: Scope, routes: Router<Arc<App>>| {
+        let state = (Arc::clone(&app), scope);
+        routes.layer(from_fn_with_state(state, auth::check))
+    };
+    let send = Router::new()
         .route("/v1/messages", post(accept::send))
-        .route("/v1/messages/batch", post(accept::send_batch))
+        .route("/v1/messages/batch", post(accept::send_batch));
+    let read = Router::new()
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/messages/{id}/journal", get(messages::journal))
-        .route("/v1/plugins", get(plugins::list))
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&app),
-            auth::check,
-        ));
+        .route("/v1/plugins", get(plugins::list));
     Router::new()
-        .merge(authorized)
+        .merge(take(Scope::Send, send))
+        .merge(take(Scope::Read, read))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/problems/", get(pages::index))
         .route("/problems/{code}", get(pages::show))
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(axum::middleware::from_fn(body::finish_refused))
+        .layer(from_fn(body::finish_refused))
         .with_state(app)
 }

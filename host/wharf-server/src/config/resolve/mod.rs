@@ -32,11 +32,8 @@ pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Problems> {
 /// Checks a configuration's text; paths in it are relative to `base`.
 pub(super) fn parse(text: &str, base: &Path, overrides: Overrides) -> Result<Config, Vec<String>> {
     let mut file: File = toml::from_str(text).map_err(|e| vec![explain(&e, Some(text))])?;
-    overrides.apply(&mut file);
-    let mut resolver = Resolver {
-        base,
-        problems: Vec::new(),
-    };
+    let problems = overrides.apply(&mut file);
+    let mut resolver = Resolver { base, problems };
     let config = resolver.config(file);
     if resolver.problems.is_empty() {
         Ok(config)
@@ -123,12 +120,12 @@ impl Resolver<'_> {
             None => store_path.with_file_name(".wharf-cache"),
         };
         let has_token = file.api.token.is_some();
-        let token = file.api.token.and_then(|token| self.token(&token));
+        let tokens = self.tokens(file.api.token);
         let channels = self.channels(file.channels);
         Config {
             listen: self.listen(&file.api.listen, has_token),
             payload_bytes_max: self.payload_max(file.api.payload_max),
-            token,
+            tokens,
             drain_timeout: self
                 .within(
                     "api.drain-timeout",

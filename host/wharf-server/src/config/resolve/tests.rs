@@ -184,7 +184,7 @@ fn a_token_is_cut_to_what_a_header_can_carry() {
             token: Some(text.to_owned()),
             ..Overrides::default()
         };
-        parse("", Path::new("."), overrides).map(|config| config.token.unwrap())
+        parse("", Path::new("."), overrides).map(|mut config| config.tokens.remove(0).text)
     };
     assert_eq!(token(" s3cret\r\n\n").unwrap(), "s3cret");
     for bad in ["", " \n", "schlüssel", "a\nb", "a\tb", "a\0", "\u{a0}"] {
@@ -192,6 +192,58 @@ fn a_token_is_cut_to_what_a_header_can_carry() {
         assert_eq!(problems.len(), 1, "{problems:#?}");
         assert!(problems[0].starts_with("api.token: it "), "{problems:#?}");
     }
+}
+
+#[test]
+fn each_named_token_is_another_and_says_what_it_is_for() {
+    let token = |name: &str, text: &str, scopes: &str| {
+        format!("[[api.token]]\nname = '{name}'\ntoken = '{text}'\nscopes = {scopes}\n")
+    };
+    let good = token("billing", "b", "['send']") + &token("oncall", "o", "['read', 'operate']");
+    let config = parse(&good, Path::new("."), Overrides::default()).unwrap();
+    assert_eq!(
+        format!("{:?}", config.tokens),
+        r#"[Token { name: Some("billing"), scopes: [Send] }, Token { name: Some("oncall"), scopes: [Read, Operate] }]"#
+    );
+    // Any of them opens a listener to the outside.
+    check(&format!("{good}[api]\nlisten = '0.0.0.0:1'"), &[]);
+    check(
+        &(token("a b", "1", "['send']")
+            + &token("c", "1", "[]")
+            + &token("c", " ", "['read']")
+            + "[[api.token]]\nname = 'd'\ntoken = { env = 'WHARF_TEST_NOT_SET' }\nscopes = ['read']"),
+        &[
+            "api.token \"a b\": its name takes",
+            "api.token \"c\": scopes: give some of",
+            "api.token \"c\": it is the same token as \"a b\"",
+            "api.token \"c\": it is blank",
+            "api.token \"c\": there are two of this name",
+            "api.token \"d\": the environment variable WHARF_TEST_NOT_SET",
+        ],
+    );
+    check(
+        "[api]\ntoken = []",
+        &["api.token: there are no tables in it"],
+    );
+    check("[api]\ntoken = 7", &["api.token: invalid type: integer"]);
+    let scope = "[[api.token]]\nname = 'a'\ntoken = 's3cret'\nscope = ['send']";
+    check(scope, &["api.token: unknown field `scope`"]);
+    check(scope, &["did you mean `scopes`"]);
+    let sent = token("a", "s3cret", "['sned']");
+    check(&sent, &["unknown variant `sned`"]);
+    check(&sent, &["did you mean `send`"]);
+
+    // One from the environment would shut the others out.
+    let overrides = Overrides {
+        token: Some("s3cret".to_owned()),
+        ..Overrides::default()
+    };
+    let problems = parse(&good, Path::new("."), overrides).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(
+        problems[0].starts_with("api.token: the file has"),
+        "{problems:#?}"
+    );
 }
 
 #[test]
