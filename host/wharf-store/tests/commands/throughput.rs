@@ -4,12 +4,20 @@
 //! `cargo test -p wharf-store --test commands -- --ignored --nocapture throughput`
 
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
-use std::time::Instant;
+use std::future::Future;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
+use redb::backends::FileBackend;
+use tempfile::TempDir;
 use wharf_core::Status;
+use wharf_store::{Backend, Engine, Options, Settle, Store};
 
-use crate::fixture::{Fixture, T0, channel, end, message, settle, to, wait};
+use crate::fixture::{Fixture, T0, accept, channel, end, message, settle, to, wait};
 
 const BATCH: usize = 256;
 const PRODUCERS: usize = 4;
@@ -78,4 +86,161 @@ fn throughput_of_a_life_at_batch_256() {
     );
     let bytes = std::fs::metadata(fixture.path()).unwrap().len();
     println!("{} bytes of file a message", bytes / count);
+}
+
+/// A file that counts what is written to it.
+#[derive(Debug)]
+struct Counting {
+    file: FileBackend,
+    written: Arc<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    writes_count: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Backend for Counting {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.written.writes_count.fetch_add(1, Relaxed);
+        self.written.bytes.fetch_add(data.len() as u64, Relaxed);
+        self.file.write(offset, data)
+    }
+}
+
+/// Asks one thing and commits it alone.
+fn alone<F: Future>(engine: &mut Engine, asked: F) -> F::Output {
+    let mut asked = pin!(asked);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(asked.as_mut().poll(&mut context).is_pending());
+    engine.step();
+    wait(asked)
+}
+
+/// A store with a writer that is stepped here, so that every group has the size that is asked for.
+struct Bench {
+    store: Store,
+    engine: Engine,
+    written: Arc<Written>,
+    ids_count: u64,
+    _folder: TempDir,
+}
+
+impl Bench {
+    /// With so many small messages in it, none of which goes anywhere.
+    fn new(ids_count: u64) -> Self {
+        let folder = TempDir::new().unwrap();
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(folder.path().join("store"))
+            .unwrap();
+        let written = Arc::<Written>::default();
+        let backend = Box::new(Counting {
+            file: FileBackend::new(file).unwrap(),
+            written: written.clone(),
+        });
+        let (store, engine) = Store::open_stepped(backend, &Options::new([1; 32])).unwrap();
+        let mut bench = Self {
+            store,
+            engine,
+            written,
+            ids_count: 0,
+            _folder: folder,
+        };
+        while bench.ids_count < ids_count {
+            let first = bench.ids_count;
+            bench.ids_count = (first + 1000).min(ids_count);
+            let batch = (first..bench.ids_count).map(|n| accept(&format!("m-{n}"), &[]));
+            let asked = bench.store.accept(batch.collect());
+            alone(&mut bench.engine, asked).unwrap();
+        }
+        bench
+    }
+
+    /// Commits that each accept a group, and settle the one before it.
+    fn live(&mut self, group: usize, messages_count: usize) {
+        let payload = "x".repeat(1024);
+        let there = self.ids_count;
+        let mut settles: Vec<Settle> = Vec::new();
+        let mut took: Vec<Duration> = Vec::new();
+        let (writes, bytes) = (
+            self.written.writes_count.load(Relaxed),
+            self.written.bytes.load(Relaxed),
+        );
+        let mut context = Context::from_waker(Waker::noop());
+        let started_at = Instant::now();
+        for _ in 0..messages_count / group {
+            let first = self.ids_count;
+            self.ids_count += group as u64;
+            let batch = (first..self.ids_count)
+                .map(|n| to(message(&format!("m-{n}"), &payload), &["a"]))
+                .collect();
+            let mut accepted = pin!(self.store.accept(batch));
+            let mut settled = pin!(self.store.settle(std::mem::take(&mut settles)));
+            assert!(accepted.as_mut().poll(&mut context).is_pending());
+            assert!(settled.as_mut().poll(&mut context).is_pending());
+            let committed_at = Instant::now();
+            self.engine.step();
+            took.push(committed_at.elapsed());
+            wait(accepted).unwrap();
+            wait(settled).unwrap();
+            let claims = self.store.claim(&channel("a"), group, T0).unwrap();
+            settles = claims
+                .into_iter()
+                .map(|one| settle(one, end(Status::Delivered)))
+                .collect();
+        }
+        let elapsed = started_at.elapsed().as_secs_f64();
+        alone(&mut self.engine, self.store.settle(settles)).unwrap();
+        let commits = took.len();
+        let count = (commits * group) as f64;
+        let writes = self.written.writes_count.load(Relaxed) - writes;
+        let bytes = self.written.bytes.load(Relaxed) - bytes;
+        took.sort_unstable();
+        let at = |share: f64| took[((commits - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        println!(
+            "{there:>8} ids, groups of {group:>3}: {:>7.0} messages/s, {:>6.0} bytes and {:>5.2} writes a message; \
+             commits: {:>5.1} writes, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, longest {:.2} ms",
+            count / elapsed,
+            bytes as f64 / count,
+            writes as f64 / count,
+            writes as f64 / commits as f64,
+            at(0.5),
+            at(0.99),
+            at(0.999),
+            at(1.0),
+        );
+    }
+}
+
+/// What a message costs by the size of its group and the number of ids that are there. More messages than the ids
+/// that are kept in memory: what is done with those in the end is part of the price.
+#[test]
+#[ignore = "a measurement"]
+fn throughput_by_group_and_ids() {
+    for ids_count in [10_000, 1_000_000] {
+        let mut bench = Bench::new(ids_count);
+        for group in [256, 24, 1] {
+            bench.live(group, 70_000);
+        }
+    }
 }
