@@ -59,6 +59,9 @@ pub enum Violation {
     /// Invariants 1 and 5: something is there twice, or differs from what was acknowledged.
     #[error("message {0} differs from what was acknowledged: {1}")]
     Changed(String, String),
+    /// Something stored cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// The store's tables contradict one another.
     #[error("the tables contradict one another: {0}")]
     Layout(String),

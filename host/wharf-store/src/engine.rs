@@ -13,13 +13,15 @@ use wharf_core::{Cursor, MessageSeq};
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
+use crate::ids;
 use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
 use crate::operation::accept::Verdict;
 use crate::operation::settle::Settled;
 use crate::operation::{accept, cursor, settle};
-use crate::options::Planted;
+use crate::options::{IdSizes, Options, Planted};
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
+use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
 
 /// The single writer of a store: everything that is not shared with the handles.
@@ -29,6 +31,9 @@ pub struct Engine {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
     state: State,
+    /// Of the id index, as of the last commit.
+    manifest: Manifest,
+    id_sizes: IdSizes,
     planted: Planted,
     is_open: bool,
 }
@@ -38,6 +43,7 @@ enum Reply {
     Accept(Waiter<Vec<Verdict>>),
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
+    Floor(Waiter<MessageSeq>),
 }
 
 /// Whom to answer, and with what; with nothing where the write could not be applied.
@@ -68,6 +74,7 @@ impl Reply {
             Self::Accept(waiter) => waiter.send(),
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
+            Self::Floor(waiter) => waiter.send(),
         }
     }
 }
@@ -86,13 +93,16 @@ impl Engine {
         shared: Arc<Shared>,
         requests: mpsc::Receiver<Request>,
         state: State,
-        planted: Planted,
+        manifest: Manifest,
+        options: &Options,
     ) -> Self {
         Self {
             shared,
             requests,
             state,
-            planted,
+            manifest,
+            id_sizes: options.id_sizes,
+            planted: options.planted,
             is_open: true,
         }
     }
@@ -183,7 +193,14 @@ impl Engine {
         replies: &mut Vec<Reply>,
     ) -> Result<(), ReadError> {
         let tx = database.begin_write()?;
-        let mut tables = Group::begin(&tx, self.state)?;
+        let ids = ids::Change::begin(
+            &tx,
+            &self.shared.ids,
+            &self.manifest,
+            &self.id_sizes,
+            self.planted,
+        );
+        let mut tables = Group::begin(&tx, self.state, ids)?;
         for write in writes {
             let (reply, outcome) = self.apply(&mut tables, write);
             replies.push(reply);
@@ -219,6 +236,10 @@ impl Engine {
                 let stands = cursor::apply(tables, &name, to);
                 Reply::new(Reply::Cursor, asked.answer, stands)
             }
+            Write::ForgetIds(asked) => {
+                let floor = tables.forget_ids(asked.question);
+                Reply::new(Reply::Floor, asked.answer, Ok(floor))
+            }
         }
     }
 
@@ -238,8 +259,13 @@ impl Engine {
         })
     }
 
-    /// Brings the index up to date with what was committed.
-    fn reflect(&self, effects: Effects) {
+    /// Brings what is in memory up to date with what was committed. The ids first: what is claimed, or seen in the
+    /// journal, can be looked up.
+    fn reflect(&mut self, mut effects: Effects) {
+        if let Some(manifest) = effects.ids.manifest.take() {
+            self.manifest = manifest;
+        }
+        self.shared.ids.reflect(effects.ids, &self.manifest);
         let (wake, next_due) = {
             let mut index = self.shared.index.lock();
             if let Some((first, accepted)) = &effects.accepted {
@@ -259,10 +285,10 @@ impl Engine {
     }
 
     fn check(&self) -> Result<check::Report, CheckError> {
-        let Shared { index, id_key, .. } = &*self.shared;
+        let Shared { index, ids, .. } = &*self.shared;
         let checked = self
             .shared
-            .read(|snapshot| check::check(snapshot, id_key, index, &self.state))?;
+            .read(|snapshot| check::check(snapshot, ids, index, &self.state, &self.manifest))?;
         checked.map_err(CheckError::Violations)
     }
 

@@ -26,8 +26,20 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// A later version of wharf wrote the file.
-    #[error("the file has format {found}, this version of wharf reads formats up to {known}")]
+    #[error(
+        "the file has format {found}, this version of wharf reads format {known}: use a later one"
+    )]
     NewerFormat {
+        /// What the file says.
+        found: u32,
+        /// What this version knows.
+        known: u32,
+    },
+    /// A draft of wharf wrote the file, from before its first release.
+    #[error(
+        "the file has format {found}, that of a draft; this version of wharf reads format {known}: begin a new file"
+    )]
+    OlderFormat {
         /// What the file says.
         found: u32,
         /// What this version knows.
@@ -89,6 +101,10 @@ pub enum WriteError {
     /// The store is closed, or has failed before: nothing was written.
     #[error("the store takes no more writes")]
     Refused,
+    /// Whether an id was accepted before could not be read, and nothing was stored for its message. The commit of
+    /// the others stands.
+    #[error("whether the id was accepted before could not be read")]
+    IdUnreadable(#[source] Malformed),
     /// The commit stands, but what a duplicate is answered with could not be read.
     #[error("the first answer to a duplicate could not be read")]
     FirstAnswer(#[source] ReadError),

@@ -7,16 +7,17 @@ use wharf_core::journal::Subject;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
+use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Tail, Tails};
-use crate::table::{blob, chunk, cursor, delivery, ids, journal, meta, wire};
+use crate::table::{blob, chunk, cursor, delivery, journal, meta, wire};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 
 pub(crate) struct Group<'tx> {
-    pub(crate) ids: Table<'tx, &'static [u8; 16], &'static [u8; 25]>,
+    pub(crate) ids: ids::Change<'tx>,
     pub(crate) delivery: Numbered<'tx>,
     pub(crate) wire: Numbered<'tx>,
     pub(crate) cursor: Table<'tx, &'static str, &'static [u8]>,
@@ -40,6 +41,7 @@ pub(crate) struct Effects {
     /// New messages with the number of the first; the others follow without a gap.
     pub(crate) accepted: Option<(MessageSeq, Vec<Prepared>)>,
     pub(crate) settled: Vec<(DeliveryId, Status, Option<TimeMs>)>,
+    pub(crate) ids: ids::Effects,
 }
 
 /// Journal rows that are not in the table yet.
@@ -64,9 +66,13 @@ struct Touched {
 }
 
 impl<'tx> Group<'tx> {
-    pub(crate) fn begin(tx: &'tx WriteTransaction, state: State) -> Result<Self, ReadError> {
+    pub(crate) fn begin(
+        tx: &'tx WriteTransaction,
+        state: State,
+        ids: ids::Change<'tx>,
+    ) -> Result<Self, ReadError> {
         Ok(Self {
-            ids: tx.open_table(ids::TABLE)?,
+            ids,
             delivery: tx.open_table(delivery::TABLE)?,
             wire: tx.open_table(wire::TABLE)?,
             cursor: tx.open_table(cursor::TABLE)?,
@@ -259,6 +265,14 @@ impl<'tx> Group<'tx> {
         self.effects.settled.push((id, status, due));
     }
 
+    /// Forgets the ids of messages before this one; returns from where on ids are known.
+    pub(crate) fn forget_ids(&mut self, before: MessageSeq) -> MessageSeq {
+        if self.ids.forget(before.min(self.state.next_seq)) {
+            self.changed();
+        }
+        self.ids.floor()
+    }
+
     /// Writes what was collected. None where the group changes nothing and needs no commit.
     pub(crate) fn finish(mut self) -> Result<Option<(State, Effects)>, ReadError> {
         if !self.is_changed {
@@ -267,6 +281,12 @@ impl<'tx> Group<'tx> {
         self.flush_chunk()?;
         self.flush_journal()?;
         self.flush_tails()?;
+        let ids = self.ids.finish(self.state.next_seq)?;
+        if let Some(manifest) = &ids.manifest {
+            self.meta
+                .insert(meta::IDS_NAME, manifest.encode().as_slice())?;
+        }
+        self.effects.ids = ids;
         self.meta
             .insert(meta::STATE_NAME, self.state.encode().as_slice())?;
         Ok(Some((self.state, self.effects)))

@@ -19,8 +19,13 @@
 //! that wait for something have a row of their own, in `table::delivery`. A start scans `open` tails and
 //! delivery rows, never the messages.
 //!
+//! Ids are kept apart, for de-duplication and for look-up: those of a commit are one `table::id_log` value, and go
+//! on from there, with those of many commits, into sorted runs that are merged little by little: `ids`.
+//!
 //! # Drawbacks of the choice
 //! - A settle rewrites the tails of its message's whole chunk (about 10 bytes a delivery).
+//! - An id is written some four times before it comes to rest, and every so often a commit writes as many ids as
+//!   were kept in memory: `ids` says more.
 //! - The ready index takes some 24 bytes a waiting delivery; messages beside it are bounded, the entries are not.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
@@ -31,6 +36,7 @@ mod codec;
 mod engine;
 mod error;
 mod group;
+mod ids;
 mod index;
 mod lease;
 mod limits;
@@ -49,15 +55,15 @@ pub use check::Report;
 pub use engine::Engine;
 pub use error::{CheckError, CloseError, FileError, Malformed, OpenError, ReadError, WriteError};
 pub use lease::Lease;
-pub use limits::{CACHE_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT};
+pub use limits::{CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT};
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
 pub use operation::claim::Claim;
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::JournalEntry;
 pub use operation::settle::{Settle, Settled};
-pub use operation::stats::{ChannelStats, Stats};
-pub use options::{Options, Planted};
+pub use operation::stats::{ChannelStats, IdStats, Stats};
+pub use options::{IdSizes, Options, Planted};
 pub use store::{FailureReason, Store};
 pub use table::chunk::Head;
 pub use table::state::Counts;

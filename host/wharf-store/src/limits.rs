@@ -38,3 +38,28 @@ pub(crate) const GATHER_ABOVE_ITEMS: usize = 8;
 /// How long the writer gathers under load. Less than an fsync on a busy disk; measured: it makes groups four times as
 /// large in a closed loop of 64 senders.
 pub(crate) const GATHER_WAIT: Duration = Duration::from_micros(300);
+
+/// Ids in memory, and in the log, before they go into a run. They take some 6 MB, and a start reads them back in 20 ms.
+/// Their run is 2.6 MB written at once, a third of a full group. Half as many would save half of that and add half a
+/// level to merge.
+pub(crate) const ID_RECENT_COUNT_MAX: usize = 64 << 10;
+
+/// Entries of a block: 16 KiB for a look-up to read. See [`BLOB_BYTES_MAX`] for the 128 bytes less.
+pub(crate) const ID_BLOCK_ENTRIES: usize = ((16 << 10) - 128) / 40;
+
+/// Entries of a segment, which has one filter, and which is what a step of a merge moves at once: as many blocks as a
+/// filter of one page stands for. A step writes 100 KiB, as much as a commit of a hundred small messages.
+pub(crate) const ID_SEGMENT_ENTRIES: usize = 6 * ID_BLOCK_ENTRIES;
+
+/// Bits of a filter for each id in it: one of some 250 ids that are not there is looked for in vain.
+pub(crate) const ID_FILTER_BITS: usize = 13;
+
+/// Runs that are merged into one. With fewer each id is written more often, with more a new id asks more filters.
+pub(crate) const ID_RUNS_MERGED: usize = 4;
+
+/// Entries that each merge moves for a new id. With 1 it would end when the next one has to begin, at the latest.
+pub(crate) const ID_MERGE_RATE: u64 = 2;
+
+/// Memory for filters of ids: those of some forty million. Past it, what is not in memory is read from the file: a
+/// new id costs one read a run at most.
+pub const ID_FILTER_BYTES_DEFAULT: usize = 64 << 20;

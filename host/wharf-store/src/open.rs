@@ -14,14 +14,18 @@ use tracing::{info, warn};
 use crate::backend::{Backend, Boxed};
 use crate::engine::Engine;
 use crate::error::{OpenError, ReadError};
+use crate::ids::{self, Ids};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
 use crate::options::Options;
 use crate::read::Snapshot;
 use crate::recover;
 use crate::store::{Shared, Store};
+use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
-use crate::table::{chunk, cursor, delivery, ids, journal, meta, tails, wire};
+use crate::table::{
+    chunk, cursor, delivery, id_filter, id_log, id_run, journal, meta, tails, wire,
+};
 
 impl Store {
     /// Opens the store in a file, which is created where there is none, and starts its writer.
@@ -150,10 +154,12 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
         delivery::TABLE,
         wire::TABLE,
         journal::TABLE,
+        id_log::TABLE,
     ] {
         tx.open_table(table)?;
     }
-    tx.open_table(ids::TABLE)?;
+    tx.open_table(id_run::TABLE)?;
+    tx.open_table(id_filter::TABLE)?;
     tx.open_table(cursor::TABLE)?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
@@ -162,6 +168,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
         table.insert(meta::FORMAT_NAME, meta::FORMAT.to_le_bytes().as_slice())?;
         table.insert(meta::ID_KEY_NAME, id_key.as_slice())?;
         table.insert(meta::STATE_NAME, State::empty().encode().as_slice())?;
+        table.insert(meta::IDS_NAME, Manifest::empty().encode().as_slice())?;
     }
     tx.commit()?;
     Ok(())
@@ -174,14 +181,17 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
     let read = || -> Result<_, ReadError> {
         let snapshot = Snapshot::new(database.begin_read()?);
         let (state, id_key) = (recover::state(&snapshot)?, recover::id_key(&snapshot)?);
+        let manifest = snapshot.id_manifest()?;
+        let memory = ids::load(&snapshot, &manifest, options.id_filter_bytes_max)?;
+        let ids = Ids::new(id_key, memory);
         let mut index = index.lock();
         let scanned_count = recover::fill(&mut index, &snapshot)?;
         index.set_counts(state.counts);
         // Nobody sleeps yet.
         drop(index.wake());
-        Ok((state, id_key, index.next_due(), scanned_count))
+        Ok((state, manifest, ids, index.next_due(), scanned_count))
     };
-    let (state, id_key, next_due, scanned_count) = read().map_err(OpenError::Read)?;
+    let (state, manifest, ids, next_due, scanned_count) = read().map_err(OpenError::Read)?;
     info!(
         messages = state.counts.messages(),
         deliveries = state.counts.deliveries(),
@@ -190,9 +200,9 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
-    let shared = Arc::new(Shared::new(database, index, id_key, state.head(), next_due));
+    let shared = Arc::new(Shared::new(database, index, ids, state.head(), next_due));
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let engine = Engine::new(shared.clone(), receiver, state, options.planted);
+    let engine = Engine::new(shared.clone(), receiver, state, manifest, options);
     Ok((Store::new(shared, sender), engine))
 }
 
@@ -210,11 +220,15 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
         .and_then(|value| value.value().try_into().ok())
         .map(u32::from_le_bytes);
     match found {
+        Some(meta::FORMAT) => Ok(()),
         Some(found) if found > meta::FORMAT => Err(OpenError::NewerFormat {
             found,
             known: meta::FORMAT,
         }),
-        Some(_) => Ok(()),
+        Some(found) => Err(OpenError::OlderFormat {
+            found,
+            known: meta::FORMAT,
+        }),
         None => Err(OpenError::NotAStore),
     }
 }

@@ -1,6 +1,9 @@
 //! How a store is opened.
 
-use crate::limits::{CACHE_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT};
+use crate::limits::{
+    CACHE_BYTES_DEFAULT, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT, ID_RECENT_COUNT_MAX,
+    ID_SEGMENT_ENTRIES, RESIDENT_BYTES_DEFAULT,
+};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -9,9 +12,14 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Memory for messages that wait for their first claim; past it they are read back from the file.
     pub resident_bytes_max: usize,
+    /// Memory for the filters that say which ids were never seen; past it the file is read.
+    pub id_filter_bytes_max: usize,
     /// 32 random bytes that key the hash of message ids, so that no sender can choose ids that collide. Kept in
     /// the file when it is created, ignored afterwards.
     pub id_key: [u8; 32],
+    /// Sizes of the id index. No configuration reaches them, and a file may be opened with others than before.
+    #[doc(hidden)]
+    pub id_sizes: IdSizes,
     /// Bugs put in on purpose, to prove that the simulation finds them.
     #[doc(hidden)]
     pub planted: Planted,
@@ -24,8 +32,32 @@ impl Options {
         Self {
             cache_bytes: CACHE_BYTES_DEFAULT,
             resident_bytes_max: RESIDENT_BYTES_DEFAULT,
+            id_filter_bytes_max: ID_FILTER_BYTES_DEFAULT,
             id_key,
+            id_sizes: IdSizes::default(),
             planted: Planted::None,
+        }
+    }
+}
+
+/// Sizes of the id index, in entries. Tests make them small, so that runs are written and merged all the time.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct IdSizes {
+    /// Ids in memory before they go into a run.
+    pub recent: usize,
+    /// Ids in a block; not 0.
+    pub block: usize,
+    /// Ids in a segment, which a step of a merge moves; not 0.
+    pub segment: usize,
+}
+
+impl Default for IdSizes {
+    fn default() -> Self {
+        Self {
+            recent: ID_RECENT_COUNT_MAX,
+            block: ID_BLOCK_ENTRIES,
+            segment: ID_SEGMENT_ENTRIES,
         }
     }
 }
@@ -39,4 +71,6 @@ pub enum Planted {
     None,
     /// Waiters are answered, then the commit is made.
     AnswerBeforeCommit,
+    /// Recent ids are written as a run that no manifest knows.
+    LoseIdRun,
 }

@@ -2,15 +2,16 @@
 
 use redb::{OwnedAccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable};
 use wharf_core::journal::Row as JournalRow;
-use wharf_core::{Cursor, DeliveryId, MessageId, MessageSeq, WireForm};
+use wharf_core::{Cursor, DeliveryId, MessageSeq, WireForm};
 
 use crate::error::{Malformed, ReadError};
+use crate::ids;
 use crate::table::blob::Blob;
 use crate::table::chunk::{self, Stored};
 use crate::table::delivery::{self, Row};
-use crate::table::ids::{self, Entry, IdKey};
+use crate::table::id_manifest::Manifest;
 use crate::table::tails::{self, Tails};
-use crate::table::{Numbered, cursor, journal, wire};
+use crate::table::{Numbered, cursor, journal, meta, wire};
 
 /// The store as of the last commit, unmoved by later ones.
 pub(crate) struct Snapshot(ReadTransaction);
@@ -34,12 +35,15 @@ impl Snapshot {
         Ok(Journal(Blobs::open(self, journal::TABLE)?))
     }
 
-    pub(crate) fn entry(&self, id: &MessageId, key: &IdKey) -> Result<Option<Entry>, ReadError> {
-        let table = self.0.open_table(ids::TABLE)?;
-        let entry = ReadableTable::get(&table, &key.hash(id))?;
-        Ok(entry
-            .map(|entry| Entry::decode(entry.value()))
-            .transpose()?)
+    pub(crate) fn id_runs(&self) -> Result<ids::Runs, ReadError> {
+        ids::Runs::open(&self.0, self.id_manifest()?)
+    }
+
+    pub(crate) fn id_manifest(&self) -> Result<Manifest, ReadError> {
+        let table = self.0.open_table(meta::TABLE)?;
+        let value = ReadableTable::get(&table, meta::IDS_NAME)?;
+        let value = value.ok_or(Malformed("the manifest of the id index is missing"))?;
+        Ok(Manifest::decode(value.value())?)
     }
 
     pub(crate) fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {

@@ -9,7 +9,7 @@ use crate::read::Snapshot;
 use crate::table::delivery::{self, Row};
 use crate::table::state::State;
 use crate::table::tails::{self, Tails};
-use crate::table::{ids::IdKey, meta};
+use crate::table::{id_entry::IdKey, meta};
 
 /// The writer's state as of the last commit.
 pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {

@@ -1,7 +1,7 @@
 //! What handles ask of the writer.
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wharf_core::Cursor;
+use wharf_core::{Cursor, MessageSeq};
 
 use crate::check::Report;
 use crate::error::{CheckError, CloseError, WriteError};
@@ -20,6 +20,7 @@ pub(crate) enum Write {
     Accept(Asked<Vec<Prepared>, Vec<Verdict>>),
     Settle(Asked<Vec<Ended>, Vec<Settled>>),
     SetCursor(Asked<(String, Cursor), Cursor>),
+    ForgetIds(Asked<MessageSeq, MessageSeq>),
 }
 
 /// A question and its answer's address.
@@ -37,7 +38,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.len(),
             Self::Settle(asked) => asked.question.len(),
-            Self::SetCursor(_) => 1,
+            Self::SetCursor(_) | Self::ForgetIds(_) => 1,
         }
     }
 
@@ -46,7 +47,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
-            Self::SetCursor(_) => 0,
+            Self::SetCursor(_) | Self::ForgetIds(_) => 0,
         }
     }
 
@@ -57,6 +58,7 @@ impl Write {
             Self::Accept(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Settle(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetCursor(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::ForgetIds(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
         }
     }
 }

@@ -5,15 +5,16 @@ use std::thread::JoinHandle;
 
 use redb::{Database, ReadableDatabase};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use wharf_core::{Cursor, TimeMs};
+use wharf_core::{Cursor, MessageId, TimeMs};
 
 use crate::error::{ReadError, WriteError};
+use crate::ids::Ids;
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_KIB_MAX;
 use crate::meter::Meter;
 use crate::read::Snapshot;
 use crate::request::{Asked, Request, Write};
-use crate::table::ids::IdKey;
+use crate::table::id_entry::Entry;
 
 /// A handle on a store. Cheap to clone; all clones are the same store.
 ///
@@ -41,7 +42,7 @@ pub(crate) struct Shared {
     /// None once closed. Locked to write by closing alone.
     database: RwLock<Option<Database>>,
     pub(crate) index: SharedIndex,
-    pub(crate) id_key: IdKey,
+    pub(crate) ids: Ids,
     pub(crate) meter: Meter,
     /// Cursor of the last committed row.
     pub(crate) head: watch::Sender<Cursor>,
@@ -56,14 +57,14 @@ impl Shared {
     pub(crate) fn new(
         database: Database,
         index: SharedIndex,
-        id_key: IdKey,
+        ids: Ids,
         head: Cursor,
         next_due: Option<TimeMs>,
     ) -> Self {
         Self {
             database: RwLock::new(Some(database)),
             index,
-            id_key,
+            ids,
             meter: Meter::default(),
             head: watch::Sender::new(head),
             next_due: watch::Sender::new(next_due),
@@ -130,8 +131,23 @@ impl Store {
         &self.shared.index
     }
 
-    pub(crate) fn id_key(&self) -> &IdKey {
-        &self.shared.id_key
+    pub(crate) fn ids(&self) -> &Ids {
+        &self.shared.ids
+    }
+
+    /// Uses what is known of an id, with a snapshot that has its message; none where the id is unknown.
+    pub(crate) fn read_id<T>(
+        &self,
+        id: &MessageId,
+        use_entry: impl FnOnce(&Snapshot, Entry) -> Result<T, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        let hash = self.ids().hash(id);
+        // Before the snapshot is opened: see `crate::ids`.
+        let recent = self.ids().recent(hash);
+        self.read(|snapshot| {
+            let entry = snapshot.id_runs()?.find(self.ids(), hash, recent)?;
+            entry.map(|entry| use_entry(snapshot, entry)).transpose()
+        })
     }
 
     pub(crate) fn read<T>(

@@ -48,6 +48,11 @@ pub(crate) fn not_written(error: &WriteError) -> Answer {
         )
         .into(),
         WriteError::CommitUnknown(_) => commit_unknown(),
+        WriteError::IdUnreadable(_) => Problem::new(
+            ProblemCode::Internal,
+            "whether the id was accepted before cannot be read, and its message is not stored; the log says why",
+        )
+        .into(),
         WriteError::FirstAnswer(_) => Problem::new(
             ProblemCode::Internal,
             "the message is stored, but what was answered before cannot be read; the log says why",

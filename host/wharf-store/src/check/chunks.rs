@@ -3,16 +3,17 @@
 use redb::{ReadOnlyTable, ReadableTable};
 use wharf_core::invariant;
 use wharf_core::journal::Subject;
-use wharf_core::{ChannelName, DeliveryId, MessageSeq, Status};
+use wharf_core::{ChannelName, DeliveryId, MessageSeq, Standing, Status};
 
-use super::journal::{Ends, key};
+use super::journal::{Journal, key};
 use super::{Counted, Findings};
-use crate::error::ReadError;
+use crate::error::{Malformed, ReadError};
+use crate::ids::{Ids, Runs};
 use crate::read::Snapshot;
 use crate::table::blob::Blob;
 use crate::table::chunk::{self, Stored};
 use crate::table::delivery::{self, Row};
-use crate::table::ids::{Entry, IdKey};
+use crate::table::id_entry::Entry;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
 use crate::table::wire;
@@ -20,83 +21,74 @@ use crate::table::wire;
 type Table = ReadOnlyTable<u64, &'static [u8]>;
 
 struct Walk<'a> {
-    snapshot: &'a Snapshot,
-    id_key: &'a IdKey,
-    ends: &'a Ends,
+    ids: &'a Ids,
+    runs: Runs,
+    journal: &'a Journal,
     findings: &'a mut Findings,
     delivery: Table,
     wire: Table,
     counted: Counted,
+    slots_count: usize,
 }
 
 /// Walks all chunks: every message, its id, its deliveries, their tails and rows.
 pub(super) fn check(
     snapshot: &Snapshot,
-    id_key: &IdKey,
+    ids: &Ids,
     state: &State,
-    ends: &Ends,
+    journal: &Journal,
     findings: &mut Findings,
 ) -> Result<Counted, ReadError> {
     let tx = snapshot.tx();
     let (open, closed) = (tx.open_table(tails::OPEN)?, tx.open_table(tails::CLOSED)?);
-    let (delivery, wire) = (tx.open_table(delivery::TABLE)?, tx.open_table(wire::TABLE)?);
-    let counted = Counted::default();
     let mut walk = Walk {
-        snapshot,
-        id_key,
-        ends,
+        ids,
+        runs: snapshot.id_runs()?,
+        journal,
         findings,
-        delivery,
-        wire,
-        counted,
+        delivery: tx.open_table(delivery::TABLE)?,
+        wire: tx.open_table(wire::TABLE)?,
+        counted: Counted::default(),
+        slots_count: 0,
     };
-    let (mut next, mut slots_count) = (MessageSeq(1), 0);
+    // Where neither a chunk nor its tails can be read, none is expected to come next.
+    let mut next = Some(1);
     for entry in tx.open_table(chunk::TABLE)?.iter()? {
         let (first, value) = entry?;
-        let (first, blob) = (MessageSeq(first.value()), Blob::read(value.value())?);
-        walk.expect(first == next, || format!("chunk {first} should be {next}"));
-        next = MessageSeq(first.0 + blob.count() as u64);
+        let first = MessageSeq(first.value());
+        walk.findings.follows("chunk", first.0, next);
         walk.counted.chunks += 1;
-        let in_open = ReadableTable::get(&open, first.0)?;
-        let in_closed = ReadableTable::get(&closed, first.0)?;
-        let (tails, is_open) = match (&in_open, &in_closed) {
-            (Some(value), None) => (Tails::read(value.value())?, true),
-            (None, Some(value)) => (Tails::read(value.value())?, false),
-            _ => {
-                walk.expect(false, || {
-                    format!("chunk {first} has none or two values of tails")
-                });
-                continue;
-            }
-        };
-        let should_be_open = tails.is_open()?;
-        walk.expect(is_open == should_be_open, || {
-            format!("chunk {first} is in the wrong table")
-        });
-        let (found, expected) = (tails.messages_count(), blob.count());
-        walk.expect(found == expected, || {
-            format!("chunk {first} has {expected} messages, tails {found}")
-        });
-        slots_count += tails.slots_count();
-        let names = tails.names()?;
-        for place in 0..expected.min(found) {
-            let stored = Stored::decode(blob.part(place)?.unwrap_or_default())?;
-            walk.message(
-                MessageSeq(first.0 + place as u64),
-                stored,
-                &tails,
-                place,
-                &names,
-            )?;
+        let tails = walk.tails(&open, &closed, first)?;
+        let blob = Blob::read(value.value());
+        let blob = walk.findings.read(blob, || format!("chunk {first}"));
+        let (found, expected) = (
+            tails.as_ref().map(Tails::messages_count),
+            blob.map(Blob::count),
+        );
+        if let (Some(found), Some(expected)) = (found, expected) {
+            walk.expect(found == expected, || {
+                format!("chunk {first} has {expected} messages, tails {found}")
+            });
+        }
+        let count = expected.or(found);
+        next = count.map(|count| first.0 + count as u64);
+        for place in 0..count.unwrap_or_default() {
+            let seq = MessageSeq(first.0 + place as u64);
+            let part = blob.map(|blob| blob.part(place).map(Option::unwrap_or_default));
+            let tails = tails
+                .as_ref()
+                .filter(|tails| place < tails.messages_count());
+            walk.message(seq, part, tails, place)?;
         }
     }
-    let stored = state.next_seq;
-    walk.expect(next == stored, || {
-        format!("the next message is {next}, stored is {stored}")
-    });
-    walk.expect(slots_count == ends.len(), || {
-        format!("{slots_count} slots, and a journal about {}", ends.len())
-    });
+    let stored = state.next_seq.0;
+    walk.findings.follows("the next message", stored, next);
+    if journal.is_whole() && !walk.counted.is_incomplete {
+        let (slots_count, subjects_count) = (walk.slots_count, journal.ends.len());
+        walk.expect(slots_count == subjects_count, || {
+            format!("{slots_count} slots, and a journal about {subjects_count}")
+        });
+    }
     Ok(walk.counted)
 }
 
@@ -105,88 +97,206 @@ impl Walk<'_> {
         self.findings.expect(holds, what);
     }
 
+    /// The tails of a chunk, which are in one of two tables.
+    fn tails(
+        &mut self,
+        open: &Table,
+        closed: &Table,
+        first: MessageSeq,
+    ) -> Result<Option<Tails>, ReadError> {
+        let in_open = ReadableTable::get(open, first.0)?;
+        let in_closed = ReadableTable::get(closed, first.0)?;
+        let (value, is_open) = match (&in_open, &in_closed) {
+            (Some(value), None) => (value, true),
+            (None, Some(value)) => (value, false),
+            _ => {
+                self.counted.is_incomplete = true;
+                self.expect(false, || {
+                    format!("chunk {first} has none or two values of tails")
+                });
+                return Ok(None);
+            }
+        };
+        let tails = Tails::read(value.value());
+        let tails = tails.and_then(|tails| Ok((tails.is_open()?, tails)));
+        let tails = self
+            .findings
+            .read(tails, || format!("the tails of chunk {first}"));
+        let Some((should_be_open, tails)) = tails else {
+            self.counted.is_incomplete = true;
+            return Ok(None);
+        };
+        self.expect(is_open == should_be_open, || {
+            format!("chunk {first} is in the wrong table")
+        });
+        self.slots_count += tails.slots_count();
+        Ok(Some(tails))
+    }
+
     fn message(
         &mut self,
         seq: MessageSeq,
-        mut stored: Stored<'_>,
-        tails: &Tails,
+        part: Option<Result<&[u8], Malformed>>,
+        tails: Option<&Tails>,
         place: usize,
-        names: &[ChannelName],
     ) -> Result<(), ReadError> {
         self.counted.counts.add_message();
-        let planned = std::mem::take(&mut stored.planned);
-        let standing = stored.standing;
-        let message = stored.into_message();
-        let entry = self.snapshot.entry(&message.id, self.id_key)?;
+        self.counted.ids += u64::from(seq >= self.runs.floor());
+        // What is known of a whole chunk that cannot be read is known of it already.
+        let stored = part.and_then(|part| {
+            let stored = part.and_then(Stored::decode);
+            self.findings.read(stored, || format!("message {seq}"))
+        });
+        let mut planned = None;
+        if let Some(mut stored) = stored {
+            planned = Some((std::mem::take(&mut stored.planned), stored.standing));
+            let message = stored.into_message();
+            self.id(seq, &message)?;
+        }
+        let Some(tails) = tails else {
+            return Ok(());
+        };
+        let names = self
+            .findings
+            .read(tails.names(), || format!("the channels of {seq}"));
+        let names = names.unwrap_or_default();
+        let slots = tails.slots(place);
+        if let Some((planned, standing)) = &planned {
+            let expected = planned.len().max(1);
+            self.expect(slots.len() == expected, || {
+                format!("message {seq} has {} slots", slots.len())
+            });
+            let is_standing =
+                slots.len() == 1 && matches!(tails.tail(slots.start)?.place, Place::Message(_));
+            self.expect(standing.is_some() == is_standing, || {
+                format!("message {seq} has deliveries in one place, and none in another")
+            });
+        }
+        for (place, slot) in (0..).zip(slots) {
+            let tail = tails.tail(slot)?;
+            let channel = names.get(tails.channel(slot));
+            let one = planned
+                .as_ref()
+                .map(|(planned, _)| planned.get(usize::from(place)));
+            match tail.place {
+                Place::Message(standing) => self.standing(
+                    seq,
+                    standing,
+                    planned.as_ref().and_then(|(_, standing)| *standing),
+                    tail,
+                ),
+                Place::Delivery(status, has_row) => {
+                    let id = DeliveryId::new(seq, place);
+                    if let Some(one) = one {
+                        let is_same = one.map(|one| &one.channel) == channel;
+                        self.expect(is_same, || {
+                            format!("delivery {id} is planned for another channel")
+                        });
+                    }
+                    self.delivery(id, channel, tail, status, has_row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks the id up as everyone does.
+    fn id(&mut self, seq: MessageSeq, message: &wharf_core::Message) -> Result<(), ReadError> {
+        let hash = self.ids.hash(&message.id);
+        let entry = match self.runs.find(self.ids, hash, self.ids.recent(hash)) {
+            Ok(entry) => entry,
+            Err(ReadError::Malformed(cause)) => {
+                self.findings
+                    .read::<()>(Err(cause), || format!("the id of message {seq}"));
+                return Ok(());
+            }
+            Err(cause) => return Err(cause),
+        };
         let expected = Entry {
             content: message.content_hash(),
             seq,
         };
-        self.expect(entry == Some(expected), || {
+        let is_right = if seq >= self.runs.floor() {
+            entry == Some(expected)
+        } else {
+            // Forgotten, it may have come again.
+            entry.is_none_or(|entry| entry.seq > seq)
+        };
+        self.expect(is_right, || {
             format!("message {seq} has the id entry {entry:?}")
         });
-        let slots = tails.slots(place);
-        let expected = planned.len().max(1);
-        self.expect(slots.len() == expected, || {
-            format!("message {seq} has {} slots", slots.len())
-        });
-        if let Some(standing) = standing {
-            self.counted.counts.add_standing(standing);
-            let tail = tails.tail(slots.start)?;
-            let is_there = tail.place == Place::Message(standing);
-            self.expect(is_there, || {
-                format!("message {seq} is {standing}, its tail {tail:?}")
-            });
-            let end = self.ends.get(&key(Subject::Message { seq, standing }));
-            let is_last = end == Some(&(tail.last, None));
-            self.expect(is_last, || {
-                format!("message {seq} ends at {end:?}, its tail {tail:?}")
-            });
-        }
-        for ((place, planned), slot) in (0..).zip(planned).zip(slots) {
-            let id = DeliveryId::new(seq, place);
-            let name = names.get(tails.channel(slot));
-            let is_same = name == Some(&planned.channel);
-            self.expect(is_same, || {
-                format!("delivery {id} is planned for another channel")
-            });
-            self.delivery(id, &planned.channel, tails.tail(slot)?)?;
-        }
         Ok(())
+    }
+
+    fn standing(
+        &mut self,
+        seq: MessageSeq,
+        standing: Standing,
+        stored: Option<Standing>,
+        tail: Tail,
+    ) {
+        self.counted.counts.add_standing(standing);
+        self.expect(stored.is_none_or(|stored| stored == standing), || {
+            format!("message {seq} is {stored:?}, its tail {tail:?}")
+        });
+        if self.journal.is_lost(tail.last) {
+            return;
+        }
+        let end = self
+            .journal
+            .ends
+            .get(&key(Subject::Message { seq, standing }));
+        let is_last = end == Some(&(tail.last, None));
+        let end = end.copied();
+        self.expect(is_last, || {
+            format!("message {seq} ends at {end:?}, its tail {tail:?}")
+        });
     }
 
     fn delivery(
         &mut self,
         id: DeliveryId,
-        channel: &ChannelName,
+        channel: Option<&ChannelName>,
         tail: Tail,
+        status: Status,
+        has_row: bool,
     ) -> Result<(), ReadError> {
-        let Place::Delivery(status, has_row) = tail.place else {
-            self.expect(false, || format!("delivery {id} has the tail {tail:?}"));
-            return Ok(());
-        };
         self.counted.counts.step(None, status);
-        let end = self.ends.get(&id.0).copied();
-        let journal = end.and_then(|(_, status)| status);
-        self.findings
-            .note(invariant::journal_ends_at(journal, status));
-        let last = end.map(|(cursor, _)| cursor);
-        self.expect(last == Some(tail.last), || {
-            format!(
-                "delivery {id} ends at {last:?}, its tail says {}",
-                tail.last
-            )
-        });
-        let row = match ReadableTable::get(&self.delivery, id.0)? {
-            Some(value) => Some(Row::decode(value.value())?),
-            None => None,
-        };
+        if !self.journal.is_lost(tail.last) {
+            let end = self.journal.ends.get(&id.0).copied();
+            let journal = end.and_then(|(_, status)| status);
+            self.findings
+                .note(invariant::journal_ends_at(journal, status));
+            let last = end.map(|(cursor, _)| cursor);
+            self.expect(last == Some(tail.last), || {
+                format!(
+                    "delivery {id} ends at {last:?}, its tail says {}",
+                    tail.last
+                )
+            });
+        }
+        let row = ReadableTable::get(&self.delivery, id.0)?;
+        let row = row.map(|value| Row::decode(value.value()));
         let has_wire = ReadableTable::get(&self.wire, id.0)?.is_some();
+        self.counted.rows_of_deliveries += u64::from(row.is_some());
+        self.counted.wires += u64::from(has_wire);
         self.expect(row.is_some() == has_row, || {
             format!("delivery {id} has row: {has_row}")
         });
-        let due = row.as_ref().and_then(|row| row.due);
-        let is_needed = Row::is_needed(status, due);
+        self.expect(!has_wire || Row::keeps_wire(status), || {
+            format!("delivery {id} is {status} and still has a wire form")
+        });
+        let row = match row {
+            Some(row) => match self
+                .findings
+                .read(row, || format!("the row of delivery {id}"))
+            {
+                Some(row) => Some(row),
+                None => return Ok(()),
+            },
+            None => None,
+        };
+        let is_needed = Row::is_needed(status, row.as_ref().and_then(|row| row.due));
         self.expect(is_needed == has_row, || {
             format!("delivery {id} is {status}, row: {has_row}")
         });
@@ -194,24 +304,19 @@ impl Walk<'_> {
         self.expect(says_wire == has_wire, || {
             format!("delivery {id} has wire form: {has_wire}")
         });
-        self.expect(!has_wire || Row::keeps_wire(status), || {
-            format!("delivery {id} is {status} and still has a wire form")
-        });
         if let Some(row) = row {
-            self.counted.rows_of_deliveries += 1;
-            self.counted.wires += u64::from(row.has_wire);
             self.row(id, channel, status, &row);
         }
         Ok(())
     }
 
-    fn row(&mut self, id: DeliveryId, channel: &ChannelName, status: Status, row: &Row) {
+    fn row(&mut self, id: DeliveryId, channel: Option<&ChannelName>, status: Status, row: &Row) {
         self.expect(row.status == status, || {
             format!("delivery {id} is {status}, its row says {}", row.status)
         });
-        self.expect(row.channel == *channel, || {
+        self.expect(channel == Some(&row.channel), || {
             format!(
-                "delivery {id} is for {channel}, its row says {}",
+                "delivery {id} is for {channel:?}, its row says {}",
                 row.channel
             )
         });

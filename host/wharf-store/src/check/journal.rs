@@ -1,5 +1,7 @@
 //! The journal's part of a check.
 
+use std::ops::Range;
+
 use redb::ReadableTable;
 use rustc_hash::FxHashMap;
 use wharf_core::invariant;
@@ -13,10 +15,16 @@ use crate::table::blob::Blob;
 use crate::table::journal;
 use crate::table::state::State;
 
-/// The last row of each subject, and where it ended.
-pub(super) type Ends = FxHashMap<u64, (Cursor, Option<Status>)>;
+/// What the journal says.
+#[derive(Default)]
+pub(super) struct Journal {
+    /// The last row of each subject, and where it ended.
+    pub(super) ends: FxHashMap<u64, (Cursor, Option<Status>)>,
+    /// Rows that cannot be read.
+    lost: Vec<Range<u64>>,
+}
 
-/// The key of a subject in [`Ends`]. A message without deliveries takes a place that no delivery can have.
+/// The key of a subject in [`Journal::ends`]. A message without deliveries takes a place that no delivery can have.
 pub(super) fn key(subject: Subject) -> u64 {
     match subject {
         Subject::Delivery { id, .. } => id.0,
@@ -29,46 +37,74 @@ pub(super) fn check(
     snapshot: &Snapshot,
     state: &State,
     findings: &mut Findings,
-) -> Result<Ends, ReadError> {
-    let mut ends = Ends::default();
-    let mut next = Cursor(1);
+) -> Result<Journal, ReadError> {
+    let mut found = Journal::default();
+    let mut next = Some(1);
+    let mut lost_from = None;
     for entry in snapshot.tx().open_table(journal::TABLE)?.iter()? {
         let (first, value) = entry?;
-        let (first, blob) = (Cursor(first.value()), Blob::read(value.value())?);
-        findings.expect(first == next, || {
-            format!("journal blob {first} should be {next}")
+        let first = Cursor(first.value());
+        findings.follows("journal blob", first.0, next);
+        found
+            .lost
+            .extend(lost_from.take().map(|from| from..first.0));
+        let blob = findings.read(Blob::read(value.value()), || {
+            format!("journal blob {first}")
         });
-        next = first;
-        for place in 0..blob.count() {
-            let part = blob.part(place)?.unwrap_or_default();
-            link(&journal::decode(part, next)?, &mut ends, findings);
-            next.0 += 1;
+        let Some(blob) = blob else {
+            (next, lost_from) = (None, Some(first.0));
+            continue;
+        };
+        for (place, cursor) in (0..blob.count()).zip(first.0..) {
+            let part = blob.part(place).map(Option::unwrap_or_default);
+            let row = part.and_then(|part| journal::decode(part, Cursor(cursor)));
+            match findings.read(row, || format!("journal row {cursor}")) {
+                Some(row) => found.link(&row, findings),
+                None => found.lost.push(cursor..cursor + 1),
+            }
         }
+        next = Some(first.0 + blob.count() as u64);
     }
-    let stored = state.next_cursor;
-    findings.expect(next == stored, || {
-        format!("the next cursor is {next}, stored is {stored}")
-    });
-    Ok(ends)
+    let stored = state.next_cursor.0;
+    found.lost.extend(lost_from.map(|from| from..stored));
+    findings.follows("the next cursor", stored, next);
+    Ok(found)
 }
 
-fn link(row: &Row, ends: &mut Ends, findings: &mut Findings) {
-    let before = ends.get(&key(row.subject)).copied();
-    let previous = before.map(|(cursor, _)| cursor);
-    findings.expect(row.previous == previous, || {
-        format!(
-            "row {} points back to {:?}, not to {previous:?}",
-            row.cursor, row.previous
-        )
-    });
-    let end = match row.subject {
-        Subject::Delivery { from, to, .. } => {
-            let before = before.and_then(|(_, status)| status);
-            let step = invariant::journal_step(before, row.cursor, from, to);
-            findings.note(step.map(drop));
-            Some(to)
-        }
-        Subject::Message { .. } => None,
-    };
-    ends.insert(key(row.subject), (row.cursor, end));
+impl Journal {
+    /// Whether a row cannot be read.
+    pub(super) fn is_lost(&self, cursor: Cursor) -> bool {
+        self.lost.iter().any(|lost| lost.contains(&cursor.0))
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.lost.is_empty()
+    }
+
+    fn link(&mut self, row: &Row, findings: &mut Findings) {
+        let before = self.ends.get(&key(row.subject)).copied();
+        let previous = before.map(|(cursor, _)| cursor);
+        // Behind a row that cannot be read the chain begins anew.
+        let is_known = !row.previous.is_some_and(|previous| self.is_lost(previous));
+        findings.expect(!is_known || row.previous == previous, || {
+            format!(
+                "row {} points back to {:?}, not to {previous:?}",
+                row.cursor, row.previous
+            )
+        });
+        let end = match row.subject {
+            Subject::Delivery { from, to, .. } => {
+                let before = if is_known {
+                    before.and_then(|(_, status)| status)
+                } else {
+                    from
+                };
+                let step = invariant::journal_step(before, row.cursor, from, to);
+                findings.note(step.map(drop));
+                Some(to)
+            }
+            Subject::Message { .. } => None,
+        };
+        self.ends.insert(key(row.subject), (row.cursor, end));
+    }
 }

@@ -1,8 +1,11 @@
 //! Verifies every invariant over the whole store.
 //!
 //! Reads everything once, in order; keeps one entry a delivery in memory while it runs, and holds up the writer.
+//! What cannot be read is a violation like any other, and the check goes on behind it: only what depends on it is
+//! left out.
 
 mod chunks;
+mod ids;
 mod journal;
 
 use redb::{ReadableTable, ReadableTableMetadata};
@@ -10,14 +13,15 @@ use tokio::sync::oneshot;
 use wharf_core::invariant::{self, Violation};
 use wharf_core::{Cursor, Standing, Status};
 
-use crate::error::{CheckError, ReadError};
+use crate::error::{CheckError, Malformed, ReadError};
+use crate::ids::Ids;
 use crate::index::SharedIndex;
 use crate::read::Snapshot;
 use crate::request::Request;
 use crate::store::Store;
-use crate::table::ids::IdKey;
+use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
-use crate::table::{cursor, delivery, ids, tails, wire};
+use crate::table::{cursor, delivery, tails, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -70,6 +74,23 @@ impl Findings {
             self.add(Violation::Layout(what()));
         }
     }
+
+    /// What comes next has the number that it should have, where that is known.
+    fn follows(&mut self, name: &str, found: u64, expected: Option<u64>) {
+        if let Some(expected) = expected {
+            self.expect(found == expected, || {
+                format!("{name} {found} should be {expected}")
+            });
+        }
+    }
+
+    /// What was read; adds that it cannot be read where it cannot.
+    fn read<T>(&mut self, read: Result<T, Malformed>, what: impl FnOnce() -> String) -> Option<T> {
+        read.inspect_err(|cause| {
+            self.add(Violation::Unreadable(format!("{}: {cause}", what())));
+        })
+        .ok()
+    }
 }
 
 /// What counting gives.
@@ -79,25 +100,38 @@ struct Counted {
     chunks: u64,
     rows_of_deliveries: u64,
     wires: u64,
+    /// Messages whose ids are not forgotten.
+    ids: u64,
+    /// Some tails cannot be read: what they say is missing from the sums.
+    is_incomplete: bool,
 }
 
 /// The writer's part: no commit happens meanwhile.
 pub(crate) fn check(
     snapshot: &Snapshot,
-    id_key: &IdKey,
+    ids: &Ids,
     index: &SharedIndex,
     state: &State,
+    manifest: &Manifest,
 ) -> Result<Result<Report, Vec<Violation>>, ReadError> {
     let mut findings = Findings::default();
-    let ends = journal::check(snapshot, state, &mut findings)?;
-    let counted = chunks::check(snapshot, id_key, state, &ends, &mut findings)?;
-    check_counts(&state.counts, &counted.counts, &mut findings);
-    check_lengths(snapshot, &counted, &mut findings)?;
+    let journal = journal::check(snapshot, state, &mut findings)?;
+    let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
+    let counted = chunks::check(snapshot, ids, state, &journal, &mut findings)?;
     check_cursors(snapshot, state.head(), &mut findings)?;
-    // Claims go on meanwhile, but only move deliveries within what is summed up here.
-    let spread = index.lock().spread();
     let deliveries = counted.counts.deliveries();
-    findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
+    if !counted.is_incomplete {
+        check_counts(&state.counts, &counted.counts, &mut findings);
+        check_lengths(snapshot, &counted, &mut findings)?;
+        if let Some(ids_count) = ids_count {
+            findings.expect(ids_count == counted.ids, || {
+                format!("{ids_count} ids count, of {} messages", counted.ids)
+            });
+        }
+        // Claims go on meanwhile, but only move deliveries within what is summed up here.
+        let spread = index.lock().spread();
+        findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
+    }
     let report = Report {
         chunks: counted.chunks,
         messages: counted.counts.messages(),
@@ -145,11 +179,6 @@ fn check_lengths(
         tx.open_table(tails::OPEN)?.len()? + tx.open_table(tails::CLOSED)?.len()?;
     for (name, len, expected) in [
         (
-            "ids",
-            tx.open_table(ids::TABLE)?.len()?,
-            counted.counts.messages(),
-        ),
-        (
             "delivery",
             tx.open_table(delivery::TABLE)?.len()?,
             counted.rows_of_deliveries,
@@ -171,12 +200,10 @@ fn check_cursors(
 ) -> Result<(), ReadError> {
     for entry in snapshot.tx().open_table(cursor::TABLE)?.iter()? {
         let (name, value) = entry?;
-        let stands = cursor::decode(value.value())?;
-        findings.expect(stands <= head, || {
-            format!(
-                "cursor {} stands at {stands}, past the journal's end {head}",
-                name.value()
-            )
+        let name = name.value();
+        let stands = findings.read(cursor::decode(value.value()), || format!("cursor {name}"));
+        findings.expect(stands.is_none_or(|stands| stands <= head), || {
+            format!("cursor {name} stands at {stands:?}, past the journal's end {head}")
         });
     }
     Ok(())

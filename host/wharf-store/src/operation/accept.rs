@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use redb::ReadableTable;
 use wharf_core::journal::Subject;
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
 use wharf_core::message::ContentHash;
 use wharf_core::route::Planned;
 use wharf_core::{Cause, DeliveryId, Message, MessageSeq, Standing, Status, TimeMs};
 
-use crate::error::{ReadError, WriteError};
+use crate::error::{Malformed, ReadError, WriteError};
 use crate::group::Group;
 use crate::index::Index;
 use crate::request::Write;
 use crate::store::Store;
 use crate::table::chunk;
 use crate::table::delivery::Row;
-use crate::table::ids::{Entry, IdKey};
+use crate::table::id_entry::{Entry, IdHash, IdKey};
 use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
 
@@ -57,7 +56,7 @@ pub enum Accepted {
 
 /// A message made ready for the writer by its caller's thread: hashed and encoded.
 pub(crate) struct Prepared {
-    id_hash: [u8; 16],
+    id_hash: IdHash,
     content: ContentHash,
     pub(crate) part: Vec<u8>,
     message: Arc<Message>,
@@ -76,6 +75,7 @@ pub(crate) enum Verdict {
     Other {
         seq: MessageSeq,
     },
+    Unreadable(Malformed),
 }
 
 impl Store {
@@ -87,7 +87,7 @@ impl Store {
     pub async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, WriteError> {
         let prepared: Vec<_> = batch
             .into_iter()
-            .map(|accept| Prepared::new(accept, self.id_key()))
+            .map(|accept| Prepared::new(accept, self.ids().key()))
             .collect();
         let bytes = prepared.iter().map(Prepared::bytes).sum();
         let verdicts = self.write(prepared, bytes, Write::Accept).await?;
@@ -107,6 +107,7 @@ impl Store {
                 deliveries_count,
             },
             Verdict::Other { seq } => Accepted::Conflict { seq },
+            Verdict::Unreadable(cause) => return Err(WriteError::IdUnreadable(cause)),
             Verdict::Same { seq } => {
                 let (accepted_at, deliveries_count) =
                     self.first_answer(seq).map_err(WriteError::FirstAnswer)?;
@@ -158,13 +159,15 @@ impl Prepared {
 
 /// The writer's part.
 pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict, ReadError> {
-    if let Some(known) = group.ids.get(&prepared.id_hash)? {
-        let Entry { content, seq } = Entry::decode(known.value())?;
-        return Ok(if content == prepared.content {
-            Verdict::Same { seq }
-        } else {
-            Verdict::Other { seq }
-        });
+    match group.ids.find(prepared.id_hash) {
+        Ok(None) => {}
+        Ok(Some(Entry { content, seq })) if content == prepared.content => {
+            return Ok(Verdict::Same { seq });
+        }
+        Ok(Some(Entry { seq, .. })) => return Ok(Verdict::Other { seq }),
+        // One id that cannot be looked up must not keep all others from being accepted.
+        Err(ReadError::Malformed(cause)) => return Ok(Verdict::Unreadable(cause)),
+        Err(cause) => return Err(cause),
     }
     let seq = group.state.next_seq;
     let deliveries_count = prepared.planned.len() as u16;
@@ -172,7 +175,7 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
         content: prepared.content,
         seq,
     };
-    group.ids.insert(&prepared.id_hash, &entry.encode())?;
+    group.ids.add(prepared.id_hash, entry);
     let (at, delay) = (prepared.message.accepted_at, prepared.delay());
     let planned = prepared.planned.clone();
     group.add(prepared)?;

@@ -51,9 +51,8 @@ pub struct DeliveryView {
 impl Store {
     /// A message by its id.
     pub fn get(&self, id: &MessageId) -> Result<Option<MessageView>, ReadError> {
-        self.read(|snapshot| match snapshot.entry(id, self.id_key())? {
-            Some(entry) => view(snapshot, self.index(), entry.seq).map(Some),
-            None => Ok(None),
+        self.read_id(id, |snapshot, entry| {
+            view(snapshot, self.index(), entry.seq)
         })
     }
 }

@@ -62,10 +62,8 @@ fn pairs_bytes(pairs: &Pairs) -> usize {
 impl Store {
     /// The rows of a message and all its deliveries, in order; none where the message is unknown.
     pub fn journal_of(&self, id: &MessageId) -> Result<Vec<Row>, ReadError> {
-        self.read(|snapshot| match snapshot.entry(id, self.id_key())? {
-            Some(entry) => chains(snapshot, entry.seq),
-            None => Ok(Vec::new()),
-        })
+        let rows = self.read_id(id, |snapshot, entry| chains(snapshot, entry.seq))?;
+        Ok(rows.unwrap_or_default())
     }
 
     /// Up to `max_rows` rows that come after a cursor, with what they are about. Stops before the row that would

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod claim;
 pub(crate) mod close;
 pub(crate) mod cursor;
+pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod journal;
 pub(crate) mod promote;

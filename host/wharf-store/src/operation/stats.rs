@@ -20,10 +20,23 @@ pub struct Stats {
     pub channels: Vec<ChannelStats>,
     /// Memory that messages take that wait for their first claim.
     pub resident_bytes: usize,
+    /// The id index.
+    pub ids: IdStats,
     /// How long commits took, in microseconds; their number is the number of commits.
     pub commit_us: Distribution,
     /// Messages and settles that were committed together.
     pub group_items: Distribution,
+}
+
+/// Numbers about the id index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdStats {
+    /// Ids that are in memory, and in no run yet.
+    pub recent: u64,
+    /// Sorted runs, those that are being merged included.
+    pub runs: u64,
+    /// Memory that filters take.
+    pub filter_bytes: usize,
 }
 
 /// Numbers about one channel.
@@ -55,6 +68,7 @@ impl Store {
             waiting: index.waiting_count(),
             channels: channels.collect(),
             resident_bytes: index.resident_bytes(),
+            ids: self.ids().stats(),
             commit_us: self.shared.meter.commit_us(),
             group_items: self.shared.meter.group_items(),
         }

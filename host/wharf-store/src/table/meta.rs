@@ -10,14 +10,19 @@ pub(crate) const TABLE: TableDefinition<'static, &'static str, &'static [u8]> =
 /// the version.
 pub(crate) const FORMAT_NAME: &str = "format";
 
-/// The format that this version writes, and the highest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+/// The format that this version writes, and the only one that it reads.
+///
+/// 1 was that of the drafts before the id index had runs.
+pub(crate) const FORMAT: u32 = 2;
 
 /// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
 pub(crate) const ID_KEY_NAME: &str = "id-key";
 
 /// Value: [`super::state::State`]. Rewritten by every commit.
 pub(crate) const STATE_NAME: &str = "state";
+
+/// Value: [`super::id_manifest::Manifest`]. Rewritten by commits that change runs.
+pub(crate) const IDS_NAME: &str = "ids";
 
 /// Version byte of [`ID_KEY_NAME`].
 pub(crate) const ID_KEY_VERSION: u8 = 1;

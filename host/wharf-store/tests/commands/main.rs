@@ -2,12 +2,14 @@
 //! the commands has to pass these.
 
 mod fixture;
+mod stepped;
 
 mod accept;
 mod claim;
 mod cursor;
 mod damage;
 mod failure;
+mod ids;
 mod journal;
 mod open;
 mod settle;

@@ -31,18 +31,23 @@ fn a_file_that_is_open_elsewhere_is_locked() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_its_number() {
-    let newer = |fixture: &Fixture| {
-        let database = Database::open(fixture.path()).unwrap();
-        let tx = database.begin_write().unwrap();
-        tx.open_table(META)
-            .unwrap()
-            .insert("format", 2u32.to_le_bytes().as_slice())
-            .unwrap();
-        tx.commit().unwrap();
+fn another_format_is_refused_by_its_number() {
+    let with_format = |format: u32| {
+        move |fixture: &Fixture| {
+            let database = Database::open(fixture.path()).unwrap();
+            let tx = database.begin_write().unwrap();
+            tx.open_table(META)
+                .unwrap()
+                .insert("format", format.to_le_bytes().as_slice())
+                .unwrap();
+            tx.commit().unwrap();
+        }
     };
-    check(newer, |error| {
-        matches!(error, OpenError::NewerFormat { found: 2, known: 1 })
+    check(with_format(3), |error| {
+        matches!(error, OpenError::NewerFormat { found: 3, known: 2 })
+    });
+    check(with_format(1), |error| {
+        matches!(error, OpenError::OlderFormat { found: 1, known: 2 })
     });
 }
 

@@ -4,7 +4,6 @@
 //! `cargo test -p wharf-store --test commands -- --ignored --nocapture throughput`
 
 use std::fs::File;
-use std::future::Future;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use wharf_core::Status;
 use wharf_store::{Backend, Engine, Options, Settle, Store};
 
 use crate::fixture::{Fixture, T0, accept, channel, end, message, settle, to, wait};
+use crate::stepped::alone;
 
 const BATCH: usize = 256;
 const PRODUCERS: usize = 4;
@@ -123,15 +123,6 @@ impl Backend for Counting {
         self.written.bytes.fetch_add(data.len() as u64, Relaxed);
         self.file.write(offset, data)
     }
-}
-
-/// Asks one thing and commits it alone.
-fn alone<F: Future>(engine: &mut Engine, asked: F) -> F::Output {
-    let mut asked = pin!(asked);
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(asked.as_mut().poll(&mut context).is_pending());
-    engine.step();
-    wait(asked)
 }
 
 /// A store with a writer that is stepped here, so that every group has the size that is asked for.
