@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     AnswerBeforeCommit,
     #[allow(dead_code, reason = "only the tests plant bugs")]
     LyingSync,
+    #[allow(dead_code, reason = "only the tests plant bugs")]
+    LoseIdRun,
 }
 
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Summary {
     pub(crate) in_flight: u64,
     /// Of them, those whose commit was there afterwards.
     pub(crate) in_flight_durable: u64,
+    /// Of those that hit a commit: the ones in which a run of ids was written.
+    pub(crate) in_flight_new_run: u64,
     pub(crate) closed_cleanly: u64,
     pub(crate) messages: u64,
     pub(crate) rows: u64,
@@ -51,6 +55,7 @@ impl fmt::Display for Summary {
             cut_in_recovery,
             in_flight,
             in_flight_durable,
+            in_flight_new_run,
             ..
         } = self;
         let Self {
@@ -62,7 +67,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{cuts} cuts ({cut_in_recovery} in recovery, {in_flight} in a commit, of which \
-             {in_flight_durable} were durable), {closed_cleanly} clean restarts, {messages} messages, \
+             {in_flight_durable} were durable and {in_flight_new_run} wrote a run of ids), {closed_cleanly} clean restarts, {messages} messages, \
              {rows} journal rows: nothing acknowledged was lost"
         )
     }
@@ -112,9 +117,11 @@ pub(crate) fn run(plan: &Plan) -> Result<Summary, Found> {
 /// One store, from empty, through several cuts.
 fn live(empty: Vec<u8>, bug: Bug, seed: u64, summary: &mut Summary) -> Result<(), String> {
     let mut options = options();
-    if bug == Bug::AnswerBeforeCommit {
-        options.planted = Planted::AnswerBeforeCommit;
-    }
+    options.planted = match bug {
+        Bug::AnswerBeforeCommit => Planted::AnswerBeforeCommit,
+        Bug::LoseIdRun => Planted::LoseIdRun,
+        Bug::None | Bug::LyingSync => Planted::None,
+    };
     let mut world = World::new(empty, seed, options)?;
     if bug == Bug::LyingSync {
         world.disk.lie();
@@ -139,6 +146,7 @@ fn live(empty: Vec<u8>, bug: Bug, seed: u64, summary: &mut Summary) -> Result<()
         summary.cut_in_recovery += reopened.cuts;
         summary.in_flight += u64::from(reopened.was_in_flight);
         summary.in_flight_durable += u64::from(reopened.was_durable);
+        summary.in_flight_new_run += u64::from(reopened.was_new_run);
     }
     summary.messages += world.model.messages.len() as u64;
     summary.rows += world.model.head().0;

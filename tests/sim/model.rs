@@ -12,10 +12,12 @@ use wharf_core::{
 use wharf_store::{Accept, Accepted, Settled};
 
 /// Everything that the store holds. Cloned for every commit, so what never changes is shared.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Model {
-    pub(crate) messages: BTreeMap<MessageId, ModelMessage>,
-    pub(crate) ids: BTreeMap<MessageSeq, MessageId>,
+    pub(crate) messages: BTreeMap<MessageSeq, ModelMessage>,
+    /// The ids that are known. One that was forgotten may have come again, with another message.
+    pub(crate) ids: BTreeMap<MessageId, MessageSeq>,
+    pub(crate) ids_known_from: MessageSeq,
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) journal: Vec<Arc<Row>>,
 }
@@ -49,11 +51,23 @@ pub(crate) struct ModelSettle {
     pub(crate) at: TimeMs,
 }
 
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            messages: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            ids_known_from: MessageSeq(1),
+            cursors: BTreeMap::new(),
+            journal: Vec::new(),
+        }
+    }
+}
+
 impl Model {
     pub(crate) fn accept(&mut self, accept: &Accept) -> Accepted {
         let Accept { message, planned } = accept;
-        if let Some(first) = self.messages.get(&message.id) {
-            let seq = first.seq;
+        if let Some(seq) = self.ids.get(&message.id).copied() {
+            let first = &self.messages[&seq];
             return if first.message.content_hash() == message.content_hash() {
                 let accepted_at = first.message.accepted_at;
                 let deliveries_count = first.planned.len() as u16;
@@ -66,7 +80,7 @@ impl Model {
                 Accepted::Conflict { seq }
             };
         }
-        let seq = MessageSeq(self.messages.len() as u64 + 1);
+        let seq = self.next_seq();
         let at = message.accepted_at;
         let due = message.deliver_after.filter(|after| *after > at);
         if planned.is_empty() {
@@ -97,10 +111,10 @@ impl Model {
             })
             .collect();
         let (message, planned) = (Arc::new(message.clone()), Arc::from(planned.as_slice()));
-        self.ids.insert(seq, message.id.clone());
-        let (id, deliveries_count) = (message.id.clone(), deliveries.len() as u16);
+        self.ids.insert(message.id.clone(), seq);
+        let deliveries_count = deliveries.len() as u16;
         self.messages.insert(
-            id,
+            seq,
             ModelMessage {
                 seq,
                 message,
@@ -154,12 +168,22 @@ impl Model {
         *stands
     }
 
+    pub(crate) fn forget_ids(&mut self, before: MessageSeq) -> MessageSeq {
+        self.ids_known_from = self.ids_known_from.max(before.min(self.next_seq()));
+        self.ids.retain(|_, seq| *seq >= self.ids_known_from);
+        self.ids_known_from
+    }
+
+    pub(crate) fn next_seq(&self) -> MessageSeq {
+        MessageSeq(self.messages.len() as u64 + 1)
+    }
+
     pub(crate) fn head(&self) -> Cursor {
         Cursor(self.journal.len() as u64)
     }
 
     pub(crate) fn message(&self, id: DeliveryId) -> &ModelMessage {
-        &self.messages[&self.ids[&id.message()]]
+        &self.messages[&id.message()]
     }
 
     pub(crate) fn delivery(&self, id: DeliveryId) -> &ModelDelivery {
@@ -179,7 +203,7 @@ impl Model {
     fn delivery_mut(&mut self, id: DeliveryId) -> &mut ModelDelivery {
         let message = self
             .messages
-            .get_mut(&self.ids[&id.message()])
+            .get_mut(&id.message())
             .expect("it was accepted");
         &mut message.deliveries[usize::from(id.place())]
     }

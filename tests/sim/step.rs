@@ -7,18 +7,19 @@ use wharf_core::journal::Attempt;
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
 use wharf_core::route::Planned;
-use wharf_core::{Cause, Cursor, Message, MessageId, Status, TimeMs, WireForm};
+use wharf_core::{Cause, Cursor, Message, MessageId, MessageSeq, Status, TimeMs, WireForm};
 use wharf_store::{Accept, Accepted, Settle, Settled};
 
 use crate::model::{Model, ModelSettle};
 use crate::verify::same;
-use crate::world::{Answer, Asked, Held, World, answers};
+use crate::world::{Answer, Asked, Held, RECENT_IDS, World, answers};
 
 /// What an answer should be.
 enum Expected {
     Accept(Vec<Accepted>),
     Settle(Vec<Settled>),
     SetCursor(Cursor),
+    ForgetIds(MessageSeq),
 }
 
 impl World {
@@ -52,24 +53,31 @@ impl World {
         let mut asked: Vec<Asked> = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..=self.random.below(3) {
-            let (one, answer) = match self.random.below(8) {
-                0..=3 => self.ask_accept(&mut model),
-                4..=6 => self.ask_settle(&mut model),
-                _ => self.ask_cursor(&mut model),
+            let (one, answer) = match self.random.below(16) {
+                0..=7 => self.ask_accept(&mut model),
+                8..=13 => self.ask_settle(&mut model),
+                14 => self.ask_cursor(&mut model),
+                _ => self.ask_forget(&mut model),
             };
             asked.push(one);
             expected.push(answer);
         }
+        let new_count = model.messages.len() - self.model.messages.len();
+        let ids = self.store.stats().ids;
         let answers = answers(&mut self.engine, asked);
         let is_acknowledged = answers.iter().any(|answer| {
             matches!(
                 answer,
-                Answer::Accept(Ok(_)) | Answer::Settle(Ok(_)) | Answer::SetCursor(Ok(_))
+                Answer::Accept(Ok(_))
+                    | Answer::Settle(Ok(_))
+                    | Answer::SetCursor(Ok(_))
+                    | Answer::ForgetIds(Ok(_))
             )
         });
         if !is_acknowledged {
             return if self.disk.is_cut() {
                 self.model_in_flight = Some(model);
+                self.was_new_run = ids.recent as usize + new_count >= RECENT_IDS && new_count > 0;
                 Ok(())
             } else {
                 Err("a commit failed with the power on".to_owned())
@@ -87,6 +95,9 @@ impl World {
                 }
                 (Answer::SetCursor(Ok(found)), Expected::SetCursor(expected)) => {
                     same("cursor", found, expected)?;
+                }
+                (Answer::ForgetIds(Ok(found)), Expected::ForgetIds(expected)) => {
+                    same("forgotten", found, expected)?;
                 }
                 // The power went after the commit and before the first answer to a duplicate was read.
                 (Answer::Accept(Err(_)), _) if self.disk.is_cut() => {}
@@ -252,6 +263,16 @@ impl World {
         let store = self.store.clone();
         let asked = async move { Answer::SetCursor(store.set_cursor(&name, to).await) };
         (Box::pin(asked), Expected::SetCursor(stands))
+    }
+
+    fn ask_forget(&mut self, model: &mut Model) -> (Asked, Expected) {
+        // All of them rarely, and past the end sometimes.
+        let reach = if self.random.once_in(10) { 200 } else { 8 };
+        let before = MessageSeq(model.ids_known_from.0 + self.random.below(reach));
+        let stands = model.forget_ids(before);
+        let store = self.store.clone();
+        let asked = async move { Answer::ForgetIds(store.forget_ids(before).await) };
+        (Box::pin(asked), Expected::ForgetIds(stands))
     }
 
     /// Claims, and compares what is claimed with the model.

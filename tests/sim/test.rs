@@ -20,6 +20,7 @@ fn nothing_acknowledged_is_lost_whenever_the_power_is_cut() {
     // A run that cuts before anything happens, or after everything did, proves nothing.
     assert!(summary.in_flight > 100, "{summary}");
     assert!(summary.in_flight_durable > 5, "{summary}");
+    assert!(summary.in_flight_new_run > 50, "{summary}");
     assert!(summary.cut_in_recovery > 50, "{summary}");
 }
 
@@ -40,6 +41,17 @@ fn a_sync_that_does_nothing_is_found() {
         seed: 1,
         cuts: 500,
         bug: Bug::LyingSync,
+    })
+    .unwrap_err();
+    println!("{found}");
+}
+
+#[test]
+fn a_lost_run_of_ids_is_found() {
+    let found = run(&Plan {
+        seed: 1,
+        cuts: 500,
+        bug: Bug::LoseIdRun,
     })
     .unwrap_err();
     println!("{found}");

@@ -22,13 +22,13 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     }
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
-        verify_message(store, message)?;
+        verify_message(store, model, message)?;
     }
     let rows = read(store.journal(wharf_core::Cursor(0), usize::MAX, usize::MAX))?;
     for (entry, expected) in rows.iter().zip(&model.journal) {
         same("journal row", &entry.row, &**expected)?;
-        let message = &model.ids[&expected.subject.message()];
-        same("journal row's message", &entry.message.id, message)?;
+        let message = &model.messages[&expected.subject.message()].message;
+        same("journal row's message", &entry.message.id, &message.id)?;
     }
     same("journal rows", rows.len(), model.journal.len())?;
     for (name, cursor) in &model.cursors {
@@ -37,9 +37,15 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
-fn verify_message(store: &Store, expected: &ModelMessage) -> Result<(), String> {
+fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
-    let Some(found) = read(store.get(id))? else {
+    let found = read(store.get(id))?;
+    if model.ids.get(id) != Some(&expected.seq) {
+        // Forgotten: the id finds nothing, or the message that came with it later.
+        let newer = model.ids.get(id);
+        return same("forgotten id", found.map(|found| found.seq).as_ref(), newer);
+    }
+    let Some(found) = found else {
         return Err(format!("message {id} was acknowledged and is lost"));
     };
     same("number", found.seq, expected.seq)?;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use wharf_core::{ChannelName, DeliveryId, TimeMs};
 use wharf_store::{
-    Accepted, CheckError, Claim, CloseError, Engine, Options, Settled, Store, WriteError,
+    Accepted, CheckError, Claim, CloseError, Engine, IdSizes, Options, Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -16,6 +16,12 @@ use crate::model::Model;
 
 /// Small, so that claims come from memory and from the file.
 const RESIDENT_BYTES: usize = 8 << 10;
+
+/// Ids in memory before they become a run, so that runs are written every few messages, and merged.
+pub(crate) const RECENT_IDS: usize = 6;
+
+/// Memory for filters of ids: some are in memory and some are not.
+const ID_FILTER_BYTES: usize = 1_000;
 
 /// Calls that one recovery makes at most, about: where cuts in it are worth while.
 const RECOVERY_CALLS: u64 = 12;
@@ -31,6 +37,8 @@ pub(crate) struct World {
     pub(crate) model: Model,
     /// What is acknowledged, and what was being committed when the power went.
     pub(crate) model_in_flight: Option<Model>,
+    /// Whether that would have written a run of ids.
+    pub(crate) was_new_run: bool,
     /// Claims that are held; a revoked one is stale.
     pub(crate) claims: Vec<Held>,
     pub(crate) leased: BTreeMap<DeliveryId, u64>,
@@ -48,6 +56,7 @@ pub(crate) enum Answer {
     Accept(Result<Vec<Accepted>, WriteError>),
     Settle(Result<Vec<Settled>, WriteError>),
     SetCursor(Result<wharf_core::Cursor, WriteError>),
+    ForgetIds(Result<wharf_core::MessageSeq, WriteError>),
     Check(Result<wharf_store::Report, CheckError>),
     Close(Result<(), CloseError>),
 }
@@ -60,12 +69,19 @@ pub(crate) struct Reopened {
     pub(crate) cuts: u64,
     pub(crate) was_in_flight: bool,
     pub(crate) was_durable: bool,
+    pub(crate) was_new_run: bool,
 }
 
 pub(crate) fn options() -> Options {
     let mut options = Options::new([7; 32]);
     options.resident_bytes_max = RESIDENT_BYTES;
     options.cache_bytes = 4 << 20;
+    options.id_filter_bytes_max = ID_FILTER_BYTES;
+    options.id_sizes = IdSizes {
+        recent: RECENT_IDS,
+        block: 2,
+        segment: 4,
+    };
     options
 }
 
@@ -119,6 +135,7 @@ impl World {
             disk,
             model: Model::default(),
             model_in_flight: None,
+            was_new_run: false,
             claims: Vec::new(),
             leased: BTreeMap::new(),
             ids_count: 0,
@@ -148,6 +165,7 @@ impl World {
         }
         if let Some(in_flight) = self.model_in_flight.take() {
             reopened.was_in_flight = true;
+            reopened.was_new_run = self.was_new_run;
             reopened.was_durable = crate::verify::verify(&self.store, &in_flight).is_ok();
             if reopened.was_durable {
                 self.model = in_flight;
