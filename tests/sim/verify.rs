@@ -24,13 +24,16 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     for message in model.messages.values() {
         verify_message(store, model, message)?;
     }
-    let rows = read(store.journal(wharf_core::Cursor(0), usize::MAX, usize::MAX))?;
-    for (entry, expected) in rows.iter().zip(&model.journal) {
+    let page = read(store.journal(wharf_core::Cursor(0), usize::MAX, usize::MAX))?;
+    for (entry, expected) in page.entries.iter().zip(&model.journal) {
         same("journal row", &entry.row, &**expected)?;
         let message = &model.messages[&expected.subject.message()].message;
-        same("journal row's message", &entry.message.id, &message.id)?;
+        same("journal row's message", &entry.message, &message.id)?;
+        same("its attributes", &entry.attributes, &message.attributes)?;
     }
-    same("journal rows", rows.len(), model.journal.len())?;
+    same("journal rows", page.entries.len(), model.journal.len())?;
+    same("journal rows passed over", page.passed_over.len(), 0)?;
+    same("journal page's end", page.end, model.head())?;
     for (name, cursor) in &model.cursors {
         same(name, read(store.cursor(name))?, Some(*cursor))?;
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_core::Cursor;
 use wharf_core::journal::{Row, Subject};
 use wharf_plugin::{Event, PostEvent};
-use wharf_store::{JournalEntry, Store};
+use wharf_store::{JournalEntry, JournalPage, PassedOver, Store};
 
 use crate::degraded::Degraded;
 use crate::limits::{
@@ -41,8 +41,8 @@ impl Teller {
         let health_name = format!("post-event {}", self.name);
         loop {
             head.mark_unchanged();
-            let batch = self.read(place.cursor, events_max).await;
-            let Some(last) = batch.last().map(|entry| entry.row.cursor) else {
+            let page = self.read(place.cursor, events_max).await;
+            if page.end == place.cursor {
                 if stop.is_cancelled() {
                     break;
                 }
@@ -59,15 +59,21 @@ impl Teller {
                 // A moment later there is more to tell at once; nobody waits for it.
                 tokio::time::sleep(POST_EVENT_GATHER).await;
                 continue;
-            };
-            let events: Vec<Event> = batch.into_iter().map(event).collect();
+            }
+            let events: Vec<Event> = page.entries.into_iter().map(event).collect();
+            if events.is_empty() {
+                self.pass_over(&page.passed_over);
+                place.cursor = page.end;
+                continue;
+            }
             let Some(reason) = self.tell(&events).await else {
+                self.pass_over(&page.passed_over);
                 if failures_count >= POST_EVENT_FAILURES_DEGRADED {
                     self.degraded.clear(&health_name);
                 }
                 (failures_count, wait) = (0, first_wait);
                 events_max = (events_max * 2).min(EVENTS_PER_BATCH_MAX);
-                place.cursor = last;
+                place.cursor = page.end;
                 if place.save_at() <= Instant::now() && !place.save(&self.store).await {
                     break;
                 }
@@ -107,20 +113,37 @@ impl Teller {
         }
     }
 
+    /// Says which events this hook will never be told. What is damaged stays so, and must not keep back the rest.
+    fn pass_over(&self, passed_over: &[PassedOver]) {
+        for lost in passed_over {
+            tracing::error!(
+                hook = self.name,
+                first = lost.first.0,
+                last = lost.last.0,
+                error = &lost.reason as &dyn std::error::Error,
+                "rows of the journal cannot be read; their events are not told"
+            );
+        }
+    }
+
     /// The next events; none where the journal cannot be read, which the log says.
-    async fn read(&self, after: Cursor, events_max: usize) -> Vec<JournalEntry> {
+    async fn read(&self, after: Cursor, events_max: usize) -> JournalPage {
         let store = self.store.clone();
         let read =
             tokio::task::spawn_blocking(move || store.journal(after, events_max, EVENTS_BYTES_MAX));
         match read.await {
-            Ok(Ok(batch)) => batch,
+            Ok(Ok(page)) => page,
             Ok(Err(error)) => {
                 tracing::error!(
                     hook = self.name,
                     error = &error as &dyn std::error::Error,
                     "the journal cannot be read"
                 );
-                Vec::new()
+                JournalPage {
+                    entries: Vec::new(),
+                    passed_over: Vec::new(),
+                    end: after,
+                }
             }
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
@@ -190,6 +213,7 @@ fn event(entry: JournalEntry) -> Event {
     let JournalEntry {
         row,
         message,
+        attributes,
         planned,
     } = entry;
     let (delivery, from, to) = match row.subject {
@@ -198,7 +222,7 @@ fn event(entry: JournalEntry) -> Event {
     };
     Event {
         cursor: row.cursor.0,
-        message_id: message.id.to_string(),
+        message_id: message.into(),
         delivery,
         channel: planned.map(|planned| planned.channel.to_string()),
         from_status: from.map(str::to_owned),
@@ -206,7 +230,7 @@ fn event(entry: JournalEntry) -> Event {
         cause: row.cause.to_string(),
         attempt: row.attempt.as_ref().map_or(0, |attempt| attempt.number),
         at_ms: row.at.0,
-        attributes: message.attributes.clone(),
+        attributes,
         notes: notes(&row),
     }
 }

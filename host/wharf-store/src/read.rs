@@ -7,7 +7,7 @@ use wharf_core::{Cursor, DeliveryId, MessageSeq, WireForm};
 use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::table::blob::Blob;
-use crate::table::chunk::{self, Stored};
+use crate::table::chunk;
 use crate::table::delivery::{self, Row};
 use crate::table::id_manifest::Manifest;
 use crate::table::tails::{self, Tails};
@@ -99,17 +99,24 @@ impl Rows {
     }
 }
 
-/// Blobs whose parts are numbered without a gap. The last one is kept: neighbours are found without a look-up.
+/// Blobs whose parts are numbered without a gap. Some are kept, so that parts near to each other are found without a
+/// look-up: neighbours mostly, and the few chunks that the rows of one commit are about by turns.
 struct Blobs {
     table: Table,
-    last: Option<(u64, OwnedAccessGuard<&'static [u8]>)>,
+    /// The one that was used last first.
+    held: Vec<Held>,
 }
+
+type Held = (u64, OwnedAccessGuard<&'static [u8]>);
+
+/// Blobs that are kept.
+const HELD_COUNT_MAX: usize = 4;
 
 impl Blobs {
     fn open(snapshot: &Snapshot, definition: Numbered) -> Result<Self, ReadError> {
         Ok(Self {
             table: snapshot.0.open_table(definition)?,
-            last: None,
+            held: Vec::with_capacity(HELD_COUNT_MAX),
         })
     }
 
@@ -119,62 +126,72 @@ impl Blobs {
         number: u64,
         use_part: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Option<T>, ReadError> {
-        if !self.last_has(number) {
-            self.last = match self.table.range_owned(..=number)?.next_back() {
-                Some(entry) => {
-                    let (first, value) = entry?;
-                    Some((first.value(), value))
-                }
-                None => None,
-            };
+        match self.held.iter().position(|held| has(held, number)) {
+            Some(at) => self.held[..=at].rotate_right(1),
+            None => {
+                let Some(entry) = self.table.range_owned(..=number)?.next_back() else {
+                    return Ok(None);
+                };
+                let (first, value) = entry?;
+                self.held.truncate(HELD_COUNT_MAX - 1);
+                self.held.insert(0, (first.value(), value));
+            }
         }
-        let Some((first, value)) = &self.last else {
-            return Ok(None);
-        };
+        let (first, value) = &self.held[0];
         let part = Blob::read(value.value())?.part((number - first) as usize)?;
         Ok(part.map(use_part).transpose()?)
     }
 
-    /// A malformed one has nothing: it must not stand in the way of the others.
-    fn last_has(&self, number: u64) -> bool {
-        let Some((first, value)) = &self.last else {
-            return false;
-        };
-        let count = Blob::read(value.value()).map_or(0, Blob::count) as u64;
-        number >= *first && number - first < count
+    /// The last number, from one on whose part could not be read, that cannot be read either: the one itself where its
+    /// blob has others; else all before the next blob, or up to `end`.
+    fn lost_to(&self, number: u64, end: u64) -> Result<u64, ReadError> {
+        if self.held.first().is_some_and(|held| has(held, number)) {
+            return Ok(number);
+        }
+        Ok(match self.table.range_owned(number + 1..=end)?.next() {
+            Some(entry) => entry?.0.value() - 1,
+            None => end,
+        })
     }
 }
 
-/// Reads messages. Each chunk is read once for a run of messages in it.
+/// A malformed blob has nothing: it must not stand in the way of the others.
+fn has((first, value): &Held, number: u64) -> bool {
+    let count = Blob::read(value.value()).map_or(0, Blob::count) as u64;
+    number >= *first && number - first < count
+}
+
+/// Reads messages, or parts of what is stored of them.
 pub(crate) struct Chunks(Blobs);
 
 impl Chunks {
+    /// Hands over what is stored of a message, encoded by [`chunk::encode`].
     pub(crate) fn with<T>(
         &mut self,
         seq: MessageSeq,
-        use_message: impl FnOnce(Stored<'_>) -> Result<T, Malformed>,
+        use_part: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ReadError> {
-        let used = self
-            .0
-            .with(seq.0, |part| use_message(Stored::decode(part)?))?;
+        let used = self.0.with(seq.0, use_part)?;
         used.ok_or(ReadError::Malformed(Malformed(
             "a message is not in its chunk",
         )))
     }
 }
 
-/// Reads journal rows. Each blob is read once for a run of rows in it.
+/// Reads journal rows.
 pub(crate) struct Journal(Blobs);
 
 impl Journal {
-    /// The row at a cursor; none past the end.
-    pub(crate) fn row(&mut self, cursor: Cursor) -> Result<Option<JournalRow>, ReadError> {
-        self.0.with(cursor.0, |part| journal::decode(part, cursor))
+    /// A row that must be there.
+    pub(crate) fn row(&mut self, cursor: Cursor) -> Result<JournalRow, ReadError> {
+        let row = self
+            .0
+            .with(cursor.0, |part| journal::decode(part, cursor))?;
+        row.ok_or(ReadError::Malformed(Malformed("a journal row is missing")))
     }
 
-    /// A row that must be there.
-    pub(crate) fn required(&mut self, cursor: Cursor) -> Result<JournalRow, ReadError> {
-        self.row(cursor)?
-            .ok_or(ReadError::Malformed(Malformed("a journal row is missing")))
+    /// The last row, from one on that could not be read, that cannot be read either.
+    pub(crate) fn lost_to(&self, cursor: Cursor, end: Cursor) -> Result<Cursor, ReadError> {
+        self.0.lost_to(cursor.0, end.0).map(Cursor)
     }
 }

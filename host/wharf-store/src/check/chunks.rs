@@ -11,7 +11,7 @@ use crate::error::{Malformed, ReadError};
 use crate::ids::{Ids, Runs};
 use crate::read::Snapshot;
 use crate::table::blob::Blob;
-use crate::table::chunk::{self, Stored};
+use crate::table::chunk;
 use crate::table::delivery::{self, Row};
 use crate::table::id_entry::Entry;
 use crate::table::state::State;
@@ -144,14 +144,13 @@ impl Walk<'_> {
         self.counted.ids += u64::from(seq >= self.runs.floor());
         // What is known of a whole chunk that cannot be read is known of it already.
         let stored = part.and_then(|part| {
-            let stored = part.and_then(Stored::decode);
+            let stored = part.and_then(chunk::decode);
             self.findings.read(stored, || format!("message {seq}"))
         });
         let mut planned = None;
-        if let Some(mut stored) = stored {
-            planned = Some((std::mem::take(&mut stored.planned), stored.standing));
-            let message = stored.into_message();
-            self.id(seq, &message)?;
+        if let Some(stored) = stored {
+            self.id(seq, &stored.message)?;
+            planned = Some((stored.planned, stored.standing));
         }
         let Some(tails) = tails else {
             return Ok(());

@@ -122,11 +122,9 @@ impl Store {
 
     /// Read by the caller rather than the writer, which a storm of duplicates would otherwise keep from its work.
     fn first_answer(&self, seq: MessageSeq) -> Result<(TimeMs, u16), ReadError> {
-        self.read(|snapshot| {
-            snapshot.chunks()?.with(seq, |stored| {
-                Ok((stored.head.accepted_at, stored.planned.len() as u16))
-            })
-        })
+        let (accepted_at, deliveries_count) =
+            self.read(|snapshot| snapshot.chunks()?.with(seq, chunk::first_answer))?;
+        Ok((accepted_at, deliveries_count as u16))
     }
 }
 

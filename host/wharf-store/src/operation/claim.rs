@@ -10,6 +10,7 @@ use crate::index::Taken;
 use crate::lease::Lease;
 use crate::read::{Chunks, Rows, Snapshot};
 use crate::store::Store;
+use crate::table::chunk;
 
 /// A delivery to attempt.
 #[derive(Debug)]
@@ -169,13 +170,13 @@ impl Reader {
     fn load(&mut self, id: DeliveryId) -> Result<(Arc<Message>, Arc<str>), ReadError> {
         let loaded = match self.last.take() {
             Some((seq, loaded)) if seq == id.message() => loaded,
-            _ => self.chunks.with(id.message(), |stored| {
-                let routes = stored.planned.iter().map(|p| p.route.clone()).collect();
-                Ok(Loaded {
-                    message: Arc::new(stored.into_message()),
-                    routes,
-                })
-            })?,
+            _ => {
+                let stored = self.chunks.with(id.message(), chunk::decode)?;
+                Loaded {
+                    routes: stored.planned.into_iter().map(|p| p.route).collect(),
+                    message: Arc::new(stored.message),
+                }
+            }
         };
         let route = loaded.routes.get(usize::from(id.place())).cloned();
         let message = loaded.message.clone();

@@ -10,6 +10,7 @@ use crate::error::{Malformed, ReadError};
 use crate::index::SharedIndex;
 use crate::read::{Journal, Rows, Snapshot};
 use crate::store::Store;
+use crate::table::chunk;
 use crate::table::tails::{Place, Tail};
 
 /// A message, and where it stands.
@@ -62,14 +63,11 @@ fn view(
     index: &SharedIndex,
     seq: MessageSeq,
 ) -> Result<MessageView, ReadError> {
-    let (message, planned, standing) = snapshot.chunks()?.with(seq, |mut stored| {
-        let (planned, standing) = (std::mem::take(&mut stored.planned), stored.standing);
-        Ok((stored.into_message(), planned, standing))
-    })?;
+    let stored = snapshot.chunks()?.with(seq, chunk::decode)?;
     let (tails, place) = snapshot.tails(seq)?;
     let (rows, mut journal) = (snapshot.rows()?, snapshot.journal()?);
-    let mut deliveries = Vec::with_capacity(planned.len());
-    for ((place, planned), slot) in (0..).zip(planned).zip(tails.slots(place)) {
+    let mut deliveries = Vec::with_capacity(stored.planned.len());
+    for ((place, planned), slot) in (0..).zip(stored.planned).zip(tails.slots(place)) {
         let (id, tail) = (DeliveryId::new(seq, place), tails.tail(slot)?);
         let known = known(&rows, &mut journal, id, tail)?;
         deliveries.push(DeliveryView {
@@ -86,8 +84,8 @@ fn view(
     }
     Ok(MessageView {
         seq,
-        message: Arc::new(message),
-        standing,
+        message: Arc::new(stored.message),
+        standing: stored.standing,
         deliveries,
     })
 }
@@ -119,7 +117,7 @@ fn known(
             token,
         });
     }
-    let attempt = journal.required(tail.last)?.attempt;
+    let attempt = journal.row(tail.last)?.attempt;
     let attempts_count = attempt.map_or(0, |attempt| attempt.number);
     Ok(Known {
         status,

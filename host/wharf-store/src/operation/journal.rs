@@ -1,41 +1,55 @@
 //! Reading the journal: of one message, or from a cursor on.
 
-use std::collections::hash_map::Entry;
-use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 use wharf_core::journal::{Attempt, Row, Subject};
 use wharf_core::route::Planned;
-use wharf_core::{Cursor, MessageId, MessageSeq, Pairs};
+use wharf_core::{ChannelName, Cursor, MessageId, MessageSeq, Pairs};
 
 use crate::error::{Malformed, ReadError};
-use crate::read::Snapshot;
+use crate::read::{Chunks, Snapshot};
 use crate::store::Store;
-use crate::table::chunk::Head;
+use crate::table::chunk;
+
+/// Rows of the journal from a cursor on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalPage {
+    /// The rows, in order.
+    pub entries: Vec<JournalEntry>,
+    /// Rows that cannot be read, and those whose message cannot, in order. They will not be readable later either:
+    /// whoever reads on says so, and goes on.
+    pub passed_over: Vec<PassedOver>,
+    /// The last row that the page is about: the cursor to go on from. The one that was asked for where nothing comes
+    /// after it.
+    pub end: Cursor,
+}
+
+/// Rows that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The first of them.
+    pub first: Cursor,
+    /// The last of them.
+    pub last: Cursor,
+    /// Why.
+    pub reason: Malformed,
+}
 
 /// A journal row with what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     /// The row.
     pub row: Row,
-    /// Its message, without the payload. Shared by the entries of one message.
-    pub message: Arc<Head>,
+    /// Id of its message.
+    pub message: MessageId,
+    /// The message's attributes, sorted by key.
+    pub attributes: Pairs,
     /// Route and channel of its delivery; none where the row is about the message.
     pub planned: Option<Planned>,
 }
 
 impl JournalEntry {
-    /// About how many bytes its texts have. The message's are counted for each of its entries: what is made of
-    /// an entry holds them, even where the entries share them.
+    /// About how many bytes it takes, with its texts.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let Head {
-            attributes,
-            headers,
-            ordering_key,
-            traceparent,
-            ..
-        } = &*self.message;
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let attempt = self.row.attempt.as_ref().map_or(0, |attempt| {
             size_of::<Attempt>()
@@ -45,12 +59,7 @@ impl JournalEntry {
                 + text(&attempt.reason)
                 + text(&attempt.reference)
         });
-        size_of::<Self>()
-            + pairs_bytes(attributes)
-            + pairs_bytes(headers)
-            + text(ordering_key)
-            + text(traceparent)
-            + attempt
+        size_of::<Self>() + pairs_bytes(&self.attributes) + attempt
     }
 }
 
@@ -67,15 +76,18 @@ impl Store {
     }
 
     /// Up to `max_rows` rows that come after a cursor, with what they are about. Stops before the row that would
-    /// pass `max_bytes` of [`JournalEntry::bytes`], but the first one is always there. Each chunk is read once for
-    /// the rows of a run, and no payload is copied.
+    /// pass `max_bytes` of [`JournalEntry::bytes`], but the first one is always there.
+    ///
+    /// What cannot be read is passed over. An error is one of the whole file: nothing can be read.
     pub fn journal(
         &self,
         after: Cursor,
         max_rows: usize,
         max_bytes: usize,
-    ) -> Result<Vec<JournalEntry>, ReadError> {
-        self.read(|snapshot| entries(snapshot, after, max_rows, max_bytes))
+    ) -> Result<JournalPage, ReadError> {
+        // Seen before the snapshot is opened, which has all rows up to it.
+        let head = *self.journal_head().borrow();
+        self.read(|snapshot| page(snapshot, after, head, max_rows, max_bytes))
     }
 }
 
@@ -86,7 +98,7 @@ fn chains(snapshot: &Snapshot, seq: MessageSeq) -> Result<Vec<Row>, ReadError> {
     for slot in tails.slots(place) {
         let mut next = Some(tails.tail(slot)?.last);
         while let Some(cursor) = next {
-            let row = journal.required(cursor)?;
+            let row = journal.row(cursor)?;
             next = row.previous;
             if next.is_some_and(|previous| previous >= cursor) {
                 return Err(Malformed("a journal row is before the one before it").into());
@@ -98,47 +110,115 @@ fn chains(snapshot: &Snapshot, seq: MessageSeq) -> Result<Vec<Row>, ReadError> {
     Ok(rows)
 }
 
-fn entries(
+fn page(
     snapshot: &Snapshot,
     after: Cursor,
+    head: Cursor,
     max_rows: usize,
     max_bytes: usize,
-) -> Result<Vec<JournalEntry>, ReadError> {
-    let (mut journal, mut chunks) = (snapshot.journal()?, snapshot.chunks()?);
-    let mut about = FxHashMap::default();
-    let mut entries = Vec::new();
-    let mut bytes = 0;
-    let mut next = after;
-    while entries.len() < max_rows {
-        next.0 = next.0.saturating_add(1);
-        let Some(row) = journal.row(next)? else {
-            break;
+) -> Result<JournalPage, ReadError> {
+    let (mut journal, mut about) = (snapshot.journal()?, About::open(snapshot)?);
+    let mut page = JournalPage {
+        entries: Vec::new(),
+        passed_over: Vec::new(),
+        end: after,
+    };
+    let (mut bytes, mut looked_count) = (0, 0);
+    while page.end < head && looked_count < max_rows {
+        looked_count += 1;
+        let cursor = Cursor(page.end.0 + 1);
+        let (reason, last) = match journal.row(cursor) {
+            Ok(row) => match about.entry(row) {
+                Ok(entry) => {
+                    bytes += entry.bytes();
+                    if bytes > max_bytes && !page.entries.is_empty() {
+                        break;
+                    }
+                    page.entries.push(entry);
+                    page.end = cursor;
+                    continue;
+                }
+                Err(ReadError::Malformed(reason)) => (reason, cursor),
+                Err(cause) => return Err(cause),
+            },
+            Err(ReadError::Malformed(reason)) => (reason, journal.lost_to(cursor, head)?),
+            Err(cause) => return Err(cause),
         };
-        let seq = row.subject.message();
-        let (message, planned) = match about.entry(seq) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                new.insert(chunks.with(seq, |stored| Ok((Arc::new(stored.head), stored.planned)))?)
-            }
-        };
-        let planned = match row.subject {
-            Subject::Delivery { id, .. } => {
-                Some(planned.get(usize::from(id.place())).ok_or(LOST)?.clone())
-            }
-            Subject::Message { .. } => None,
-        };
-        let entry = JournalEntry {
-            row,
-            message: message.clone(),
-            planned,
-        };
-        bytes += entry.bytes();
-        if bytes > max_bytes && !entries.is_empty() {
-            break;
-        }
-        entries.push(entry);
+        page.pass_over(cursor, last, reason);
     }
-    Ok(entries)
+    Ok(page)
 }
 
-const LOST: Malformed = Malformed("a journal row is about a delivery that is not there");
+impl JournalPage {
+    fn pass_over(&mut self, first: Cursor, last: Cursor, reason: Malformed) {
+        match self.passed_over.last_mut() {
+            Some(before) if before.reason == reason && before.last == self.end => {
+                before.last = last;
+            }
+            _ => self.passed_over.push(PassedOver {
+                first,
+                last,
+                reason,
+            }),
+        }
+        self.end = last;
+    }
+}
+
+/// Finds what rows are about.
+struct About {
+    chunks: Chunks,
+    /// Plans that occurred: routes and channels are few, and entries share their names.
+    plans: Vec<Planned>,
+}
+
+/// Plans that are kept to be shared, at most.
+const PLANS_COUNT_MAX: usize = 16;
+
+impl About {
+    fn open(snapshot: &Snapshot) -> Result<Self, ReadError> {
+        Ok(Self {
+            chunks: snapshot.chunks()?,
+            plans: Vec::new(),
+        })
+    }
+
+    fn entry(&mut self, row: Row) -> Result<JournalEntry, ReadError> {
+        let place = match row.subject {
+            Subject::Delivery { id, .. } => Some(id.place()),
+            Subject::Message { .. } => None,
+        };
+        let Self { chunks, plans } = self;
+        chunks.with(row.subject.message(), |part| {
+            let about = chunk::about(part, place)?;
+            if about.planned.is_some() != place.is_some() {
+                return Err(Malformed(
+                    "a journal row is about a delivery that is not there",
+                ));
+            }
+            Ok(JournalEntry {
+                row,
+                message: about.id,
+                attributes: about.attributes,
+                planned: about
+                    .planned
+                    .map(|(route, channel)| shared(plans, route, channel)),
+            })
+        })
+    }
+}
+
+fn shared(plans: &mut Vec<Planned>, route: &str, channel: &str) -> Planned {
+    let is_same = |plan: &&Planned| &*plan.route == route && plan.channel.as_str() == channel;
+    if let Some(known) = plans.iter().find(is_same) {
+        return known.clone();
+    }
+    let plan = Planned {
+        route: route.into(),
+        channel: ChannelName::new(channel),
+    };
+    if plans.len() < PLANS_COUNT_MAX {
+        plans.push(plan.clone());
+    }
+    plan
+}

@@ -15,49 +15,39 @@ use crate::error::Malformed;
 /// message. Written once; never changed.
 pub(crate) const TABLE: Numbered = Numbered::new("chunk");
 
-/// What a message is known by, without its payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its id.
-    pub id: MessageId,
-    /// When it was accepted.
-    pub accepted_at: TimeMs,
-    /// What routes match on, sorted by key.
-    pub attributes: Pairs,
-    /// Header fields in the caller's order.
-    pub headers: Pairs,
-    /// The caller's key of order.
-    pub ordering_key: Option<String>,
-    /// The caller's own numbering over everything it sends.
-    pub sequence_global: Option<u64>,
-    /// The caller's own numbering within the ordering key.
-    pub sequence_key: Option<u64>,
-    /// Not to be sent before.
-    pub deliver_after: Option<TimeMs>,
-    /// Not to be sent after.
-    pub expires_at: Option<TimeMs>,
-    /// Its class.
-    pub priority: Priority,
-    /// W3C trace context of the producer.
-    pub traceparent: Option<String>,
-    /// Size of the payload.
-    pub payload_bytes: usize,
-}
-
 /// A message as it is stored.
-pub(crate) struct Stored<'a> {
-    pub(crate) head: Head,
+pub(crate) struct Stored {
+    pub(crate) message: Message,
     pub(crate) planned: Vec<Planned>,
     /// Where it stands if nothing was planned.
     pub(crate) standing: Option<Standing>,
-    pub(crate) payload: &'a [u8],
 }
 
-/// Encodes a message: its head, its plan, and the payload up to the end.
+/// What a journal row says of its message.
+pub(crate) struct About<'a> {
+    pub(crate) id: MessageId,
+    pub(crate) attributes: Pairs,
+    /// Route and channel of the delivery that was asked for.
+    pub(crate) planned: Option<(&'a str, &'a str)>,
+}
+
+/// Encodes a message: `id | accepted at | plan: count, (route, channel) each; the standing if there are none |
+/// attributes | headers | ordering key | sequence, global and of the key | deliver after | expires at | priority |
+/// trace context | payload`, up to the end.
+///
+/// What is read without the rest stands in front.
 pub(crate) fn encode(message: &Message, planned: &[Planned], standing: Standing) -> Vec<u8> {
     let mut part = Vec::with_capacity(message.payload.len() + 256);
     part.put_text(message.id.as_str());
     part.put_number(message.accepted_at.0);
+    part.put_number(planned.len() as u64);
+    for one in planned {
+        part.put_text(&one.route);
+        part.put_text(one.channel.as_str());
+    }
+    if planned.is_empty() {
+        part.put_u8(standing as u8);
+    }
     part.put_pairs(&message.attributes);
     part.put_pairs(&message.headers);
     part.put_maybe_text(message.ordering_key.as_deref());
@@ -67,84 +57,89 @@ pub(crate) fn encode(message: &Message, planned: &[Planned], standing: Standing)
     part.put_maybe_number(message.expires_at.map(|t| t.0));
     part.put_u8(message.priority as u8);
     part.put_maybe_text(message.traceparent.as_deref());
-    part.put_number(planned.len() as u64);
-    for one in planned {
-        part.put_text(&one.route);
-        part.put_text(one.channel.as_str());
-    }
-    if planned.is_empty() {
-        part.put_u8(standing as u8);
-    }
     part.extend_from_slice(&message.payload);
     part
 }
 
-impl<'a> Stored<'a> {
-    /// Reads one part of a chunk. Nothing of the payload is copied.
-    pub(crate) fn decode(part: &'a [u8]) -> Result<Self, Malformed> {
-        let mut take = Take::new(part);
-        let mut head = Head {
-            id: MessageId::parse(take.text()?).map_err(|_| Malformed("a message id is bad"))?,
-            accepted_at: TimeMs(take.number()?),
-            attributes: take.pairs()?,
-            headers: take.pairs()?,
-            ordering_key: take.maybe_text()?.map(str::to_owned),
-            sequence_global: take.maybe_number()?,
-            sequence_key: take.maybe_number()?,
-            deliver_after: take.maybe_time()?,
-            expires_at: take.maybe_time()?,
-            priority: match take.u8()? {
-                0 => Priority::High,
-                1 => Priority::Normal,
-                2 => Priority::Low,
-                _ => return Err(Malformed("a priority is unknown")),
-            },
-            traceparent: take.maybe_text()?.map(str::to_owned),
-            payload_bytes: 0,
-        };
-        let count = take.count()?;
-        let mut planned = Vec::with_capacity(count);
-        for _ in 0..count {
-            let route = Arc::from(take.text()?);
-            planned.push(Planned {
-                route,
-                channel: ChannelName::new(take.text()?),
-            });
-        }
-        let standing = if planned.is_empty() {
-            let number = take.u8()?;
-            Some(Standing::from_number(number).ok_or(Malformed("a standing is unknown"))?)
-        } else {
-            None
-        };
-        let payload = take.rest();
-        head.payload_bytes = payload.len();
-        Ok(Self {
-            head,
-            planned,
-            standing,
-            payload,
-        })
+/// Reads one part of a chunk, whole.
+pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
+    let mut take = Take::new(part);
+    let (id, accepted_at) = (take_id(&mut take)?, TimeMs(take.number()?));
+    let count = take.count()?;
+    let mut planned = Vec::with_capacity(count);
+    for _ in 0..count {
+        let route = Arc::from(take.text()?);
+        planned.push(Planned {
+            route,
+            channel: ChannelName::new(take.text()?),
+        });
     }
+    let standing = if planned.is_empty() {
+        let number = take.u8()?;
+        Some(Standing::from_number(number).ok_or(Malformed("a standing is unknown"))?)
+    } else {
+        None
+    };
+    let message = Message {
+        id,
+        accepted_at,
+        attributes: take.pairs()?,
+        headers: take.pairs()?,
+        ordering_key: take.maybe_text()?.map(str::to_owned),
+        sequence_global: take.maybe_number()?,
+        sequence_key: take.maybe_number()?,
+        deliver_after: take.maybe_time()?,
+        expires_at: take.maybe_time()?,
+        priority: match take.u8()? {
+            0 => Priority::High,
+            1 => Priority::Normal,
+            2 => Priority::Low,
+            _ => return Err(Malformed("a priority is unknown")),
+        },
+        traceparent: take.maybe_text()?.map(str::to_owned),
+        payload: Bytes::copy_from_slice(take.rest()),
+    };
+    Ok(Stored {
+        message,
+        planned,
+        standing,
+    })
+}
 
-    /// The whole message; copies the payload.
-    pub(crate) fn into_message(self) -> Message {
-        let head = self.head;
-        Message {
-            id: head.id,
-            accepted_at: head.accepted_at,
-            attributes: head.attributes,
-            headers: head.headers,
-            payload: Bytes::copy_from_slice(self.payload),
-            ordering_key: head.ordering_key,
-            sequence_global: head.sequence_global,
-            sequence_key: head.sequence_key,
-            deliver_after: head.deliver_after,
-            expires_at: head.expires_at,
-            priority: head.priority,
-            traceparent: head.traceparent,
+/// When a message was accepted, and how many deliveries it has.
+pub(crate) fn first_answer(part: &[u8]) -> Result<(TimeMs, usize), Malformed> {
+    let mut take = Take::new(part);
+    take.bytes()?;
+    Ok((TimeMs(take.number()?), take.count()?))
+}
+
+/// What a row about the message, or about its delivery at a place, says of it.
+pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malformed> {
+    let mut take = Take::new(part);
+    let id = take_id(&mut take)?;
+    take.number()?;
+    let count = take.count()?;
+    let mut planned = None;
+    for at in 0..count {
+        if place.is_some_and(|place| usize::from(place) == at) {
+            planned = Some((take.text()?, take.text()?));
+        } else {
+            take.bytes()?;
+            take.bytes()?;
         }
     }
+    if count == 0 {
+        take.u8()?;
+    }
+    Ok(About {
+        id,
+        attributes: take.pairs()?,
+        planned,
+    })
+}
+
+fn take_id(take: &mut Take<'_>) -> Result<MessageId, Malformed> {
+    MessageId::parse(take.text()?).map_err(|_| Malformed("a message id is bad"))
 }
 
 #[cfg(test)]
@@ -196,7 +191,11 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn messages_round_trip(message in messages(), plan: Vec<(String, String)>) {
+        fn messages_round_trip(
+            message in messages(),
+            plan: Vec<(String, String)>,
+            place: u16,
+        ) {
             let planned: Vec<_> = plan
                 .iter()
                 .map(|(route, channel)| Planned {
@@ -205,16 +204,24 @@ pub(crate) mod tests {
                 })
                 .collect();
             let part = encode(&message, &planned, Standing::Unroutable);
-            let stored = Stored::decode(&part).unwrap();
+            prop_assert_eq!(first_answer(&part).unwrap(), (message.accepted_at, planned.len()));
+            let place = place % (planned.len() as u16 + 1);
+            for place in [None, Some(place)] {
+                let about = about(&part, place).unwrap();
+                prop_assert_eq!(&about.id, &message.id);
+                prop_assert_eq!(&about.attributes, &message.attributes);
+                let one = place.and_then(|place| planned.get(usize::from(place)));
+                prop_assert_eq!(about.planned, one.map(|p| (&*p.route, p.channel.as_str())));
+            }
+            let stored = decode(&part).unwrap();
             prop_assert_eq!(stored.standing.is_none(), !planned.is_empty());
             prop_assert_eq!(&stored.planned, &planned);
-            prop_assert_eq!(stored.head.payload_bytes, message.payload.len());
-            prop_assert_eq!(stored.into_message(), message);
+            prop_assert_eq!(stored.message, message);
         }
 
         #[test]
-        fn broken_messages_are_refused(part: Vec<u8>) {
-            let _ = Stored::decode(&part);
+        fn broken_messages_are_refused(part: Vec<u8>, place: Option<u16>) {
+            let _ = (decode(&part), first_answer(&part), about(&part, place));
         }
     }
 }

@@ -112,6 +112,72 @@ fn an_unreadable_wire_form_keeps_back_its_delivery_alone() {
     check(WIRE, |value| value[0] = 0xff, &["n", "o"]);
 }
 
+/// Reads the whole journal, page by page: cursors of the rows that are there, and what is passed over.
+fn read_on(fixture: &Fixture, max_rows: usize) -> (Vec<u64>, Vec<(u64, u64)>) {
+    let (mut read, mut passed_over) = (Vec::new(), Vec::new());
+    let mut after = Cursor(0);
+    loop {
+        let page = fixture.store.journal(after, max_rows, usize::MAX).unwrap();
+        assert!(page.entries.len() <= max_rows);
+        if page.end == after {
+            return (read, passed_over);
+        }
+        assert!(page.end > after);
+        read.extend(page.entries.iter().map(|entry| entry.row.cursor.0));
+        let lost = page.passed_over.iter();
+        passed_over.extend(lost.map(|lost| (lost.first.0, lost.last.0)));
+        after = page.end;
+    }
+}
+
+/// Rows 1 and 2 are those of `m` and `n`, 3 that of `o`, 4 is the retry of `m`.
+fn check_reads_on(fixture: &Fixture, read: &[u64], passed_over: &[(u64, u64)]) {
+    let found = read_on(fixture, 100);
+    assert_eq!((&*found.0, &*found.1), (read, passed_over));
+    let (found, lost) = read_on(fixture, 1);
+    assert_eq!(found, read);
+    let lost: Vec<_> = lost
+        .into_iter()
+        .flat_map(|(first, last)| first..=last)
+        .collect();
+    let expected = passed_over.iter();
+    let expected: Vec<_> = expected.flat_map(|(first, last)| *first..=*last).collect();
+    assert_eq!(lost, expected);
+}
+
+#[test]
+fn the_journal_is_read_on_behind_what_is_damaged() {
+    let check = |table, damage: fn(&mut [u8]), read: &[u64], passed_over: &[(u64, u64)]| {
+        check_reads_on(&damaged(table, damage), read, passed_over);
+    };
+    check(JOURNAL, version, &[3, 4], &[(1, 2)]);
+    check(JOURNAL, |value| value[13] = 0xff, &[2, 3, 4], &[(1, 1)]);
+    // The second row only: its kind comes after a first part of 8 bytes or so, where that one says it ends.
+    let second = |value: &mut [u8]| value[13 + usize::from(value[5])] = 0xff;
+    check(JOURNAL, second, &[1, 3, 4], &[(2, 2)]);
+    check(CHUNK, version, &[3], &[(1, 2), (4, 4)]);
+    check(CHUNK, |value| value[13] = 0xff, &[2, 3], &[(1, 1), (4, 4)]);
+}
+
+#[test]
+fn a_gap_in_the_journal_is_passed_over_too() {
+    for (lost, read, passed_over) in [
+        (1, &[3, 4][..], (1, 2)),
+        (3, &[1, 2, 4], (3, 3)),
+        (4, &[1, 2, 3], (4, 4)),
+    ] {
+        let mut fixture = damaged(JOURNAL, |_| ());
+        wait(fixture.store.close()).unwrap();
+        let database = Database::open(fixture.path()).unwrap();
+        let tx = database.begin_write().unwrap();
+        tx.open_table(JOURNAL).unwrap().remove(lost).unwrap();
+        tx.commit().unwrap();
+        drop(database);
+        fixture.store = Store::open(&fixture.path(), &fixture.options).unwrap();
+        check_reads_on(&fixture, read, &[passed_over]);
+    }
+}
+
 /// Everything that a check finds, in its words.
 fn violations(fixture: &Fixture) -> Vec<String> {
     match wait(fixture.store.check()) {

@@ -67,15 +67,25 @@ fn rows_are_read_from_a_cursor_on_with_what_they_are_about() {
     fixture.accept(vec![accept("m", &["a", "b"]), accept("n", &[])]);
     fixture.accept(vec![accept("o", &["a"])]);
     let read = |after, max| {
-        let entries = fixture
+        let page = fixture
             .store
             .journal(Cursor(after), max, usize::MAX)
             .unwrap();
-        let entries = entries.into_iter().map(|entry| {
-            let channel = entry.planned.map(|planned| planned.channel.to_string());
+        assert_eq!(page.passed_over, []);
+        let last = page.entries.last().map(|entry| entry.row.cursor);
+        assert_eq!(page.end, last.unwrap_or(Cursor(after)));
+        let entries = page.entries.into_iter().map(|entry| {
+            assert_eq!(entry.attributes, message("x", "").attributes);
+            let planned = entry.planned;
+            let route = planned.as_ref().map(|planned| planned.route.to_string());
+            let channel = planned.map(|planned| planned.channel.to_string());
+            assert_eq!(
+                route,
+                channel.as_ref().map(|channel| format!("to-{channel}"))
+            );
             (
                 entry.row.cursor.0,
-                entry.message.id.to_string(),
+                entry.message.to_string(),
                 channel,
                 entry.row.cause,
             )
@@ -103,21 +113,21 @@ fn rows_are_read_from_a_cursor_on_with_what_they_are_about() {
 fn a_batch_of_rows_is_bounded_by_its_bytes_and_never_empty() {
     let fixture = Fixture::new();
     let mut large = message("large", "");
-    large.headers = vec![("x".to_owned(), "y".repeat(8 << 10)); 4];
+    large.attributes = vec![("x".to_owned(), "y".repeat(8 << 10)); 4];
     fixture.accept(vec![
         accept("m", &["a"]),
         accept("n", &["a"]),
         to(large, &["a", "b"]),
     ]);
     let read = |after, max_bytes| {
-        let entries = fixture.store.journal(Cursor(after), 100, max_bytes);
-        let entries = entries.unwrap().into_iter();
+        let page = fixture.store.journal(Cursor(after), 100, max_bytes);
+        let entries = page.unwrap().entries.into_iter();
         entries.map(|entry| entry.row.cursor.0).collect::<Vec<_>>()
     };
     assert_eq!(read(0, 0), [1]);
     assert_eq!(read(0, 16 << 10), [1, 2]);
     assert_eq!(read(2, 16 << 10), [3]);
-    // What two rows share counts twice.
+    // What two rows say counts twice.
     assert_eq!(read(2, 48 << 10), [3]);
     assert_eq!(read(0, 128 << 10), [1, 2, 3, 4]);
     assert_eq!(read(4, 0), [0; 0]);

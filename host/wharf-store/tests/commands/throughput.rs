@@ -4,8 +4,9 @@
 //! `cargo test -p wharf-store --test commands -- --ignored --nocapture throughput`
 
 use std::fs::File;
+use std::future::Future;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Waker};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
 use tempfile::TempDir;
-use wharf_core::Status;
+use wharf_core::{Cursor, Status};
 use wharf_store::{Backend, Engine, Options, Settle, Store};
 
 use crate::fixture::{Fixture, T0, accept, channel, end, message, settle, to, wait};
@@ -233,5 +234,61 @@ fn throughput_by_group_and_ids() {
         for group in [256, 24, 1] {
             bench.live(group, 70_000);
         }
+    }
+}
+
+/// Reading the journal as post-event hooks do: two rows a message, whose accepts and settles come by turns.
+#[test]
+#[ignore = "a measurement"]
+fn throughput_of_the_journal() {
+    const MESSAGES: u64 = 24_000;
+    let mut bench = Bench::new(0);
+    let pairs = |name: &str| {
+        (0..8)
+            .map(|n| (format!("{name}-{n}"), format!("{name} value {n}")))
+            .collect::<Vec<_>>()
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    for first in (0..MESSAGES).step_by(12) {
+        let mut asked: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
+        for claim in bench.store.claim(&channel("a"), 12, T0).unwrap() {
+            let n = first + asked.len() as u64 / 2;
+            let mut message = message(&format!("m-{n}"), &"x".repeat(1024));
+            (message.attributes, message.headers) = (pairs("attribute"), pairs("header"));
+            let (accepted, settled) = (bench.store.clone(), bench.store.clone());
+            asked.push(Box::pin(async move {
+                accepted.accept(vec![to(message, &["a"])]).await.unwrap();
+            }));
+            asked.push(Box::pin(async move {
+                settled
+                    .settle(vec![settle(claim, end(Status::Delivered))])
+                    .await
+                    .unwrap();
+            }));
+        }
+        if asked.is_empty() {
+            let batch = (0..12).map(|n| to(message(&format!("first-{n}"), ""), &["a"]));
+            let batch = bench.store.accept(batch.collect());
+            alone(&mut bench.engine, batch).unwrap();
+        }
+        asked
+            .iter_mut()
+            .for_each(|one| assert!(one.as_mut().poll(&mut context).is_pending()));
+        bench.engine.step();
+        asked.into_iter().for_each(wait);
+    }
+    for _ in 0..3 {
+        let (started_at, mut rows_count) = (Instant::now(), 0);
+        let mut after = Cursor(0);
+        loop {
+            let page = bench.store.journal(after, 256, 4 << 20).unwrap();
+            rows_count += page.entries.len();
+            if page.end == after {
+                break;
+            }
+            after = page.end;
+        }
+        let ns = started_at.elapsed().as_nanos() as f64 / rows_count as f64;
+        println!("{rows_count} rows, {ns:.0} ns a row");
     }
 }
