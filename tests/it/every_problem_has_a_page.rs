@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use wharf_testkit::process::{Answer, Host};
 
-use crate::support::{host, root, text};
+use crate::support::{JSON, host, root, text};
 
 /// Problems that no request alone can cause: the store or the process has to fail.
 const NOT_SHOWN: &[&str] = &["commit-unknown", "internal", "shutting-down"];
@@ -17,8 +17,13 @@ fn the_example_of_each_page_is_true() {
         .unwrap();
     let scoped = "[[api.token]]\nname = \"billing\"\ntoken = \"b1ll1ng\"\nscopes = [\"send\"]\n";
     let scoped = host(scoped).start().unwrap();
+    let strict = "[api]\nrequire-idempotency = true\n";
+    let strict = host(strict).start().unwrap();
     let first = r#"{"id":"order-7","payload":"hello"}"#;
     assert_eq!(crate::support::post(&open, first.as_bytes()).status, 202);
+    let keyed = [JSON, ("idempotency-key", "taken-before")];
+    let first = open.http("POST", "/v1/messages", &keyed, b"{}").unwrap();
+    assert_eq!(first.status, 202);
 
     let index = page(&closed, "/problems/");
     let mut tried = 0;
@@ -33,6 +38,7 @@ fn the_example_of_each_page_is_true() {
         let host = match code.as_str() {
             "unauthorized" => &closed,
             "forbidden" => &scoped,
+            "idempotency-key-required" => &strict,
             _ => &open,
         };
         let answer = make(host, &request);

@@ -16,6 +16,7 @@ mod a_token_opens_what_its_scopes_say;
 mod an_attempt_enriches_converts_and_sends;
 mod an_endpoint_is_reached_only_if_granted;
 mod an_error_says_what_to_try;
+mod an_idempotency_key_makes_one_message;
 mod bad_input_is_refused_by_field;
 mod every_channel_signs_with_its_own_secret;
 mod every_outcome_is_stored_as_it_is;

@@ -11,6 +11,11 @@ use wharf_testkit::process::{Answer, Host, HostBuilder, eventually};
 /// How long a state may take to come. A limit for what hangs, not a claim about speed.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
+/// The header of one message in the JSON form.
+pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
+/// The header of a batch of these.
+pub(crate) const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
+
 /// A host with this configuration, on a free port, that may reach this machine.
 pub(crate) fn host(config: &str) -> HostBuilder {
     HostBuilder::new(may_reach_this_machine(config)).env("WHARF_API_LISTEN", "127.0.0.1:0")
@@ -56,15 +61,19 @@ pub(crate) fn guest(name: &str) -> Vec<u8> {
 }
 
 pub(crate) fn post(host: &Host, body: &[u8]) -> Answer {
-    let headers = [("content-type", "application/json")];
-    host.http("POST", "/v1/messages", &headers, body).unwrap()
+    host.http("POST", "/v1/messages", &[JSON], body).unwrap()
 }
 
 pub(crate) fn post_batch(host: &Host, lines: &[Value]) -> Vec<Value> {
     let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let headers = [("content-type", "application/x-ndjson")];
+    post_batch_as(host, &[NDJSON], body.as_bytes())
+}
+
+/// A batch with these headers, and the answer to each line.
+#[track_caller]
+pub(crate) fn post_batch_as(host: &Host, headers: &[(&str, &str)], body: &[u8]) -> Vec<Value> {
     let path = "/v1/messages/batch";
-    let answer = host.http("POST", path, &headers, body.as_bytes()).unwrap();
+    let answer = host.http("POST", path, headers, body).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer
         .text()

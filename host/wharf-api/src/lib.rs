@@ -25,5 +25,7 @@ pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
 pub const JSON: &str = "application/json";
 /// Media type of a batch: one JSON form a line.
 pub const NDJSON: &str = "application/x-ndjson";
+/// Header of a batch that is a piece of something longer: the number of its first line.
+pub const FIRST_LINE: &str = "wharf-first-line";
 /// Media type of an error (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";

@@ -57,6 +57,12 @@ codes! {
     InvalidField = 400 "invalid-field" "A field has a value that cannot be used",
     /// A message id outside `[A-Za-z0-9_-]{1,64}`.
     InvalidId = 400 "invalid-id" "The message id cannot be used",
+    /// An `Idempotency-Key` that is none.
+    IdempotencyKeyMalformed = 400 "idempotency-key-malformed" "The idempotency key cannot be read",
+    /// Neither an id nor an `Idempotency-Key`, where the server takes nothing without.
+    IdempotencyKeyRequired = 400 "idempotency-key-required" "The message has neither an id nor an idempotency key",
+    /// An `Idempotency-Key`, and an identity of the message's own.
+    TwoIdentities = 400 "two-identities" "The message has two identities",
     /// No token, or a wrong one.
     Unauthorized = 401 "unauthorized" "The API token is missing or wrong",
     /// The token has not the scope that this takes.
@@ -73,6 +79,8 @@ codes! {
     PayloadTooLarge = 413 "payload-too-large" "The message is too large",
     /// A content type that is not read here.
     UnsupportedMediaType = 415 "unsupported-media-type" "The content type is not read here",
+    /// The `Idempotency-Key` is known with other content.
+    IdempotencyKeyReused = 422 "idempotency-key-reused" "The idempotency key was used for other content",
     /// The server failed in a way that is its own fault.
     Internal = 500 "internal" "The server failed",
     /// A commit failed; whether it is on disk is not known.

@@ -10,6 +10,12 @@ pub(crate) const BATCH_MESSAGES_MAX: usize = 10_000;
 /// Size of a batch: it is held in memory while it is read.
 pub(crate) const BATCH_BYTES_MAX: usize = 64 << 20;
 
+/// Number of the last line of a batch, where the sender numbers its pieces: what JSON numbers tell apart everywhere.
+pub(crate) const BATCH_LINE_MAX: u64 = 1 << 53;
+
+/// Length of an idempotency key. Known servers take 255; the published vectors of the header's syntax have 262.
+pub(crate) const IDEMPOTENCY_KEY_BYTES_MAX: usize = 512;
+
 /// How much of a body that is too large is read and thrown away, so that its sender can read why: as much as the
 /// largest body that is read anywhere.
 pub(crate) const DISCARD_BYTES_MAX: usize = BATCH_BYTES_MAX;

@@ -130,6 +130,7 @@ pub async fn serve(
         tokens: Tokens::new(&config.tokens),
         payload_bytes_max: config.payload_bytes_max,
         ids: MessageIds::new(),
+        require_idempotency: config.require_idempotency,
         plugins: plugins.view,
         degraded,
         phase: Phase::default(),

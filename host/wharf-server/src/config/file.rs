@@ -52,6 +52,9 @@ pub(super) struct Api {
     /// apart, each has a table `[[api.token]]` instead: `name`, `token`, and `scopes`, some of `send`, `read` and
     /// `operate`. Without any only a loopback address can be listened on.
     pub(super) token: Option<Tokens>,
+    /// Whether a message is refused that has no id and comes without an `Idempotency-Key`: one that cannot be sent again
+    /// safely. Default false.
+    pub(super) require_idempotency: bool,
     /// Largest payload, at most `16MiB`. Default `1MiB`.
     pub(super) payload_max: Option<ByteSize>,
     /// How long a stop waits for what is in flight, at most `24h`. Default `30s`.
@@ -63,6 +66,7 @@ impl Default for Api {
         Self {
             listen: "127.0.0.1:8470".into(),
             token: None,
+            require_idempotency: false,
             payload_max: None,
             drain_timeout: None,
         }

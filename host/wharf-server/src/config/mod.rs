@@ -65,6 +65,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The API's tokens; none only on a loopback address.
     pub tokens: Vec<Token>,
+    /// Whether a message that has no id, and comes without an idempotency key, is refused.
+    pub require_idempotency: bool,
     /// Largest payload that is accepted.
     pub payload_bytes_max: usize,
     /// How long a stop waits for what is in flight.

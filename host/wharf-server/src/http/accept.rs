@@ -1,78 +1,64 @@
 //! Accepting messages.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use wharf_api::{BatchLine, JSON, NDJSON, Problem, ProblemCode, SendAnswer};
-use wharf_core::MessageId;
+use wharf_api::{BatchLine, FIRST_LINE, JSON, NDJSON, Problem, ProblemCode, SendAnswer};
+use wharf_core::{Message, MessageId};
 use wharf_store::{Accept, Accepted};
 
 use super::App;
 use super::body::collect;
-use super::form::json;
+use super::form::{Reading, json};
+use super::identity::Identity;
 use super::problem::{Answer, commit_unknown, internal, not_written};
 use crate::clock;
 use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_MESSAGES_MAX, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
+    BATCH_BYTES_MAX, BATCH_LINE_MAX, BATCH_MESSAGES_MAX, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
 };
 
-/// Makes ids for messages that come without one: ULIDs that rise within the process.
-pub(crate) struct MessageIds(Mutex<ulid::Generator>);
-
-impl MessageIds {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(ulid::Generator::new()))
-    }
-
-    fn next(&self) -> MessageId {
-        let mut generator = self.0.lock().expect("making an id does not panic");
-        let ulid = generator
-            .generate()
-            .unwrap_or_else(|_| ulid::Ulid::generate());
-        MessageId::parse(&ulid.to_string()).expect("a ULID is 26 of Crockford's base32")
-    }
-}
-
-/// `POST /v1/messages`: one message in the JSON form.
+/// `POST /v1/messages`: one message.
 pub(super) async fn send(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Answer> {
     refuse_when_draining(&app)?;
-    media_type(&headers, JSON)?;
+    let (head, body) = request.into_parts();
+    media_type(&head.headers, JSON)?;
+    let identity = Identity::of(&app, &head)?;
     let most = app.payload_bytes_max * JSON_OVERHEAD_FACTOR + JSON_OVERHEAD_BYTES;
     let body = collect(body, most).await?;
-    let accept = prepare(&app, &body)?;
-    let id = accept.message.id.clone();
+    let message = json::read(&body, &reading(&app, &identity, None))?;
+    let id = message.id.clone();
     let accepted = app
         .store
-        .accept(vec![accept])
+        .accept(vec![plan(&app, message)])
         .await
         .map_err(|e| not_written(&e))?;
     let accepted = accepted.into_iter().next().ok_or_else(commit_unknown)?;
-    let answer = answer(&id, accepted)?;
+    let answer = answer(&id, accepted).ok_or_else(|| identity.conflict(&id, None))?;
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
-/// `POST /v1/messages/batch`: one JSON form a line, answered a line each; all of it is one commit.
+/// `POST /v1/messages/batch`: one message a line, answered a line each; all of it is one commit.
 pub(super) async fn send_batch(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<Response, Answer> {
     refuse_when_draining(&app)?;
-    media_type(&headers, NDJSON)?;
+    let (head, body) = request.into_parts();
+    media_type(&head.headers, NDJSON)?;
+    let identity = Identity::of(&app, &head)?;
+    let first_line = first_line(&head.headers)?;
     let body = collect(body, BATCH_BYTES_MAX).await?;
     let mut lines: Vec<(u64, Result<MessageId, Problem>)> = Vec::new();
     let mut accepts = Vec::new();
-    for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
+    for (line, text) in (first_line..).zip(body.split(|byte| *byte == b'\n')) {
+        if text.trim_ascii().is_empty() {
             continue;
         }
         if lines.len() == BATCH_MESSAGES_MAX {
@@ -82,12 +68,13 @@ pub(super) async fn send_batch(
             )
             .into());
         }
-        let prepared = prepare(&app, line).map(|accept| {
-            let id = accept.message.id.clone();
-            accepts.push(accept);
+        let message = json::read(text, &reading(&app, &identity, Some(line)));
+        let id = message.map(|message| {
+            let id = message.id.clone();
+            accepts.push(plan(&app, message));
             id
         });
-        lines.push((index as u64 + 1, prepared));
+        lines.push((line, id));
     }
     let accepted = app
         .store
@@ -96,12 +83,12 @@ pub(super) async fn send_batch(
         .map_err(|e| not_written(&e))?;
     let mut accepted = accepted.into_iter();
     let mut out = Vec::with_capacity(lines.len() * 96);
-    for (line, prepared) in lines {
-        let result = match prepared {
-            Ok(id) => match accepted.next() {
-                Some(accepted) => answer(&id, accepted),
-                None => return Err(commit_unknown()),
-            },
+    for (line, id) in lines {
+        let result = match id {
+            Ok(id) => {
+                let accepted = accepted.next().ok_or_else(commit_unknown)?;
+                answer(&id, accepted).ok_or_else(|| identity.conflict(&id, Some(line)))
+            }
             Err(problem) => Err(problem),
         };
         let line = match result {
@@ -124,20 +111,22 @@ pub(super) async fn send_batch(
     Ok(([(CONTENT_TYPE, NDJSON)], out).into_response())
 }
 
-/// Parses one message and plans its deliveries.
-fn prepare(app: &App, body: &[u8]) -> Result<Accept, Problem> {
-    let input = json::read(body)?;
-    let message = json::check(
-        input,
-        || app.ids.next(),
-        clock::now(),
-        app.payload_bytes_max,
-    )?;
-    let planned = app.routes.plan(&message);
-    Ok(Accept { message, planned })
+fn reading<'a>(app: &App, identity: &'a Identity<'a>, line: Option<u64>) -> Reading<'a> {
+    Reading {
+        identity,
+        line,
+        now: clock::now(),
+        payload_bytes_max: app.payload_bytes_max,
+    }
 }
 
-fn answer(id: &MessageId, accepted: Accepted) -> Result<SendAnswer, Problem> {
+fn plan(app: &App, message: Message) -> Accept {
+    let planned = app.routes.plan(&message);
+    Accept { message, planned }
+}
+
+/// None: the id is taken by other content.
+fn answer(id: &MessageId, accepted: Accepted) -> Option<SendAnswer> {
     let (duplicate, deliveries) = match accepted {
         Accepted::New {
             deliveries_count, ..
@@ -145,20 +134,14 @@ fn answer(id: &MessageId, accepted: Accepted) -> Result<SendAnswer, Problem> {
         Accepted::Duplicate {
             deliveries_count, ..
         } => (true, deliveries_count),
-        Accepted::Conflict { .. } => {
-            return Err(Problem::new(
-                ProblemCode::IdConflict,
-                format!("the id {id} was accepted before with other content; nothing changed"),
-            )
-            .field("id"));
-        }
+        Accepted::Conflict { .. } => return None,
     };
     let status = if deliveries == 0 {
         "unroutable"
     } else {
         "accepted"
     };
-    Ok(SendAnswer {
+    Some(SendAnswer {
         id: id.to_string(),
         duplicate,
         status: status.to_owned(),
@@ -175,6 +158,23 @@ fn refuse_when_draining(app: &App) -> Result<(), Answer> {
         .into());
     }
     Ok(())
+}
+
+/// The number of the first line, where what is sent is a piece of something longer: in the answers, and for the ids that
+/// an idempotency key gives, lines count from here.
+fn first_line(headers: &HeaderMap) -> Result<u64, Problem> {
+    let Some(value) = headers.get(HeaderName::from_static(FIRST_LINE)) else {
+        return Ok(1);
+    };
+    let line = value.to_str().ok().and_then(|text| text.parse().ok());
+    line.filter(|line| (1..=BATCH_LINE_MAX).contains(line))
+        .ok_or_else(|| {
+            Problem::new(
+                ProblemCode::InvalidField,
+                format!("{FIRST_LINE}: it takes a number of 1 to {BATCH_LINE_MAX}"),
+            )
+            .field(FIRST_LINE)
+        })
 }
 
 fn media_type(headers: &HeaderMap, expected: &str) -> Result<(), Answer> {

@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod form;
 mod health;
+mod identity;
 mod messages;
 mod pages;
 mod plugins;
@@ -35,8 +36,8 @@ use crate::config::Scope;
 use crate::degraded::Degraded;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 
-pub(crate) use accept::MessageIds;
 pub(crate) use auth::Tokens;
+pub(crate) use identity::MessageIds;
 
 /// What handlers share.
 pub(crate) struct App {
@@ -45,6 +46,8 @@ pub(crate) struct App {
     pub(crate) tokens: Tokens,
     pub(crate) payload_bytes_max: usize,
     pub(crate) ids: MessageIds,
+    /// Whether a message that has no id, and comes without an idempotency key, is refused.
+    pub(crate) require_idempotency: bool,
     /// The plugin folder as it was loaded.
     pub(crate) plugins: PluginsView,
     /// What does not work although the server runs.

@@ -126,6 +126,7 @@ impl Resolver<'_> {
             listen: self.listen(&file.api.listen, has_token),
             payload_bytes_max: self.payload_max(file.api.payload_max),
             tokens,
+            require_idempotency: file.api.require_idempotency,
             drain_timeout: self
                 .within(
                     "api.drain-timeout",

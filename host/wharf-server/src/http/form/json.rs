@@ -1,16 +1,21 @@
-//! From the JSON form to a message: every field checked, every error naming its field.
+//! The JSON form: every field checked, every error naming its field.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use wharf_api::{MessageInput, Priority, Problem, ProblemCode};
-use wharf_core::{Message, MessageId, Pairs, TimeMs, message};
+use wharf_core::{Message, MessageId, Pairs, message};
 
+use super::Reading;
 use super::check::{self, invalid};
 
-/// Reads the JSON form.
-pub(in crate::http) fn read(body: &[u8]) -> Result<MessageInput, Problem> {
+/// Reads one message.
+pub(in crate::http) fn read(body: &[u8], reading: &Reading<'_>) -> Result<Message, Problem> {
+    check(parse(body)?, reading)
+}
+
+fn parse(body: &[u8]) -> Result<MessageInput, Problem> {
     // Derived code would also take an array, as the fields in their order.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::new(
@@ -70,20 +75,18 @@ const FIELDS: &[&str] = &[
     "traceparent",
 ];
 
-/// Checks the fields. `id` is used where the form has none.
-pub(in crate::http) fn check(
-    input: MessageInput,
-    id: impl FnOnce() -> MessageId,
-    now: TimeMs,
-    payload_bytes_max: usize,
-) -> Result<Message, Problem> {
+fn check(mut input: MessageInput, reading: &Reading<'_>) -> Result<Message, Problem> {
     let id = match &input.id {
-        Some(text) => MessageId::parse(text)
-            .map_err(|e| Problem::new(ProblemCode::InvalidId, format!("id: {e}")).field("id"))?,
-        None => id(),
+        Some(text) => {
+            let id = MessageId::parse(text).map_err(|e| {
+                Problem::new(ProblemCode::InvalidId, format!("id: {e}")).field("id")
+            })?;
+            reading.own_id(id, "id")?
+        }
+        None => reading.given_id()?,
     };
-    let (payload, is_json) = payload(&input)?;
-    check::payload_size(payload.len(), "payload", payload_bytes_max)?;
+    let (payload, is_json) = payload(&mut input)?;
+    check::payload_size(payload.len(), "payload", reading.payload_bytes_max)?;
     let headers = headers(input.headers, input.content_type, is_json)?;
     let attributes = check::attributes(input.attributes)?;
     if let Some(key) = &input.ordering_key {
@@ -91,7 +94,7 @@ pub(in crate::http) fn check(
     }
     Ok(Message {
         id,
-        accepted_at: now,
+        accepted_at: reading.now,
         attributes,
         headers,
         payload,
@@ -109,16 +112,24 @@ pub(in crate::http) fn check(
     })
 }
 
-/// The payload, and whether it came as JSON.
-fn payload(input: &MessageInput) -> Result<(Bytes, bool), Problem> {
-    match (&input.payload, &input.payload_base64, &input.payload_json) {
+/// The payload, and whether it came as JSON. Takes what the form has: nothing is copied.
+fn payload(input: &mut MessageInput) -> Result<(Bytes, bool), Problem> {
+    let given = (
+        input.payload.take(),
+        input.payload_base64.take(),
+        input.payload_json.take(),
+    );
+    match given {
         (None, None, None) => Ok((Bytes::new(), false)),
-        (Some(text), None, None) => Ok((Bytes::copy_from_slice(text.as_bytes()), false)),
+        (Some(text), None, None) => Ok((text.into(), false)),
         (None, Some(text), None) => match BASE64.decode(text) {
             Ok(bytes) => Ok((bytes.into(), false)),
             Err(e) => Err(invalid("payload_base64", &format!("it is no base64: {e}"))),
         },
-        (None, None, Some(json)) => Ok((Bytes::copy_from_slice(json.get().as_bytes()), true)),
+        (None, None, Some(json)) => {
+            let text: Box<str> = json.into();
+            Ok((text.into_boxed_bytes().into(), true))
+        }
         _ => Err(invalid(
             "payload",
             "give one of payload, payload_base64 and payload_json, not several",
@@ -153,17 +164,10 @@ fn headers(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::form::tests::read_alone;
 
     fn check_form(form: &str) -> Result<Message, (String, Option<String>)> {
-        read(form.as_bytes())
-            .and_then(|input| {
-                check(
-                    input,
-                    || MessageId::parse("made").unwrap(),
-                    TimeMs(1),
-                    1 << 10,
-                )
-            })
+        read_alone(|reading| read(form.as_bytes(), reading))
             .map_err(|problem| (problem.code, problem.field))
     }
 
