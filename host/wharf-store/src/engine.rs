@@ -174,8 +174,10 @@ impl Engine {
         // Both outlive a failure's publication: a caller that is let go of looks there for the reason.
         let mut replies = Vec::with_capacity(group.len());
         let mut writes = group.into_iter();
+        let running = shared.meter.begin();
         let committed =
             shared.with_database(|database| self.transact(database, &mut writes, &mut replies));
+        drop(running);
         match committed {
             Ok(()) => {
                 shared.meter.committed(started_at.elapsed(), items_count);

@@ -1,7 +1,7 @@
 //! What the store counts of itself, for the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::limits::BUCKETS_COUNT;
 
@@ -49,13 +49,50 @@ impl Buckets {
 }
 
 /// Counters of the writer. Written by it alone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meter {
     commit_us: Buckets,
     group_items: Buckets,
+    made_at: Instant,
+    /// When the commit that is being made began, in nanoseconds after `made_at`; 0 where there is none.
+    began_ns: AtomicU64,
+}
+
+/// A commit that is being made.
+#[must_use]
+pub(crate) struct Running<'a>(&'a AtomicU64);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Relaxed);
+    }
 }
 
 impl Meter {
+    pub(crate) fn new() -> Self {
+        Self {
+            commit_us: Buckets::default(),
+            group_items: Buckets::default(),
+            made_at: Instant::now(),
+            began_ns: AtomicU64::new(0),
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.made_at.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// A commit is being made until the guard is dropped.
+    pub(crate) fn begin(&self) -> Running<'_> {
+        self.began_ns.store(self.now_ns().max(1), Relaxed);
+        Running(&self.began_ns)
+    }
+
+    pub(crate) fn running_for(&self) -> Option<Duration> {
+        let began_ns = self.began_ns.load(Relaxed);
+        (began_ns > 0).then(|| Duration::from_nanos(self.now_ns().saturating_sub(began_ns)))
+    }
+
     pub(crate) fn committed(&self, took: Duration, items_count: usize) {
         self.commit_us
             .observe(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));

@@ -65,7 +65,7 @@ impl Shared {
             database: RwLock::new(Some(database)),
             index,
             ids,
-            meter: Meter::default(),
+            meter: Meter::new(),
             head: watch::Sender::new(head),
             next_due: watch::Sender::new(next_due),
             failure: watch::Sender::new(None),

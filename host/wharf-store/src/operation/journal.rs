@@ -86,7 +86,7 @@ impl Store {
         max_bytes: usize,
     ) -> Result<JournalPage, ReadError> {
         // Seen before the snapshot is opened, which has all rows up to it.
-        let head = *self.journal_head().borrow();
+        let head = *self.shared.head.borrow();
         self.read(|snapshot| page(snapshot, after, head, max_rows, max_bytes))
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers about the store, for health and metrics.
 
+use std::time::Duration;
+
 use wharf_core::ChannelName;
 use wharf_core::invariant::Spread;
 
@@ -51,6 +53,15 @@ pub struct ChannelStats {
 }
 
 impl Store {
+    /// How long the commit that is being made has taken so far; none where none is being made.
+    ///
+    /// For liveness: a disk that never ends a sync reports no error, so nobody else would notice. Neither waits for the
+    /// writer nor takes a lock.
+    #[must_use]
+    pub fn commit_running_for(&self) -> Option<Duration> {
+        self.shared.meter.running_for()
+    }
+
     /// Numbers about the store. Quick: nothing is read from the file.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -9,6 +9,7 @@ mod claim;
 mod cursor;
 mod damage;
 mod failure;
+mod hang;
 mod ids;
 mod journal;
 mod open;
