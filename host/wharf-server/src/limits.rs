@@ -41,6 +41,10 @@ pub(crate) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(64);
 /// Wait after an error of accepting a connection, such as no more file descriptors.
 pub(crate) const ACCEPT_ERROR_WAIT: Duration = Duration::from_millis(50);
 
+/// A commit that takes longer is no slow disk but one that hangs: `/livez` fails. Commits take milliseconds, on a disk
+/// that is overwhelmed seconds.
+pub(crate) const COMMIT_HANGS_AFTER: Duration = Duration::from_secs(30);
+
 /// Wait after what is ready could not be read.
 pub(crate) const CLAIM_ERROR_WAIT: Duration = Duration::from_secs(1);
 

@@ -1,6 +1,7 @@
 //! Liveness and readiness. Open to anyone; the reasons are for callers with the token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -9,13 +10,26 @@ use wharf_api::{Health, Named};
 
 use super::App;
 use super::auth::{self, Token};
+use crate::limits::COMMIT_HANGS_AFTER;
 
-/// Whether the store takes commits and the runtime answers. Nothing else: a restart must be the cure.
+/// Whether the writer makes progress and the runtime answers. Nothing else: a restart must be the cure.
 pub(super) async fn live(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
     if app.phase.has_failed() {
         return failed("store", "a commit failed; the process ends");
     }
-    ok("ok", Vec::new())
+    match hangs(app.store.commit_running_for()) {
+        Some(reason) => failed("store", &reason),
+        None => ok("ok", Vec::new()),
+    }
+}
+
+/// What is wrong with a commit that has been running for so long: a disk that hangs reports no error.
+fn hangs(running_for: Option<Duration>) -> Option<String> {
+    let running_for = running_for.filter(|span| *span > COMMIT_HANGS_AFTER)?;
+    Some(format!(
+        "a commit has been running for {} s; look at the disk",
+        running_for.as_secs()
+    ))
 }
 
 /// Whether work is taken. What else is wrong makes it `degraded`, not unready.
@@ -59,4 +73,17 @@ fn failed(name: &str, reason: &str) -> (StatusCode, Json<Health>) {
             reasons,
         }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_hangs_is_no_life() {
+        assert_eq!(hangs(None), None);
+        assert_eq!(hangs(Some(COMMIT_HANGS_AFTER)), None);
+        let reason = hangs(Some(COMMIT_HANGS_AFTER * 2)).unwrap();
+        assert!(reason.contains("for 60 s"), "{reason}");
+    }
 }
