@@ -136,7 +136,8 @@ pub async fn serve(
         phase: Phase::default(),
     });
     let refuse = CancellationToken::new();
-    let mut http = tokio::spawn(http::serve(listener, Arc::clone(&app), refuse.clone()));
+    let http = http::Threads::start(config.api_threads, listener, &app, &refuse)
+        .map_err(|source| ServeError::Listen { address, source })?;
     listening(address);
 
     let ending = tokio::select! {
@@ -147,6 +148,7 @@ pub async fn serve(
             Some(ServeError::CommitFailed)
         }
         lost = workers.lost() => Some(ServeError::TaskEnded(lost)),
+        () = http.lost() => Some(ServeError::TaskEnded("a thread of the API")),
     };
     let store_failed = app.phase.has_failed();
     tracing::info!(store_failed, "stopping");
@@ -165,8 +167,8 @@ pub async fn serve(
     }
     // Requests that are being answered get a moment of their own, even after a drain that took all of its time.
     let moment = deadline.max(Instant::now() + Duration::from_secs(1));
-    if timeout_at(moment, &mut http).await.is_err() {
-        http.abort();
+    if timeout_at(moment, http.ended()).await.is_err() {
+        http.cut();
         tracing::warn!("a client did not finish its request in time; it got no answer");
     }
     if let Some(error) = ending {

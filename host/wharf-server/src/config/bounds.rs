@@ -38,6 +38,13 @@ pub(super) const DRAIN_TIMEOUT: Bounds<Duration> = Bounds {
     words: "0s to 24h",
 };
 
+/// `api.threads`: more than there are in most machines have nothing to do but wait for the store.
+pub(super) const API_THREADS: Bounds<usize> = Bounds {
+    least: 1,
+    most: 64,
+    words: "1 to 64",
+};
+
 /// `channel.timeout`: an exchange that takes a day has broken off long before.
 pub(super) const CHANNEL_TIMEOUT: Bounds<Duration> = Bounds {
     least: INSTANT,

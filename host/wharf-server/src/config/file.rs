@@ -59,6 +59,9 @@ pub(super) struct Api {
     pub(super) payload_max: Option<ByteSize>,
     /// How long a stop waits for what is in flight, at most `24h`. Default `30s`.
     pub(super) drain_timeout: Option<Duration>,
+    /// Threads that serve the API, 1 to 64. Each takes some tens of thousands of requests a second. Default: one for
+    /// every four processors.
+    pub(super) threads: Option<usize>,
 }
 
 impl Default for Api {
@@ -69,6 +72,7 @@ impl Default for Api {
             require_idempotency: false,
             payload_max: None,
             drain_timeout: None,
+            threads: None,
         }
     }
 }

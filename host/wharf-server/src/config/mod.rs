@@ -71,6 +71,8 @@ pub struct Config {
     pub payload_bytes_max: usize,
     /// How long a stop waits for what is in flight.
     pub drain_timeout: Duration,
+    /// Threads that serve the API.
+    pub api_threads: usize,
     /// Networks that may be reached although they are not public.
     pub allow_addresses: Vec<IpNet>,
     /// The plugin folder.

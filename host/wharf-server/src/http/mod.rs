@@ -14,6 +14,7 @@ mod messages;
 mod pages;
 mod plugins;
 mod problem;
+mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +39,7 @@ use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 
 pub(crate) use auth::Tokens;
 pub(crate) use identity::MessageIds;
+pub(crate) use threads::Threads;
 
 /// What handlers share.
 pub(crate) struct App {
@@ -82,7 +84,7 @@ impl Phase {
 }
 
 /// Serves the API until `stop`, then lets the requests that are being answered end.
-pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
+async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
     let service = TowerToHyperService::new(router(app));
     let mut http1 = http1::Builder::new();
     http1

@@ -127,6 +127,9 @@ impl Resolver<'_> {
             payload_bytes_max: self.payload_max(file.api.payload_max),
             tokens,
             require_idempotency: file.api.require_idempotency,
+            api_threads: self
+                .within("api.threads", file.api.threads, &bounds::API_THREADS)
+                .unwrap_or_else(api_threads),
             drain_timeout: self
                 .within(
                     "api.drain-timeout",
@@ -149,6 +152,11 @@ impl Resolver<'_> {
             store_path,
         }
     }
+}
+
+/// One for every four processors: accepting a message is about a quarter of the work that it makes.
+fn api_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(4))
 }
 
 #[cfg(test)]

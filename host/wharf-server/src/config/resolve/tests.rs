@@ -83,6 +83,7 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
         r#"
         [api]
         drain-timeout = "25h"
+        threads = 65
         [plugins]
         instances-max = 0
         [plugins.http]
@@ -120,6 +121,7 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
             "channel \"a\": retry.max-age takes",
             "channel \"b\": timeout",
             "channel \"b\": retry.schedule: a wait takes 0s to 720h",
+            "api.threads takes 1 to 64",
             "api.drain-timeout takes 0s to 24h",
             "plugins.instances-max takes 1 to",
             "route \"route-1\": match./n",
