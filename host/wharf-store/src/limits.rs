@@ -39,7 +39,7 @@ pub(crate) const GATHER_ABOVE_ITEMS: usize = 8;
 /// large in a closed loop of 64 senders.
 pub(crate) const GATHER_WAIT: Duration = Duration::from_micros(300);
 
-/// Ids in memory, and in the log, before they go into a run. They take some 6 MB, and a start reads them back in 20 ms.
+/// Ids in memory, and in the log, before they go into a run. They take some 6 MB, and a start reads them back in 10 ms.
 /// Their run is 2.6 MB written at once, a third of a full group. Half as many would save half of that and add half a
 /// level to merge.
 pub(crate) const ID_RECENT_COUNT_MAX: usize = 64 << 10;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 use wharf_core::{MessageSeq, TimeMs};
 use wharf_store::{Accept, Accepted, Backend, Engine, IdSizes, Options, Store};
 
-use crate::fixture::{Fixture, T0, accept, id, message, to};
+use crate::fixture::{Fixture, T0, accept, id, message, to, wait};
 use crate::stepped::alone;
 
 /// A disk that outlives the store.
@@ -44,7 +45,8 @@ enum Op {
     Accept(Vec<Sent>),
     /// Forgets the ids of this share of the messages, in 256ths.
     Forget(u8),
-    Restart,
+    /// With blocks and segments of other sizes.
+    Restart(usize, usize),
     Check,
 }
 
@@ -65,7 +67,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         20 => prop::collection::vec(sent, 1..6).prop_map(Op::Accept),
         1 => any::<u8>().prop_map(Op::Forget),
-        2 => Just(Op::Restart),
+        2 => (1..4usize, 1..9usize).prop_map(|(block, segment)| Op::Restart(block, segment)),
         1 => Just(Op::Check),
     ];
     prop::collection::vec(op, 1..80)
@@ -120,7 +122,11 @@ impl Known {
                 let before = self.next_seq * u64::from(*share) / 255;
                 self.forget(before);
             }
-            Op::Restart => self.restart(),
+            Op::Restart(block, segment) => {
+                let sizes = &mut self.options.id_sizes;
+                (sizes.block, sizes.segment) = (*block, *segment);
+                self.restart();
+            }
             Op::Check => self.check(),
         }
     }
@@ -298,6 +304,39 @@ fn forgotten_runs_go_without_being_merged() {
     );
 }
 
+/// Whoever looks an id up while it is on its way from the log into a run, and from run to run, finds it.
+#[test]
+fn an_id_is_found_while_it_is_moved() {
+    const MESSAGES: u64 = 4_000;
+    let mut options = Options::new([1; 32]);
+    options.id_sizes = TINY;
+    let store = Store::open_backend(Box::new(InMemoryBackend::new()), &options).unwrap();
+    let answered = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut age = 0;
+                while let newest = answered.load(Ordering::Acquire)
+                    && newest < MESSAGES
+                {
+                    // The newest ones mostly: they are moved most often.
+                    age = (age + 1) % 9;
+                    if let Some(n) = newest.checked_sub(age).filter(|n| *n > 0) {
+                        let found = store.get(&id(&format!("m{n}"))).unwrap();
+                        assert_eq!(found.map(|view| view.seq), Some(MessageSeq(n)));
+                    }
+                }
+            });
+        }
+        for n in 1..=MESSAGES {
+            let accepted = wait(store.accept(vec![accept(&format!("m{n}"), &[])]));
+            assert!(matches!(accepted.unwrap()[..], [Accepted::New { .. }]));
+            answered.store(n, Ordering::Release);
+        }
+    });
+    wait(store.check()).unwrap();
+}
+
 /// With the usual sizes: two runs, the rest in memory.
 #[test]
 fn a_full_log_becomes_a_run_and_survives_a_restart() {
@@ -308,7 +347,7 @@ fn a_full_log_becomes_a_run_and_survives_a_restart() {
         let batch = (0..10_000).map(|n| accept(&format!("m{batch}-{n}"), &[]));
         let batch: Vec<Accept> = batch.collect();
         sent += batch.len() as u64;
-        crate::fixture::wait(fixture.store.accept(batch)).unwrap();
+        wait(fixture.store.accept(batch)).unwrap();
     }
     let stats = fixture.store.stats().ids;
     assert_eq!((stats.runs, stats.recent), (2, 0));
