@@ -69,6 +69,17 @@ fn every_wrong_key_is_named_before_anything_starts() {
             memory = "1MiB"
             [plugins.stamp]
             sha256 = "abc"
+            [plugins.file]
+            allow-http-methods = ["post"]
+            http-calls-max = 0
+            output-max = "1KiB"
+            log-lines-per-second = 0
+            folders = [
+                {{ path = "none", at = "/none" }},
+                {{ path = "wharf.toml", at = "out" }},
+                {{ path = "plugins", at = "/p", write = true }},
+                {{ path = ".", at = "/p", write = true }},
+            ]
             [hooks]
             post-event = ["audit", "audit"]
             "#
@@ -100,6 +111,16 @@ fn every_wrong_key_is_named_before_anything_starts() {
             "plugins.http.instances-max takes 1",
             "plugins.json-map: unknown field `memory`, ",
             "plugins.stamp.sha256",
+            "plugins.file.allow-http-methods: \"post\" is no method in upper case",
+            "plugins.file.http-calls-max takes 1 to 10000",
+            "plugins.file.output-max takes 64KiB to 1GiB",
+            "plugins.file.log-lines-per-second takes 1 to",
+            "plugins.file.folders: \"none\" cannot be opened: No such file",
+            "plugins.file.folders: \"wharf.toml\" is no folder",
+            "plugins.file.folders: \"wharf.toml\": at = \"out\" takes an absolute path",
+            "plugins.file.folders: \".\": there are two at \"/p\"",
+            "plugins.file.folders: \"plugins\" holds the plugin folder, which no plugin may change",
+            "holds wharf.toml, which no plugin may change",
             "hooks.post-event: two are named \"audit\"",
         ],
     );

@@ -25,7 +25,8 @@ fn another_file_makes_other_bytes() {
         );
         wait_for(host, id, "delivered");
         let body = sink.requests().pop().unwrap().body;
-        let digest = attempts(host, id)[0]["plugins"][0].clone();
+        let run = attempts(host, id)[0]["hooks"][0].clone();
+        let digest = json!([run["hook"], run["digest"]]);
         (String::from_utf8(body.to_vec()).unwrap(), digest)
     };
 

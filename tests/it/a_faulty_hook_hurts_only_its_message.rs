@@ -7,23 +7,38 @@ use crate::support::{
 };
 
 /// How a guest breaks a limit, the word for it, and what the journal says.
-const FAULTS: [(&str, &str, &str); 3] = [
+const FAULTS: [(&str, &str, &str); 9] = [
     (
         "trap",
         "trap",
         "trapped: wasm `unreachable` instruction executed",
     ),
+    ("recurse", "trap", "trapped: call stack exhausted"),
     ("spin", "timeout", "ran longer than its limit of 2s"),
+    ("sleep", "timeout", "ran longer than its limit of 2s"),
+    ("endless-log", "timeout", "ran longer than its limit of 2s"),
     (
         "hog",
         "memory",
         "needed more memory than its limit of 32 MiB",
     ),
+    (
+        "giant",
+        "output",
+        "gave more than the output limit of 1 MiB",
+    ),
+    (
+        "bad-text",
+        "invalid",
+        "gave data that the contract does not have: ",
+    ),
+    ("exit", "exit", "exited with code 1 instead of returning"),
 ];
 
-/// Goal (J1, J2): in enricher, converter and request-channel a trap, an endless loop and a memory hog
-/// are told apart and journalled with the plugin's name. An enricher's fault fails no delivery; the
-/// others use the budget. Messages before and after it in the same channel do not notice.
+/// Goal (J1, J2): in enricher, converter and request-channel everything that a guest can do wrong (trap, recurse or
+/// loop without end, wait for ever, log without end, eat memory, give too much or what is no value, leave) is told apart
+/// and journalled with the plugin's name, the limit and its value. An enricher's fault fails no delivery; the others
+/// use the budget. Messages before and after it in the same channel do not notice.
 #[test]
 fn the_others_do_not_notice() {
     let sink = Sink::start().unwrap();
@@ -40,8 +55,8 @@ fn the_others_do_not_notice() {
             &format!("convert = [\"misbehave\"]\n{retry}"),
         ),
         channel_of("misbehave", "sent", retry),
-        "[plugins.misbehave]\ntimeout = \"2s\"\nmemory-max = \"32MiB\"\n\
-         allow-http = [\"http://127.0.0.1:*\"]\n"
+        "[plugins.misbehave]\ntimeout = \"2s\"\nmemory-max = \"32MiB\"\noutput-max = \"1MiB\"\n\
+         log-lines-per-second = 100\nallow-http = [\"http://127.0.0.1:*\"]\n"
             .to_owned(),
     ];
     let builder = host(&config.concat()).shipped("http");
@@ -89,7 +104,7 @@ fn the_others_do_not_notice() {
 
     // What faulted was never sent, but from the enricher's channel.
     let requests = sink
-        .wait_until(SOON, |requests| requests.len() == 21)
+        .wait_until(SOON, |requests| requests.len() == 7 * FAULTS.len())
         .unwrap();
     let faulty = |path: &str| {
         let faulty = |id: &str| {
@@ -105,9 +120,55 @@ fn the_others_do_not_notice() {
     };
     assert_eq!(
         [faulty("/enriched"), faulty("/converted"), faulty("/sent")],
-        [3, 0, 0]
+        [FAULTS.len(), 0, 0]
     );
     assert_eq!(health(&host).0, "ok");
+    let log = host.log();
+    let limited = log
+        .lines()
+        .filter(|line| line.contains("logs faster than its limit"));
+    assert!(
+        limited
+            .into_iter()
+            .any(|line| line.contains("lines_per_second_max=100"))
+    );
+}
+
+/// Goal (J2): what a request-channel asks for or gives beyond the limits of the contract is a fault like any other,
+/// named with the limit; no other message of the channel notices.
+#[test]
+fn a_channel_that_lies_is_found_out() {
+    let sink = Sink::start().unwrap();
+    let retry = "retry = { schedule = [\"10ms\"], jitter = 0.0 }";
+    let config = channel_of("misbehave", "sent", retry)
+        + "[plugins.misbehave]\nallow-http = [\"http://127.0.0.1:*\"]\n";
+    let builder = host(&config).plugin("misbehave", guest("misbehave"));
+    let host = builder.start().unwrap();
+    for (mode, kind, words) in [
+        (
+            "big-state",
+            "state-too-large",
+            "asked to keep 65537 bytes of state, the limit is 64 KiB",
+        ),
+        (
+            "more-requests",
+            "too-many-requests-asked",
+            "asked for more exchanges in one attempt than the limit of 4",
+        ),
+        (
+            "long-token",
+            "token-too-long",
+            "gave a token of 4097 bytes, the limit is 4 KiB",
+        ),
+    ] {
+        tell(&host, &format!("sent-{mode}"), "sent", mode, &sink.url("/"));
+        check(&host, "sent", mode, kind, words);
+        let after = format!("after-{mode}");
+        tell(&host, &after, "sent", "none", &sink.url("/"));
+        wait_for(&host, &after, "delivered");
+    }
+    // Four of each of two attempts, and what was sent afterwards.
+    assert_eq!(sink.count(), 2 * 4 + 3);
 }
 
 /// Goal (J2): what a hook refuses in its own way is no fault: an enricher's no is noted, a
@@ -162,8 +223,9 @@ fn check(host: &Host, channel: &str, mode: &str, kind: &str, words: &str) {
             ["queued accepted", "delivered sent"],
             "{id}"
         );
-        let note = json!(["enricher misbehave fault", words]);
-        assert_eq!(attempts(host, &id)[0]["notes"][0], note, "{id}");
+        let note = attempts(host, &id)[0]["notes"][0].take();
+        assert_eq!(note[0], "enricher misbehave fault", "{id}");
+        assert!(text(&note[1]).starts_with(words), "{id}: {note}");
         return;
     }
     wait_for(host, &id, "dead");
@@ -175,11 +237,8 @@ fn check(host: &Host, channel: &str, mode: &str, kind: &str, words: &str) {
     assert_eq!(steps(host, &id), expected, "{id}");
     for attempt in attempts(host, &id) {
         assert_eq!(attempt["code"], format!("plugin-{kind}"), "{id}");
-        assert_eq!(
-            text(&attempt["reason"]),
-            format!("plugin misbehave: {words}"),
-            "{id}"
-        );
+        let expected = format!("plugin misbehave: {words}");
+        assert!(text(&attempt["reason"]).starts_with(&expected), "{attempt}");
         assert_eq!(attempt["effect"], "unknown", "{id}");
     }
 }

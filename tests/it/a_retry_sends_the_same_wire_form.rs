@@ -76,7 +76,7 @@ fn only_the_signature_is_made_anew() {
     let attempts = attempts(&host, "w1");
     let ran = attempts
         .iter()
-        .map(|attempt| attempt["plugins"].as_array().unwrap().len());
+        .map(|attempt| attempt["hooks"].as_array().unwrap().len());
     assert_eq!(
         ran.collect::<Vec<_>>(),
         [3, 1, 1],

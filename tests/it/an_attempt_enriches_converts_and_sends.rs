@@ -4,8 +4,8 @@ use wharf_testkit::process::shipped;
 use wharf_testkit::sink::{Answer, Sink};
 
 use crate::support::{
-    SOON, attempts, channel, channel_of, data, get, guest, host, journal, message, send, steps,
-    text, wait_for,
+    SOON, attempts, channel, channel_of, data, ended, get, guest, host, journal, message, send,
+    steps, text, wait_for,
 };
 
 /// Goal (D1): enrich, then convert, each in order, then send; and one settle that carries the
@@ -56,16 +56,29 @@ fn the_steps_come_in_order_and_are_journalled() {
     let row = journal(&host, "i1").remove(1);
     let attempt = &row["attempt"];
     let digest = |component: Vec<u8>| hex::encode(Sha256::digest(component));
+    let hooks = attempt["hooks"].as_array().unwrap();
+    let named: Vec<_> = hooks
+        .iter()
+        .map(|run| json!([run["hook"], run["digest"]]))
+        .collect();
     assert_eq!(
-        attempt["plugins"],
-        json!([
-            ["enricher stamp", digest(shipped("stamp"))],
-            ["enricher stamp", digest(shipped("stamp"))],
-            ["converter json-map", digest(shipped("json-map"))],
-            ["converter outcomes", digest(guest("outcomes"))],
-            ["channel http", digest(shipped("http"))],
-        ])
+        named,
+        [
+            json!(["enricher stamp", digest(shipped("stamp"))]),
+            json!(["enricher stamp", digest(shipped("stamp"))]),
+            json!(["converter json-map", digest(shipped("json-map"))]),
+            json!(["converter outcomes", digest(guest("outcomes"))]),
+            json!(["channel http", digest(shipped("http"))]),
+        ]
     );
+    // Each hook's own time is part of the attempt's.
+    let times = hooks.iter().map(|run| run["duration_ms"].as_f64().unwrap());
+    let times: Vec<f64> = times.collect();
+    assert!(times.iter().all(|ms| *ms > 0.0), "{times:?}");
+    assert!(times.iter().sum::<f64>() <= attempt["duration_ms"].as_f64().unwrap());
+    let (_, why, _) = ended(host.cli(["why", "i1"]).unwrap());
+    assert!(why.contains("      enricher stamp "), "{why}");
+    assert!(why.contains(" ms, converter json-map "), "{why}");
     assert_eq!(attempt["number"], 1);
     assert_eq!(attempt["reference"], "/orders/9");
     assert_eq!(attempt["body_sha256"], digest(request.body.to_vec()));
@@ -112,7 +125,7 @@ fn a_converter_that_refuses_ends_it() {
     let attempt = attempts(&host, "no-json").remove(0);
     assert_eq!(attempt["code"], "not-json");
     assert_eq!(
-        attempt["plugins"].as_array().unwrap().len(),
+        attempt["hooks"].as_array().unwrap().len(),
         1,
         "only the converter ran"
     );

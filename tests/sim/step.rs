@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wharf_core::delivery::Transition;
-use wharf_core::journal::Attempt;
+use wharf_core::journal::{Attempt, HookRun};
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
 use wharf_core::route::Planned;
@@ -227,7 +227,11 @@ impl World {
             number,
             started_at: self.now,
             duration_us: random.below(1_000_000),
-            plugins: vec![("channel http".to_owned(), "ab12".to_owned())],
+            hooks: vec![HookRun {
+                hook: "channel http".into(),
+                digest: [0xab; 32],
+                duration_us: random.below(1_000),
+            }],
             code: (to != Status::Delivered).then(|| "http-503".to_owned()),
             reason: None,
             effect: Some(Effect::Unknown),

@@ -63,10 +63,22 @@ pub struct AttemptView {
     /// SHA-256 of the body that was sent, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_sha256: Option<String>,
-    /// The plugins that took part and their digests.
+    /// The hooks that ran, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub plugins: Vec<(String, String)>,
+    pub hooks: Vec<HookView>,
     /// What they noted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<(String, String)>,
+}
+
+/// One hook's part in an attempt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HookView {
+    /// Its place and the plugin's name, such as `converter json-map`.
+    pub hook: String,
+    /// SHA-256 of the plugin's file, in hex.
+    pub digest: String,
+    /// How long its calls took, in milliseconds. The exchanges that the host made for a request-channel are not part
+    /// of it.
+    pub duration_ms: f64,
 }

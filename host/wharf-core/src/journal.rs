@@ -1,6 +1,6 @@
 //! The journal: one row for every stored transition. It is also what post-event hooks read.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use crate::id::{Cursor, DeliveryId, MessageSeq};
 use crate::message::Pairs;
@@ -40,8 +40,20 @@ impl Subject {
     }
 }
 
+/// One hook's part in an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookRun {
+    /// The hook's place and the plugin's name, such as `converter json-map`. Shared by all attempts of a channel.
+    pub hook: Arc<str>,
+    /// SHA-256 of the plugin's file.
+    pub digest: [u8; 32],
+    /// How long its calls took, in microseconds: waiting for an instance is part of it, the exchanges that the host
+    /// makes for a request-channel are not.
+    pub duration_us: u64,
+}
+
 /// The facts of one attempt.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
     /// Its number, from 1. Numbers rise, and can repeat after a crash.
     pub number: u32,
@@ -49,8 +61,8 @@ pub struct Attempt {
     pub started_at: TimeMs,
     /// How long it took, in microseconds.
     pub duration_us: u64,
-    /// Plugin digests (SHA-256, hex) by hook, such as `("converter json-map", "ab12…")`.
-    pub plugins: Pairs,
+    /// The hooks that ran, in order.
+    pub hooks: Vec<HookRun>,
     /// A short, stable word for a failure or refusal.
     pub code: Option<String>,
     /// One sentence on it.

@@ -6,6 +6,7 @@
 
 pub mod delivery;
 pub mod egress;
+pub mod grant;
 pub mod id;
 pub mod invariant;
 pub mod journal;

@@ -9,7 +9,7 @@
 
 use wasmtime::Store;
 
-use crate::instance::State;
+use crate::state::State;
 
 /// The contract's types, shared by all worlds, and our one import.
 pub(crate) mod contract {
@@ -18,8 +18,8 @@ pub(crate) mod contract {
         inline: "
             package wharf:host;
             world imports {
-                import wharf:delivery/types@0.1.0-draft.1;
-                import wharf:delivery/log@0.1.0-draft.1;
+                import wharf:delivery/types@0.1.0-draft.2;
+                import wharf:delivery/log@0.1.0-draft.2;
             }
         ",
         imports: { default: trappable },
@@ -32,11 +32,11 @@ pub(crate) mod enricher {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world enricher-only { export wharf:delivery/enricher@0.1.0-draft.1; }
+            world enricher-only { export wharf:delivery/enricher@0.1.0-draft.2; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.1": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -45,11 +45,11 @@ pub(crate) mod converter {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world converter-only { export wharf:delivery/converter@0.1.0-draft.1; }
+            world converter-only { export wharf:delivery/converter@0.1.0-draft.2; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.1": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -58,11 +58,37 @@ pub(crate) mod request_channel {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world request-channel-only { export wharf:delivery/request-channel@0.1.0-draft.1; }
+            world request-channel-only { export wharf:delivery/request-channel@0.1.0-draft.2; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.1": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+    });
+}
+
+pub(crate) mod channel {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package wharf:host;
+            world channel-only { export wharf:delivery/channel@0.1.0-draft.2; }
+        ",
+        exports: { default: async },
+        additional_derives: [PartialEq],
+        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+    });
+}
+
+pub(crate) mod annotator {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package wharf:host;
+            world annotator-only { export wharf:delivery/annotator@0.1.0-draft.2; }
+        ",
+        exports: { default: async },
+        additional_derives: [PartialEq],
+        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -71,11 +97,11 @@ pub(crate) mod post_event {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world post-event-only { export wharf:delivery/post-event@0.1.0-draft.1; }
+            world post-event-only { export wharf:delivery/post-event@0.1.0-draft.2; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.1": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -84,7 +110,7 @@ pub(crate) mod description {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world plugin-only { export wharf:delivery/plugin@0.1.0-draft.1; }
+            world plugin-only { export wharf:delivery/plugin@0.1.0-draft.2; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
@@ -131,6 +157,8 @@ guests! {
     enricher::EnricherOnly, enricher::EnricherOnlyPre<State>;
     converter::ConverterOnly, converter::ConverterOnlyPre<State>;
     request_channel::RequestChannelOnly, request_channel::RequestChannelOnlyPre<State>;
+    channel::ChannelOnly, channel::ChannelOnlyPre<State>;
+    annotator::AnnotatorOnly, annotator::AnnotatorOnlyPre<State>;
     post_event::PostEventOnly, post_event::PostEventOnlyPre<State>;
     description::PluginOnly, description::PluginOnlyPre<State>;
     wasmtime::component::Instance, wasmtime::component::InstancePre<State>;

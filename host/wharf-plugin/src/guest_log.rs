@@ -15,12 +15,15 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::bindings::types::Call;
 use crate::limits;
+use crate::stats::Stats;
 
 /// The log of one binding: its name and the rate that all of its instances share.
 pub(crate) struct Sink {
     plugin: Arc<str>,
     binding: String,
+    lines_per_second: u32,
     rate: Mutex<Rate>,
+    counters: Arc<Stats>,
 }
 
 struct Rate {
@@ -30,32 +33,39 @@ struct Rate {
 }
 
 impl Sink {
-    pub(crate) fn new(plugin: Arc<str>, binding: String) -> Sink {
+    pub(crate) fn new(
+        plugin: Arc<str>,
+        binding: String,
+        lines_per_second: u32,
+        counters: Arc<Stats>,
+    ) -> Sink {
         let rate = Rate {
-            tokens: limits::LOG_LINES_BURST,
+            tokens: burst(lines_per_second),
             refilled_at: Instant::now(),
             dropped_count: 0,
         };
         Sink {
             plugin,
             binding,
+            lines_per_second,
             rate: Mutex::new(rate),
+            counters,
         }
     }
 
     /// Whether a line may pass. The first that passes after a silence says how many did not.
     fn admit(&self) -> bool {
         let mut rate = lock(&self.rate);
-        let earned = rate.refilled_at.elapsed().as_millis()
-            * u128::from(limits::LOG_LINES_PER_SECOND)
-            / 1000;
+        let earned =
+            rate.refilled_at.elapsed().as_millis() * u128::from(self.lines_per_second) / 1000;
         if earned > 0 {
-            let burst = u128::from(limits::LOG_LINES_BURST);
+            let burst = u128::from(burst(self.lines_per_second));
             rate.tokens = (u128::from(rate.tokens) + earned).min(burst) as u32;
             rate.refilled_at = Instant::now();
         }
         if rate.tokens == 0 {
             rate.dropped_count += 1;
+            self.counters.log_line_dropped();
             return false;
         }
         rate.tokens -= 1;
@@ -67,11 +77,17 @@ impl Sink {
                 plugin = &*self.plugin,
                 binding = self.binding,
                 dropped_count,
+                lines_per_second_max = self.lines_per_second,
                 "the plugin logs faster than its limit"
             );
         }
         true
     }
+}
+
+/// Lines in a burst: what is earned in a few seconds.
+fn burst(lines_per_second: u32) -> u32 {
+    lines_per_second.saturating_mul(limits::LOG_BURST_SECONDS)
 }
 
 /// What a call is about.
@@ -163,6 +179,14 @@ impl GuestLog {
             pairs.push_str(&printable(value, room));
         }
         current.emit(level, "log", text, &pairs);
+    }
+
+    /// A line of the host's own about what the guest does: under the guest's call and rate, since a guest that does it
+    /// in a loop would fill the log too. `stream` says what it is about.
+    pub(crate) fn host_line(&self, level: Level, stream: &'static str, text: &str) {
+        if level <= LevelFilter::current() {
+            lock(&self.0).emit(level, stream, text, "");
+        }
     }
 
     /// The end of what the running call wrote to its standard error.

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
+use crate::budget::Budget;
 use crate::compile::Compiler;
 use crate::engine::{self, EngineError};
 use crate::grants::Grants;
-use crate::instance::State;
+use crate::guest_log::lock;
+use crate::http::HttpSender;
 use crate::limits;
 use crate::link;
 use crate::load::{LoadError, LoadProblem, load};
 use crate::plugin::{Plugin, PluginInfo};
-use crate::pool::Budget;
+use crate::state::State;
+use crate::stats::{PluginStats, Stats};
 
 /// What holds for all plugins of a host.
 #[derive(Clone, Debug)]
@@ -28,8 +31,8 @@ pub struct Options {
     pub instances_max: usize,
     /// Calls after which an instance retires. 1: every message gets a fresh one.
     pub calls_per_instance_max: u64,
-    /// What a guest may hand to the host in one call. Must exceed the largest message.
-    pub output_max_bytes: u64,
+    /// Makes the exchanges of plugins that were granted `wasi:http`. None: such exchanges are denied.
+    pub http: Option<Arc<dyn HttpSender>>,
 }
 
 impl Default for Options {
@@ -38,7 +41,7 @@ impl Default for Options {
             cache_dir: None,
             instances_max: limits::INSTANCES_MAX,
             calls_per_instance_max: limits::CALLS_PER_INSTANCE_MAX,
-            output_max_bytes: limits::OUTPUT_BYTES_MAX,
+            http: None,
         }
     }
 }
@@ -54,6 +57,15 @@ pub(crate) struct Inner {
     pub(crate) compiler: Compiler,
     pub(crate) budget: Arc<Budget>,
     plugins: RwLock<BTreeMap<String, Plugin>>,
+    /// By name: what is counted outlives the file that was loaded.
+    stats: Mutex<BTreeMap<String, Arc<Stats>>>,
+}
+
+impl Inner {
+    pub(crate) fn stats(&self, plugin: &str) -> Arc<Stats> {
+        let mut stats = lock(&self.stats);
+        Arc::clone(stats.entry(plugin.to_owned()).or_default())
+    }
 }
 
 impl Host {
@@ -67,6 +79,7 @@ impl Host {
             compiler: Compiler::new(engine.clone(), options.cache_dir.clone()),
             budget: Arc::new(Budget::new(options.instances_max)),
             plugins: RwLock::default(),
+            stats: Mutex::default(),
             linker,
             engine,
             options,
@@ -119,6 +132,14 @@ impl Host {
         self.read()
             .values()
             .map(|plugin| plugin.info().clone())
+            .collect()
+    }
+
+    /// What was counted of each plugin since the host was made, by name; of those too that are no longer there.
+    pub fn stats(&self) -> Vec<(String, PluginStats)> {
+        lock(&self.0.stats)
+            .iter()
+            .map(|(name, stats)| (name.clone(), stats.snapshot()))
             .collect()
     }
 

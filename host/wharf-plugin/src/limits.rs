@@ -43,9 +43,22 @@ pub const MEMORY_BYTES_CEILING: u64 = 1024 * MIB;
 /// never shrinks, and an instance near its limit would fail the next large message.
 pub const MEMORY_SOFT_PERCENT: u64 = 50;
 
-/// What a guest may hand to the host in one call, strings and lists counted. Messages are far smaller; this
-/// stops a guest from making the host allocate.
+/// What a guest may hand to the host in one call, strings and lists counted, unless the plugin's grant says otherwise.
+/// Messages are far smaller; this stops a guest from making the host allocate.
 pub const OUTPUT_BYTES_MAX: u64 = 32 * MIB;
+
+/// State that a request-channel may keep over an exchange. It is copied in and out of the guest each time.
+pub const STATE_BYTES_MAX: usize = 64 << 10;
+
+/// HTTP calls of its own that a plugin may have in flight, over all of its instances, unless its grant says otherwise:
+/// two for each of the instances that it has by default.
+pub const HTTP_CALLS_MAX: usize = 32;
+
+/// Body of an answer that a plugin's own HTTP call may get: as large as the largest message. It is held whole.
+pub const HTTP_ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// Failed HTTP calls of one guest call that are told of. The first ones say why the others failed.
+pub const HTTP_FAILURES_KEPT: usize = 4;
 
 /// A `.wasm` file. The largest that a stock toolchain makes is Python's, at 18 MB.
 pub const PLUGIN_BYTES_MAX: u64 = 64 * MIB;
@@ -68,11 +81,12 @@ pub const LOG_LINES_PER_CALL: usize = 16;
 /// Lines more for every event that a post-event hook is handed: an audit hook must not lose any.
 pub const LOG_LINES_PER_EVENT: usize = 2;
 
-/// Lines beyond those that one binding may log in a burst. What is above is counted and dropped.
-pub const LOG_LINES_BURST: u32 = 2000;
-
-/// Lines a second beyond those that one binding may log in the long run: 2 MiB a second at worst.
+/// Lines a second beyond those that one binding may log in the long run, unless the plugin's grant says otherwise:
+/// 2 MiB a second at worst. What is above is counted and dropped.
 pub const LOG_LINES_PER_SECOND: u32 = 1000;
+
+/// Seconds whose lines may come in one burst.
+pub const LOG_BURST_SECONDS: u32 = 2;
 
 /// What is kept of the standard error of a call, to stand beside a trap: the guest's own panic message.
 pub const STDERR_TAIL_BYTES_MAX: usize = 2 * KIB as usize;

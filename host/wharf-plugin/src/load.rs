@@ -3,25 +3,32 @@
 //! Everything that can be wrong with a plugin is found here, before a message depends on it, and each refusal says
 //! what to do.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
-use tokio::time::timeout_at;
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::CONTRACT_VERSION;
 use crate::bindings::types::Description;
-use crate::bindings::{converter, description, enricher, post_event, request_channel};
+use crate::bindings::{
+    annotator, channel, converter, description, enricher, post_event, request_channel,
+};
+use crate::budget::Slots;
 use crate::fault::{Bytes, PluginFault};
 use crate::grants::{self, Grants, Import};
 use crate::guest_log::{About, Sink};
 use crate::hook::Hook;
 use crate::host;
-use crate::instance::{Instance, Limits, State, Template};
+use crate::http::Http;
+use crate::instance::Instance;
 use crate::limits;
 use crate::plugin::{Exports, Inner, Plugin, PluginInfo};
-use crate::pool::Slots;
+use crate::state::{Limits, Powers, State, Template};
+use crate::stats::Stats;
 
 /// A file that is not, or not yet, a plugin of this host.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +98,7 @@ pub enum LoadProblem {
         /// The import's full name.
         import: String,
         /// Why not, or what would help.
-        help: &'static str,
+        help: Cow<'static, str>,
     },
     /// A component for something else.
     #[error(
@@ -126,6 +133,15 @@ pub enum LoadProblem {
         /// What this host gives at most.
         most: String,
     },
+    /// A folder that was granted and is not there.
+    #[error("its folder {} cannot be opened; make it, or change `folders`", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why it cannot be opened.
+        #[source]
+        source: std::io::Error,
+    },
     /// It failed when it was tried.
     #[error("failed its trial run")]
     Trial(#[source] PluginFault),
@@ -155,7 +171,7 @@ pub(crate) async fn load(
         .compile(path, grants.sha256.as_deref())
         .await?;
     let component = &compiled.component;
-    let imports = check_imports(component)?;
+    let imports = check_imports(component, name, &grants)?;
     let (hooks, described) = check_exports(component)?;
 
     let contract = |error: wasmtime::Error| LoadProblem::Contract {
@@ -165,10 +181,12 @@ pub(crate) async fn load(
     let exports = look_up(&pre, &hooks).map_err(contract)?;
 
     let shared_name: Arc<str> = name.into();
+    let stats = host.stats(name);
     let limits = Limits {
         timeout: grants.timeout,
+        computing: None,
         memory_bytes: grants.memory_max_bytes,
-        output_bytes: host.options.output_max_bytes,
+        output_bytes: grants.output_max_bytes,
         calls_max: host.options.calls_per_instance_max,
     };
     let template = Template {
@@ -178,7 +196,14 @@ pub(crate) async fn load(
         },
         turns: host.budget.turns.clone(),
         settings: Arc::new(WasiConfigVariables::new()),
-        sink: Arc::new(Sink::new(Arc::clone(&shared_name), "load".to_owned())),
+        sink: Arc::new(Sink::new(
+            Arc::clone(&shared_name),
+            "load".to_owned(),
+            grants.log_lines_per_second,
+            Arc::clone(&stats),
+        )),
+        // The trial is no message: nothing is to come of it.
+        powers: Arc::default(),
     };
     let description = if described {
         let pre = description::PluginOnlyPre::new(pre).map_err(contract)?;
@@ -204,8 +229,10 @@ pub(crate) async fn load(
             description,
             from_cache: compiled.from_cache,
         },
-        shared_name,
         slots: Slots::new(grants.instances_max),
+        powers: Arc::new(powers(host, &shared_name, &grants, &stats)),
+        shared_name,
+        stats,
         grants,
         limits,
         exports,
@@ -229,15 +256,44 @@ fn check_grants(grants: &Grants) -> Result<(), LoadProblem> {
             most: format!("{} s", limits::CALL_TIMEOUT_CEILING.as_secs()),
         });
     }
+    for folder in &grants.folders {
+        std::fs::read_dir(&folder.path).map_err(|source| LoadProblem::Folder {
+            path: folder.path.clone(),
+            source,
+        })?;
+    }
     Ok(())
+}
+
+/// What the grants give to the plugin's instances.
+fn powers(host: &host::Inner, name: &Arc<str>, grants: &Grants, stats: &Arc<Stats>) -> Powers {
+    let http = grants.http.as_ref().zip(host.options.http.as_ref());
+    Powers {
+        folders: grants.folders.clone(),
+        http: http.map(|(grant, sender)| Http {
+            plugin: Arc::clone(name),
+            grant: Arc::new(grant.clone()),
+            sender: Arc::clone(sender),
+            places: Arc::new(Semaphore::new(
+                grants.http_calls_max.min(Semaphore::MAX_PERMITS),
+            )),
+            calls_max: grants.http_calls_max,
+            body_bytes_max: grants.output_max_bytes,
+            stats: Arc::clone(stats),
+        }),
+    }
 }
 
 /// Names of all imports; the first one that is not met is the error. Runs before linking, so that the words are
 /// ours and name what would help.
-fn check_imports(component: &Component) -> Result<Vec<String>, LoadProblem> {
+fn check_imports(
+    component: &Component,
+    plugin: &str,
+    grants: &Grants,
+) -> Result<Vec<String>, LoadProblem> {
     let mut names = Vec::new();
     for (import, _) in component.component_type().imports(component.engine()) {
-        if let Import::Refused(help) = grants::import(import) {
+        if let Import::Refused(help) = grants::import(import, plugin, grants) {
             return Err(LoadProblem::Import {
                 import: import.to_owned(),
                 help,
@@ -284,6 +340,8 @@ fn look_up(pre: &InstancePre<State>, hooks: &[Hook]) -> wasmtime::Result<Exports
             Hook::RequestChannel => {
                 exports.request_channel = Some(request_channel::RequestChannelOnlyPre::new(pre)?);
             }
+            Hook::Channel => exports.channel = Some(channel::ChannelOnlyPre::new(pre)?),
+            Hook::Annotator => exports.annotator = Some(annotator::AnnotatorOnlyPre::new(pre)?),
             Hook::PostEvent => exports.post_event = Some(post_event::PostEventOnlyPre::new(pre)?),
         }
     }
@@ -297,9 +355,9 @@ async fn describe(
 ) -> Result<Description, PluginFault> {
     let mut instance =
         Instance::<description::PluginOnly>::make(&host.engine, pre, template).await?;
-    let (store, guest, deadline) = instance.enter(About::Events(0));
+    let (store, guest, watch) = instance.enter(About::Events(0), Instant::now());
     let run = guest.wharf_delivery_plugin().call_describe(store);
-    match timeout_at(deadline, run).await {
+    match watch.run(run).await {
         Ok(Ok(description)) => Ok(description),
         Ok(Err(error)) => Err(instance.fault(&error)),
         Err(_) => Err(instance.overdue()),

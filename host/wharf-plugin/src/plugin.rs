@@ -2,15 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::Engine;
 
+use crate::bindings::Guest;
 use crate::bindings::types::Description;
-use crate::bindings::{converter, enricher, post_event, request_channel};
+use crate::bindings::{annotator, channel, converter, enricher, post_event, request_channel};
+use crate::budget::{Budget, Slots};
 use crate::grants::Grants;
-use crate::hook::{BindError, Binding, Converter, Enricher, Hook, PostEvent, RequestChannel};
-use crate::instance::{Limits, State};
-use crate::pool::{Budget, Pool, Slots};
+use crate::hook::{
+    Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, RequestChannel,
+};
+use crate::pool::Pool;
+use crate::state::{Limits, Powers, State};
+use crate::stats::{PluginStats, Stats};
 
 /// What is known of a loaded plugin.
 #[derive(Clone, Debug)]
@@ -42,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) shared_name: Arc<str>,
     pub(crate) grants: Grants,
     pub(crate) limits: Limits,
+    pub(crate) powers: Arc<Powers>,
+    pub(crate) stats: Arc<Stats>,
     pub(crate) exports: Exports,
     pub(crate) engine: Engine,
     pub(crate) budget: Arc<Budget>,
@@ -54,6 +62,8 @@ pub(crate) struct Exports {
     pub(crate) enricher: Option<enricher::EnricherOnlyPre<State>>,
     pub(crate) converter: Option<converter::ConverterOnlyPre<State>>,
     pub(crate) request_channel: Option<request_channel::RequestChannelOnlyPre<State>>,
+    pub(crate) channel: Option<channel::ChannelOnlyPre<State>>,
+    pub(crate) annotator: Option<annotator::AnnotatorOnlyPre<State>>,
     pub(crate) post_event: Option<post_event::PostEventOnlyPre<State>>,
 }
 
@@ -90,25 +100,78 @@ impl Plugin {
     /// Binds its `enricher` to one configuration, with a pool of its own.
     pub fn bind_enricher(&self, binding: Binding) -> Result<Enricher, BindError> {
         let pre = self.export(&self.0.exports.enricher, Hook::Enricher)?;
-        Ok(Enricher::new(Pool::new(self.clone(), pre, binding)))
+        Ok(Enricher::new(self.pool(Hook::Enricher, pre, binding, None)))
     }
 
     /// Binds its `converter` to one configuration, with a pool of its own.
     pub fn bind_converter(&self, binding: Binding) -> Result<Converter, BindError> {
         let pre = self.export(&self.0.exports.converter, Hook::Converter)?;
-        Ok(Converter::new(Pool::new(self.clone(), pre, binding)))
+        Ok(Converter::new(self.pool(
+            Hook::Converter,
+            pre,
+            binding,
+            None,
+        )))
     }
 
     /// Binds its `request-channel` to one configuration, with a pool of its own.
     pub fn bind_request_channel(&self, binding: Binding) -> Result<RequestChannel, BindError> {
         let pre = self.export(&self.0.exports.request_channel, Hook::RequestChannel)?;
-        Ok(RequestChannel::new(Pool::new(self.clone(), pre, binding)))
+        Ok(RequestChannel::new(self.pool(
+            Hook::RequestChannel,
+            pre,
+            binding,
+            None,
+        )))
+    }
+
+    /// Binds its `channel` to one configuration, with a pool of its own. A call may take `timeout`, waiting included;
+    /// the plugin's own time-out bounds how much of that it computes.
+    pub fn bind_channel(&self, binding: Binding, timeout: Duration) -> Result<Channel, BindError> {
+        let pre = self.export(&self.0.exports.channel, Hook::Channel)?;
+        Ok(Channel::new(self.pool(
+            Hook::Channel,
+            pre,
+            binding,
+            Some(timeout),
+        )))
+    }
+
+    /// Binds its `annotator` to one configuration, with a pool of its own.
+    pub fn bind_annotator(&self, binding: Binding) -> Result<Annotator, BindError> {
+        let pre = self.export(&self.0.exports.annotator, Hook::Annotator)?;
+        Ok(Annotator::new(self.pool(
+            Hook::Annotator,
+            pre,
+            binding,
+            None,
+        )))
     }
 
     /// Binds its `post-event` to one configuration, with a pool of its own.
     pub fn bind_post_event(&self, binding: Binding) -> Result<PostEvent, BindError> {
         let pre = self.export(&self.0.exports.post_event, Hook::PostEvent)?;
-        Ok(PostEvent::new(Pool::new(self.clone(), pre, binding)))
+        Ok(PostEvent::new(self.pool(
+            Hook::PostEvent,
+            pre,
+            binding,
+            None,
+        )))
+    }
+
+    /// What was counted of it, and of the files of its name before it.
+    pub fn stats(&self) -> PluginStats {
+        self.0.stats.snapshot()
+    }
+
+    fn pool<G: Guest>(
+        &self,
+        hook: Hook,
+        pre: G::Pre,
+        binding: Binding,
+        timeout: Option<Duration>,
+    ) -> Arc<Pool<G>> {
+        Pool::new(self.clone(), hook, pre, binding, timeout)
     }
 
     fn export<P: Clone>(&self, pre: &Option<P>, hook: Hook) -> Result<P, BindError> {
@@ -125,6 +188,14 @@ impl Plugin {
 
     pub(crate) fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    pub(crate) fn powers(&self) -> &Arc<Powers> {
+        &self.0.powers
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Stats> {
+        &self.0.stats
     }
 
     pub(crate) fn engine(&self) -> &Engine {

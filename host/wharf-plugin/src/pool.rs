@@ -1,109 +1,20 @@
-//! Pools of instances, one a binding, under one budget.
-//!
-//! Two things are bounded, apart from each other. *Calls* are bounded by permits: a plugin's own number, and one
-//! place each, either the plugin's reserved one or one of the host's shared ones. So a plugin that keeps all of
-//! the shared places busy never keeps another one from running, and as no call waits while it holds a place that
-//! another needs to end, there is no deadlock. *Instances* are a cache below that: an idle one waits in its pool
-//! until it is used again or until another pool's new one pushes the total over the budget, least recently used
-//! first. As running calls are bounded by the budget, what is over it is always idle.
-//!
-//! The drawback: the total may stand above the budget by one instance a plugin, that of the reserved places.
+//! Pools of instances, one a binding, under one [`budget`](crate::budget).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::error::Elapsed;
 use wasmtime::Store;
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use crate::bindings::Guest;
+use crate::budget::{Alive, Evict, Permits};
 use crate::fault::PluginFault;
 use crate::guest_log::{About, Sink, lock};
-use crate::hook::Binding;
-use crate::instance::{Instance, State, Template};
+use crate::hook::{Binding, Hook};
+use crate::instance::{Instance, Watch};
 use crate::plugin::Plugin;
-use crate::turn::Turns;
-
-/// What all pools of a host share.
-pub(crate) struct Budget {
-    shared: Semaphore,
-    instances_max: usize,
-    alive_count: AtomicUsize,
-    pools: Mutex<Vec<Weak<dyn Evict>>>,
-    pub(crate) turns: Turns,
-}
-
-impl Budget {
-    pub(crate) fn new(instances_max: usize) -> Budget {
-        let instances_max = instances_max.clamp(1, Semaphore::MAX_PERMITS);
-        Budget {
-            shared: Semaphore::new(instances_max),
-            instances_max,
-            alive_count: AtomicUsize::new(0),
-            pools: Mutex::new(Vec::new()),
-            turns: Turns::new(),
-        }
-    }
-
-    fn register(&self, pool: Weak<dyn Evict>) {
-        let mut pools = lock(&self.pools);
-        pools.retain(|pool| pool.strong_count() > 0);
-        pools.push(pool);
-    }
-
-    /// Counts one more instance, and drops the idle one that was longest unused where that is one too many.
-    fn make_room(self: &Arc<Self>) -> Alive {
-        let alive = Alive(Arc::clone(self));
-        if self.alive_count.fetch_add(1, Ordering::Relaxed) >= self.instances_max {
-            let pools: Vec<_> = lock(&self.pools).iter().filter_map(Weak::upgrade).collect();
-            let oldest = pools
-                .iter()
-                .filter_map(|pool| Some((pool.idle_since()?, pool)));
-            if let Some((_, pool)) = oldest.min_by_key(|(since, _)| *since) {
-                pool.evict_oldest();
-            }
-        }
-        alive
-    }
-}
-
-/// Counts one instance for as long as it lives.
-struct Alive(Arc<Budget>);
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.alive_count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// How many calls of one plugin run at once, over all of its bindings.
-pub(crate) struct Slots {
-    calls: Semaphore,
-    reserved: Semaphore,
-}
-
-impl Slots {
-    pub(crate) fn new(calls_max: usize) -> Slots {
-        Slots {
-            calls: Semaphore::new(calls_max.clamp(1, Semaphore::MAX_PERMITS)),
-            reserved: Semaphore::new(1),
-        }
-    }
-}
-
-/// The right to run one call.
-struct Permits<'a> {
-    _call: SemaphorePermit<'a>,
-    _place: SemaphorePermit<'a>,
-}
-
-/// A pool that the budget can take an instance from, whatever hook it serves.
-trait Evict: Send + Sync {
-    fn idle_since(&self) -> Option<Instant>;
-    fn evict_oldest(&self);
-}
+use crate::state::{State, Template};
 
 struct Pooled<G> {
     instance: Instance<G>,
@@ -118,6 +29,7 @@ struct Idle<G> {
 /// The instances of one binding. They are this binding's only, from their first call to their last.
 pub(crate) struct Pool<G: Guest> {
     plugin: Plugin,
+    hook: Hook,
     pre: G::Pre,
     template: Template,
     /// Oldest first; taken from the end, so that a quiet pool keeps using one warm instance.
@@ -125,15 +37,35 @@ pub(crate) struct Pool<G: Guest> {
 }
 
 impl<G: Guest> Pool<G> {
-    pub(crate) fn new(plugin: Plugin, pre: G::Pre, binding: Binding) -> Arc<Pool<G>> {
+    /// `timeout` takes the place of the plugin's own for what a call may take; the plugin's then bounds what it
+    /// computes.
+    pub(crate) fn new(
+        plugin: Plugin,
+        hook: Hook,
+        pre: G::Pre,
+        binding: Binding,
+        timeout: Option<Duration>,
+    ) -> Arc<Pool<G>> {
+        let mut limits = plugin.limits();
+        if let Some(timeout) = timeout {
+            limits.computing = Some(limits.timeout);
+            limits.timeout = timeout;
+        }
         let template = Template {
-            limits: plugin.limits(),
+            limits,
             turns: plugin.budget().turns.clone(),
-            sink: Arc::new(Sink::new(plugin.shared_name(), binding.name)),
+            sink: Arc::new(Sink::new(
+                plugin.shared_name(),
+                binding.name,
+                plugin.grants().log_lines_per_second,
+                Arc::clone(plugin.counters()),
+            )),
             settings: Arc::new(WasiConfigVariables::from_iter(binding.settings)),
+            powers: Arc::clone(plugin.powers()),
         };
         let pool = Arc::new(Pool {
             plugin,
+            hook,
             pre,
             template,
             idle: Mutex::new(Vec::new()),
@@ -150,24 +82,25 @@ impl<G: Guest> Pool<G> {
     /// Takes an idle instance or makes one, after waiting for the right to run it. Dropping the lease drops the
     /// instance; [`Lease::settle`] gives it back.
     pub(crate) async fn lease(&self) -> Result<Lease<'_, G>, PluginFault> {
-        let permits = match self.try_admit() {
-            Some(permits) => permits,
-            None => {
-                let patience = self.template.limits.timeout;
-                timeout(patience, self.admit())
-                    .await
-                    .map_err(|_| PluginFault::Unavailable {
-                        reason: format!("no instance came free within {patience:?}"),
-                    })?
-            }
-        };
+        let lease = self.try_lease().await;
+        if let Err(fault) = &lease {
+            self.plugin.counters().fault(fault);
+        }
+        lease
+    }
+
+    async fn try_lease(&self) -> Result<Lease<'_, G>, PluginFault> {
+        let (plugin, patience) = (&self.plugin, self.template.limits.timeout);
+        let permits = plugin
+            .slots()
+            .admit(plugin.budget(), plugin.name(), patience)
+            .await?;
         let idle = lock(&self.idle).pop();
         let pooled = match idle {
             Some(idle) => idle.pooled,
             None => {
-                let alive = self.plugin.budget().make_room();
-                let instance =
-                    Instance::make(self.plugin.engine(), &self.pre, &self.template).await?;
+                let alive = plugin.budget().make_room(plugin.counters());
+                let instance = Instance::make(plugin.engine(), &self.pre, &self.template).await?;
                 Pooled {
                     instance,
                     _alive: alive,
@@ -177,35 +110,9 @@ impl<G: Guest> Pool<G> {
         Ok(Lease {
             pooled: Some(pooled),
             pool: self,
+            entered_at: Instant::now(),
             _permits: permits,
         })
-    }
-
-    fn try_admit(&self) -> Option<Permits<'_>> {
-        let slots = self.plugin.slots();
-        let call = slots.calls.try_acquire().ok()?;
-        let place = slots.reserved.try_acquire();
-        let place = place
-            .or_else(|_| self.plugin.budget().shared.try_acquire())
-            .ok()?;
-        Some(Permits {
-            _call: call,
-            _place: place,
-        })
-    }
-
-    async fn admit(&self) -> Permits<'_> {
-        const OPEN: &str = "the semaphores of a pool are never closed";
-        let slots = self.plugin.slots();
-        let call = slots.calls.acquire().await.expect(OPEN);
-        let place = tokio::select! {
-            place = slots.reserved.acquire() => place,
-            place = self.plugin.budget().shared.acquire() => place,
-        };
-        Permits {
-            _call: call,
-            _place: place.expect(OPEN),
-        }
     }
 }
 
@@ -230,20 +137,24 @@ pub(crate) struct Lease<'a, G: Guest> {
     // Goes before the permits: whoever waits for them then finds it idle, or its place free.
     pooled: Option<Pooled<G>>,
     pool: &'a Pool<G>,
+    entered_at: Instant,
     _permits: Permits<'a>,
 }
 
+const HELD: &str = "a lease has its instance until it is settled";
+
 impl<G: Guest> Lease<'_, G> {
-    /// Starts the clock and gives what the call needs.
-    pub(crate) fn enter(
-        &mut self,
-        about: About<'_>,
-    ) -> (&mut Store<State>, &G, tokio::time::Instant) {
-        let pooled = self
-            .pooled
-            .as_mut()
-            .expect("a lease has its instance until it is settled");
-        pooled.instance.enter(about)
+    /// Starts the clocks and gives what the call needs.
+    pub(crate) fn enter(&mut self, about: About<'_>) -> (&mut Store<State>, &G, Watch) {
+        self.entered_at = Instant::now();
+        let pooled = self.pooled.as_mut().expect(HELD);
+        pooled.instance.enter(about, self.entered_at)
+    }
+
+    /// What became of HTTP calls that the guest made in the call that ran, one sentence each.
+    pub(crate) fn http_failures(&self) -> Vec<String> {
+        let pooled = self.pooled.as_ref().expect(HELD);
+        pooled.instance.http_failures()
     }
 
     /// Ends the call: the answer, or why there is none.
@@ -251,17 +162,26 @@ impl<G: Guest> Lease<'_, G> {
         mut self,
         answer: Result<wasmtime::Result<R>, Elapsed>,
     ) -> Result<R, PluginFault> {
-        let mut pooled = self.pooled.take().expect("a lease is settled once");
-        match answer {
+        let mut pooled = self.pooled.take().expect(HELD);
+        let now = Instant::now();
+        let counters = self.pool.plugin.counters();
+        counters.call(self.pool.hook, now.duration_since(self.entered_at));
+        let fault = match answer {
             Ok(Ok(answer)) => {
                 if pooled.instance.leave() {
-                    let since = Instant::now();
-                    lock(&self.pool.idle).push(Idle { pooled, since });
+                    lock(&self.pool.idle).push(Idle { pooled, since: now });
+                } else {
+                    counters.retired();
                 }
-                Ok(answer)
+                return Ok(answer);
             }
-            Ok(Err(error)) => Err(pooled.instance.fault(&error)),
-            Err(_) => Err(pooled.instance.overdue()),
+            Ok(Err(error)) => pooled.instance.fault(&error),
+            Err(_) => pooled.instance.overdue(),
+        };
+        // A refused HTTP call was counted when it was refused: the guest might have survived it.
+        if !matches!(fault, PluginFault::HttpCalls { .. }) {
+            counters.fault(&fault);
         }
+        Err(fault)
     }
 }

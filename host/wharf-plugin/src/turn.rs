@@ -6,6 +6,9 @@
 //! And where there is other work, which shows in how long it takes to be called again after yielding, a turn begins
 //! with a pause of a multiple of that: a busy host gives them less, an idle one all they can use.
 //!
+//! A call that waits in a host function has no use for its turn and gives it up: a channel may wait for a receiver, and
+//! any guest for a clock, for as long as its time limit lets it.
+//!
 //! The drawback: what waits for its turn is charged to the call's time limit.
 
 use std::sync::{Arc, Mutex};
@@ -47,8 +50,29 @@ impl Turns {
 pub(crate) struct Turn {
     turns: Turns,
     ticks: u32,
-    /// There while it has the turn. Filled by the future that waits for it.
-    held: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    place: Place,
+}
+
+/// Where a call stands: shared with the future that waits for its turn, and with the one that runs the call.
+#[derive(Clone, Default)]
+pub(crate) struct Place(Arc<Mutex<Standing>>);
+
+#[derive(Default)]
+struct Standing {
+    /// There while it has the turn.
+    held: Option<OwnedSemaphorePermit>,
+    /// Whether it yields or waits for its turn.
+    is_queued: bool,
+}
+
+impl Place {
+    /// The call's future is not ready: the call yields, or waits in a host function.
+    pub(crate) fn rest(&self) {
+        let mut standing = lock(&self.0);
+        if !standing.is_queued {
+            standing.held = None;
+        }
+    }
 }
 
 impl Turn {
@@ -56,23 +80,31 @@ impl Turn {
         Turn {
             turns,
             ticks: 0,
-            held: Arc::default(),
+            place: Place::default(),
         }
+    }
+
+    /// What the future that runs the call needs of it.
+    pub(crate) fn place(&self) -> Place {
+        self.place.clone()
     }
 
     /// A call begins or ends.
     pub(crate) fn reset(&mut self) {
         self.ticks = 0;
-        *lock(&self.held) = None;
+        *lock(&self.place.0) = Standing::default();
     }
 
     /// The epoch has risen while the call was running: gives up the turn, and waits for the next one if the call
     /// takes turns.
     pub(crate) fn next(&mut self) -> impl Future<Output = ()> + Send + 'static {
-        *lock(&self.held) = None;
+        *lock(&self.place.0) = Standing {
+            held: None,
+            is_queued: true,
+        };
         self.ticks += 1;
         let takes_turns = self.ticks > TICKS_FREE;
-        let (turns, held) = (self.turns.clone(), Arc::clone(&self.held));
+        let (turns, place) = (self.turns.clone(), self.place());
         async move {
             // Through tokio also without turns, so that its timers and its other tasks run.
             let yielded_at = Instant::now();
@@ -80,11 +112,13 @@ impl Turn {
             if takes_turns {
                 let pause = (yielded_at.elapsed() * POLITENESS).min(PAUSE_MAX);
                 // The semaphore is never closed.
-                *lock(&held) = turns.0.acquire_owned().await.ok();
+                let held = turns.0.acquire_owned().await.ok();
+                lock(&place.0).held = held;
                 if pause >= PAUSE_MIN {
                     tokio::time::sleep(pause).await;
                 }
             }
+            lock(&place.0).is_queued = false;
         }
     }
 }
@@ -111,11 +145,12 @@ mod tests {
             for _ in 0..TICKS_FREE {
                 call.next().await;
             }
-            assert!(lock(&call.held).is_none());
+            assert!(lock(&call.place.0).held.is_none());
         }
         let [first, second, third] = calls.as_mut_slice() else {
             unreachable!("there are three")
         };
+        let second_place = second.place();
         first.next().await;
         let mut waits_second = Box::pin(second.next());
         let mut waits_third = Box::pin(third.next());
@@ -134,5 +169,17 @@ mod tests {
         assert!(waits(&mut waits_first));
         third.reset();
         waits_first.await;
+
+        // A call that is queued keeps its place; one that waits in a host function lets the next one in.
+        for _ in 0..TICKS_FREE {
+            second.next().await;
+        }
+        let mut waits_second = Box::pin(second.next());
+        for _ in 0..2 {
+            assert!(waits(&mut waits_second));
+            second_place.rest();
+        }
+        first.place().rest();
+        waits_second.await;
     }
 }

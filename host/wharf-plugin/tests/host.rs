@@ -1,89 +1,18 @@
 //! The host against real guests, most of them badly behaved (tests/guests).
 
-use std::error::Error;
+mod support;
+
 use std::fs;
 use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use tempfile::TempDir;
+use support::{answer, binding, call, chain, host, message, misbehave};
 use wharf_plugin::{
-    Binding, Call, Converter, Event, Fault, Grants, Hook, Host, LoadProblem, Operation, Options,
-    Outcome, Plugin, Response, Step, Wire,
+    Event, Fault, FaultKind, Grants, Hook, Host, LoadProblem, Operation, Options, Outcome,
+    Response, Step,
 };
 use wharf_testkit::guest;
-
-/// A folder of plugins, given as (name, guest), all loaded.
-async fn host(options: Options, grants: Grants, plugins: &[(&str, &str)]) -> (Host, TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    for (name, guest_name) in plugins {
-        fs::copy(
-            guest(guest_name),
-            dir.path().join(name).with_extension("wasm"),
-        )
-        .unwrap();
-    }
-    let host = Host::new(options).unwrap();
-    for loaded in host.load_dir(dir.path(), |_| grants.clone()).await {
-        loaded.unwrap();
-    }
-    (host, dir)
-}
-
-async fn misbehave(options: Options, grants: Grants) -> Plugin {
-    let (host, _dir) = host(options, grants, &[("misbehave", "misbehave")]).await;
-    host.plugin("misbehave").unwrap()
-}
-
-fn binding(name: &str, settings: &[(&str, &str)]) -> Binding {
-    let settings = settings
-        .iter()
-        .map(|(key, value)| (key.to_string(), value.to_string()));
-    Binding {
-        name: name.to_owned(),
-        settings: settings.collect(),
-    }
-}
-
-fn call(mode: &str) -> Call {
-    Call {
-        channel: "partner-a".to_owned(),
-        route: "orders".to_owned(),
-        message_id: "01JMESSAGE".to_owned(),
-        delivery: 7,
-        idempotency_key: "01JMESSAGE".to_owned(),
-        attempt: 1,
-        accepted_ms: 1,
-        now_ms: 2,
-        ordering_key: None,
-        attributes: vec![("misbehave".to_owned(), mode.to_owned())],
-        extra: Vec::new(),
-    }
-}
-
-fn message() -> Wire {
-    Wire {
-        endpoint: Some("https://example.com/in".to_owned()),
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: br#"{"order":1}"#.to_vec(),
-    }
-}
-
-async fn answer(converter: &Converter, mode: &str) -> String {
-    let wire = converter
-        .convert(&call(mode), &message())
-        .await
-        .unwrap()
-        .unwrap();
-    String::from_utf8(wire.body).unwrap()
-}
-
-fn chain(error: &dyn Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
-}
 
 /// Every hook of a well-behaved guest answers, through types that need no conversion.
 #[tokio::test]
@@ -147,6 +76,40 @@ async fn hooks_take_and_give_the_values_of_the_contract() {
         ("state".to_owned(), "01JMESSAGE".to_owned())
     );
 
+    let channel = plugin
+        .bind_channel(binding("channel a", &[]), Duration::from_secs(60))
+        .unwrap();
+    let sent = channel.send(&call("none"), &message()).await.unwrap();
+    let Outcome::Delivered(receipt) = sent else {
+        panic!("{sent:?}")
+    };
+    assert_eq!(receipt.notes, [("size".to_owned(), "11".to_owned())]);
+    let polled = channel.poll(&call("none"), "t-7").await.unwrap();
+    let Ok(Outcome::Delivered(receipt)) = polled else {
+        panic!("{polled:?}")
+    };
+    assert_eq!(receipt.notes, [("token".to_owned(), "t-7".to_owned())]);
+    let polled = channel.poll(&call("refuse"), "t-7").await.unwrap();
+    assert_eq!(polled.unwrap_err().code, "told-to");
+
+    let annotator = plugin.bind_annotator(binding("channel a", &[])).unwrap();
+    let ended = Outcome::Delivered(receipt);
+    let noted = annotator
+        .annotate(&call("none"), &message(), &ended)
+        .await
+        .unwrap()
+        .unwrap();
+    let expected = [("sent", r#"{"order":1}"#), ("ended", "delivered None")];
+    assert_eq!(
+        noted,
+        expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+    );
+    let noted = annotator
+        .annotate(&call("refuse"), &message(), &ended)
+        .await
+        .unwrap();
+    assert_eq!(noted, Err("told to refuse".to_owned()));
+
     let post_event = plugin.bind_post_event(binding("hooks", &[])).unwrap();
     let event = Event {
         cursor: 1,
@@ -172,16 +135,13 @@ async fn hooks_take_and_give_the_values_of_the_contract() {
 /// Every way to break a limit ends that call only, with a fault that says which limit and how much.
 #[tokio::test]
 async fn each_fault_is_typed_and_the_next_call_works() {
-    let options = Options {
-        output_max_bytes: 1 << 20,
-        ..Options::default()
-    };
     let grants = Grants {
         timeout: Duration::from_millis(200),
         memory_max_bytes: 32 << 20,
+        output_max_bytes: 1 << 20,
         ..Grants::default()
     };
-    let plugin = misbehave(options, grants).await;
+    let plugin = misbehave(Options::default(), grants).await;
     let converter = plugin.bind_converter(binding("channel a", &[])).unwrap();
     for (mode, kind, words) in [
         (
@@ -208,16 +168,23 @@ async fn each_fault_is_typed_and_the_next_call_works() {
             "output",
             "gave more than the output limit of 1 MiB",
         ),
+        (
+            "bad-text",
+            "invalid",
+            "gave data that the contract does not have: ",
+        ),
+        (
+            "bad-place",
+            "invalid",
+            "gave data that the contract does not have: ",
+        ),
     ] {
         let fault = converter
             .convert(&call(mode), &message())
             .await
             .unwrap_err();
-        assert_eq!(
-            (fault.kind(), fault.to_string().as_str()),
-            (kind, words),
-            "{mode}"
-        );
+        assert_eq!(fault.kind().as_str(), kind, "{mode}");
+        assert!(fault.to_string().starts_with(words), "{mode}: {fault}");
         let next = converter.convert(&call("none"), &message()).await.unwrap();
         assert_eq!(next, Ok(message()), "after {mode}");
     }
@@ -404,10 +371,12 @@ async fn waiting_for_a_place_ends() {
         () = std::future::ready(()) => {}
     }
     let fault = converter.convert(&sleep, &message).await.unwrap_err();
-    assert_eq!((fault.kind(), fault.guest_ran()), ("unavailable", false));
+    assert_eq!(fault.kind(), FaultKind::Instances);
+    assert!(!fault.guest_ran());
     assert_eq!(
         fault.to_string(),
-        "could not be run: no instance came free within 100ms"
+        "could not be run: no instance came free within 100ms; \
+         `plugins.misbehave.instances-max` is 1"
     );
 }
 
@@ -466,7 +435,7 @@ async fn bad_files_are_refused_by_name() {
         ),
         (
             "old-draft",
-            "exports `wharf:delivery/converter@0.0.9`, this host speaks 0.1.0-draft.1",
+            "exports `wharf:delivery/converter@0.0.9`, this host speaks 0.1.0-draft.2",
         ),
         (
             "patient",
@@ -492,7 +461,7 @@ async fn bad_files_are_refused_by_name() {
         .find(|error| error.plugin_name() == Some("wants-http"))
         .unwrap();
     assert!(
-        chain(http).ends_with("not provided by this version of wharf"),
+        chain(http).contains("`allow-http = [\"https://example.com\"]` in [plugins.wants-http]"),
         "{}",
         chain(http)
     );

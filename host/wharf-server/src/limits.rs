@@ -60,9 +60,6 @@ pub(crate) const EXCHANGES_PER_ATTEMPT_MAX: usize = 4;
 /// How much of an answer a channel is shown. Webhook receivers answer with a few bytes.
 pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 10;
 
-/// State that a request-channel may carry over an exchange.
-pub(crate) const CHANNEL_STATE_BYTES_MAX: usize = 64 << 10;
-
 /// Idle connections kept to one destination.
 pub(crate) const IDLE_CONNECTIONS_PER_LANE_MAX: usize = 256;
 

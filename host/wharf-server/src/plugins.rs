@@ -2,12 +2,14 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use wharf_api::{PluginView, PluginsView, RefusedPluginView, SettingView};
 use wharf_plugin::{Grants, Host, Plugin};
 
 use crate::config::Config;
 use crate::degraded::Degraded;
+use crate::egress::{Client, PluginSender};
 use crate::server::{ServeError, chain};
 
 /// The plugin folder, loaded.
@@ -17,9 +19,13 @@ pub(crate) struct Plugins {
 }
 
 impl Plugins {
-    pub(crate) async fn load(config: &Config) -> Result<Self, ServeError> {
+    pub(crate) async fn load(config: &Config, client: &Arc<Client>) -> Result<Self, ServeError> {
+        let sender = PluginSender {
+            client: Arc::clone(client),
+        };
         let mut options = wharf_plugin::Options {
             cache_dir: Some(config.plugin_cache_dir.clone()),
+            http: Some(Arc::new(sender)),
             ..wharf_plugin::Options::default()
         };
         if let Some(most) = config.instances_max {
@@ -93,6 +99,17 @@ fn grants(config: &Config, name: &str) -> Grants {
     if let Some(instances) = plugin.instances_max {
         grants.instances_max = instances;
     }
+    if let Some(bytes) = plugin.output_bytes_max {
+        grants.output_max_bytes = bytes;
+    }
+    if let Some(lines) = plugin.log_lines_per_second {
+        grants.log_lines_per_second = lines;
+    }
+    if let Some(calls) = plugin.http_calls_max {
+        grants.http_calls_max = calls;
+    }
+    grants.http = (!plugin.http.urls.is_empty()).then(|| plugin.http.clone());
+    grants.folders = plugin.folders.clone();
     grants.sha256 = plugin.sha256.clone();
     grants
 }

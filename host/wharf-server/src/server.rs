@@ -65,7 +65,13 @@ pub async fn serve(
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
     let store = open(&config).await?;
-    let plugins = Plugins::load(&config).await?;
+    let client = Arc::new(egress::Client::new(egress::Options {
+        guard: AddressGuard {
+            allowed: config.allow_addresses.clone(),
+        },
+        tls: config.tls.clone(),
+    }));
+    let plugins = Plugins::load(&config, &client).await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| ServeError::Listen {
@@ -79,11 +85,6 @@ pub async fn serve(
 
     let degraded = Degraded::default();
     plugins.report(&degraded);
-    let client = Arc::new(egress::Client::new(egress::Options {
-        guard: AddressGuard {
-            allowed: config.allow_addresses.clone(),
-        },
-    }));
     let mut workers = Workers::default();
     workers.promoter.spawn(dispatch::promote(
         store.clone(),

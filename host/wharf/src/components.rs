@@ -22,6 +22,7 @@ mod tests {
                 "audit.wasm",
                 "cloudevents.wasm",
                 "envelope-http.wasm",
+                "file.wasm",
                 "http.wasm",
                 "json-map.wasm",
                 "msgpack-envelope.wasm",

@@ -23,6 +23,7 @@ const RESERVED: &[(&str, &str)] = &[
     ("wasmtime", "wharf-plugin"),
     ("wasmtime-wasi", "wharf-plugin"),
     ("wasmtime-wasi-config", "wharf-plugin"),
+    ("wasmtime-wasi-http", "wharf-plugin"),
     ("sqlx", "wharf-outbox"),
 ];
 

@@ -38,6 +38,8 @@
 //! - The message's headers are passed on, in order, but for those that belong to one connection
 //!   (`connection` and what it lists, `keep-alive`, `te`, `trailer`, `transfer-encoding`,
 //!   `upgrade`, `expect`, `proxy-…`), `host`, `content-length`, and the three above.
+//! - A message with trace context is sent on with a `traceparent` header: a child of it, a new one for each
+//!   attempt. It takes the place of a header of that name.
 //! - A message without `content-type` is sent as `application/octet-stream`: its bytes are not
 //!   looked at.
 //!

@@ -12,6 +12,9 @@ use crate::settings::Settings;
 /// Headers that every request has from us, lower case: a message's own are not passed on.
 const OURS: [&str; 3] = ["webhook-id", "webhook-signature", "webhook-timestamp"];
 
+/// W3C trace context of this attempt, in the call's `extra` and in the request.
+const TRACEPARENT: &str = "traceparent";
+
 /// Whose endpoint the request goes to; travels in the request's state.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Origin {
@@ -67,8 +70,11 @@ fn headers(
     body: &[u8],
 ) -> Vec<(String, String)> {
     let named_by_connection = connection_options(&message);
+    let traceparent = c.extra.iter().find(|(key, _)| key == TRACEPARENT);
+    let is_replaced = |name: &str| traceparent.is_some() && name.eq_ignore_ascii_case(TRACEPARENT);
     let passed_on = |name: &str| {
         !is_ours(name)
+            && !is_replaced(name)
             && !settings
                 .headers
                 .iter()
@@ -97,6 +103,7 @@ fn headers(
     }
     headers.push(("webhook-id".to_owned(), c.idempotency_key.clone()));
     headers.push(("webhook-timestamp".to_owned(), timestamp));
+    headers.extend(traceparent.cloned());
     headers
 }
 
@@ -214,6 +221,25 @@ mod tests {
                 ("webhook-timestamp", "1614265330"),
             ])
         );
+    }
+
+    /// The host's trace context for this attempt takes the place of the message's own header; without one, that
+    /// passes like any other.
+    #[test]
+    fn the_trace_context_is_the_attempts() {
+        let headers = |extra: &[(&str, &str)]| {
+            let settings = read(&[("url", "https://a.example")]).ok().unwrap();
+            let mut c = call();
+            c.extra = pairs(extra);
+            let headers = pairs(&[("Traceparent", "old"), ("content-type", "a/b")]);
+            super::headers(&settings, &c, headers, b"")
+        };
+        let is_trace = |(name, _): &&(String, String)| name.eq_ignore_ascii_case(TRACEPARENT);
+        let traced = headers(&[("expires-at", "soon"), ("traceparent", "new")]);
+        let found: Vec<_> = traced.iter().filter(is_trace).collect();
+        assert_eq!(found, [&("traceparent".to_owned(), "new".to_owned())]);
+        let untraced = headers(&[]);
+        assert_eq!(untraced.iter().find(is_trace).unwrap().1, "old");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The hooks, each bound to one configuration: what the host calls.
 
+mod annotator;
+mod channel;
 mod converter;
 mod enricher;
 mod post_event;
@@ -7,10 +9,15 @@ mod request_channel;
 
 use std::fmt;
 
+pub use annotator::Annotator;
+pub use channel::Channel;
 pub use converter::Converter;
 pub use enricher::Enricher;
 pub use post_event::PostEvent;
 pub use request_channel::RequestChannel;
+
+use crate::bindings::types::Outcome;
+use crate::fault::PluginFault;
 
 /// A hook of the contract: an interface that a plugin may export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,16 +28,22 @@ pub enum Hook {
     Converter,
     /// Says which request to make and what the answer means.
     RequestChannel,
+    /// Delivers through what it was granted.
+    Channel,
+    /// Notes what is to be found of an attempt.
+    Annotator,
     /// Is told of stored transitions.
     PostEvent,
 }
 
 impl Hook {
     /// Every hook that this host knows.
-    pub const ALL: [Hook; 4] = [
+    pub const ALL: [Hook; 6] = [
         Hook::Enricher,
         Hook::Converter,
         Hook::RequestChannel,
+        Hook::Channel,
+        Hook::Annotator,
         Hook::PostEvent,
     ];
 
@@ -40,6 +53,8 @@ impl Hook {
             Hook::Enricher => "enricher",
             Hook::Converter => "converter",
             Hook::RequestChannel => "request-channel",
+            Hook::Channel => "channel",
+            Hook::Annotator => "annotator",
             Hook::PostEvent => "post-event",
         }
     }
@@ -52,6 +67,50 @@ impl Hook {
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// What every bound hook is: a pool of instances, and the plugin behind it.
+macro_rules! bound {
+    ($(#[$doc:meta])* $hook:ident, $guest:ty) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $hook {
+            pool: std::sync::Arc<crate::pool::Pool<$guest>>,
+        }
+
+        impl $hook {
+            pub(crate) fn new(pool: std::sync::Arc<crate::pool::Pool<$guest>>) -> $hook {
+                $hook { pool }
+            }
+
+            /// The name of the plugin behind it.
+            pub fn plugin_name(&self) -> &str {
+                self.pool.plugin().name()
+            }
+
+            /// The plugin behind it.
+            pub fn plugin(&self) -> &crate::Plugin {
+                self.pool.plugin()
+            }
+        }
+    };
+}
+use bound;
+
+/// What an outcome holds that the host has to keep, within its bounds.
+fn check_token(outcome: &Outcome) -> Result<(), PluginFault> {
+    let limit = wharf_core::limits::TOKEN_BYTES_MAX;
+    match outcome {
+        Outcome::Provisional((_, waiting)) | Outcome::Pending(waiting)
+            if waiting.token.len() > limit =>
+        {
+            Err(PluginFault::Token {
+                bytes: waiting.token.len() as u64,
+                limit_bytes: limit as u64,
+            })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -80,6 +80,27 @@ pub(super) const MEMORY_BYTES: Bounds<u64> = Bounds {
     words: "64KiB to 1GiB",
 };
 
+/// `plugins.NAME.output-max`: from the smallest message with room to spare to more than the largest one.
+pub(super) const OUTPUT_BYTES: Bounds<u64> = Bounds {
+    least: 64 << 10,
+    most: 1 << 30,
+    words: "64KiB to 1GiB",
+};
+
+/// `plugins.NAME.http-calls-max`: each may hold a connection and two bodies.
+pub(super) const HTTP_CALLS_MAX: Bounds<usize> = Bounds {
+    least: 1,
+    most: 10_000,
+    words: "1 to 10000",
+};
+
+/// `plugins.NAME.log-lines-per-second`: more than any disk takes.
+pub(super) const LOG_LINES_PER_SECOND: Bounds<u32> = Bounds {
+    least: 1,
+    most: 1_000_000,
+    words: "1 to 1000000",
+};
+
 /// `plugins.instances-max` and `plugins.NAME.instances-max`. The most is what no machine's memory holds: an
 /// instance takes megabytes.
 pub(super) const INSTANCES_MAX: Bounds<usize> = Bounds {

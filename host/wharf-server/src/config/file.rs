@@ -83,6 +83,24 @@ impl Default for Api {
 pub(super) struct Egress {
     /// Networks (CIDR) that may be reached although they are loopback, private or otherwise not public.
     pub(super) allow_addresses: Vec<String>,
+    /// PEM files of authorities that TLS trusts, relative to `wharf.toml`. Default none.
+    pub(super) ca_certificates: Vec<PathBuf>,
+    /// Whether TLS trusts the authorities of this machine too. Default true.
+    pub(super) native_roots: Option<bool>,
+    /// What is shown to receivers that ask who we are.
+    pub(super) client_certificate: Vec<ClientCertificate>,
+}
+
+/// `[[egress.client-certificate]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientCertificate {
+    /// Whom it is shown to: `https://host[:port]`.
+    pub(super) origin: String,
+    /// PEM file of the certificate, and of those between it and its authority.
+    pub(super) certificate: PathBuf,
+    /// PEM file of its key. May be the same file.
+    pub(super) key: PathBuf,
 }
 
 /// The plain keys of `[plugins]`.
@@ -105,14 +123,39 @@ pub(super) struct Plugin {
     /// URLs that it may ask for beside its channel's configured `url`: `scheme://host[:port]`, the host perhaps
     /// `*.example.com`, the port perhaps `*`. Default none.
     pub(super) allow_http: Vec<String>,
-    /// Time for one call into it, at most `1h`. Default `10s`.
+    /// Methods that it may use, such as `["POST"]`, in its own requests and in those that the host makes for it.
+    /// Default all.
+    pub(super) allow_http_methods: Option<Vec<String>>,
+    /// Requests of its own, through `wasi:http`, at the same time, at least 1. Default 32.
+    pub(super) http_calls_max: Option<usize>,
+    /// Folders that it may use. Default none.
+    pub(super) folders: Vec<Folder>,
+    /// Time for one call into it, at most `1h`; a `channel`, whose calls may take the channel's `timeout`, computes no
+    /// longer than this. Default `10s`.
     pub(super) timeout: Option<Duration>,
     /// Memory of one instance, `64KiB` to `1GiB`. Default `128MiB`.
     pub(super) memory_max: Option<ByteSize>,
     /// Calls into it at the same time, at least 1. Default 16.
     pub(super) instances_max: Option<usize>,
+    /// What it may give back in one call, `64KiB` to `1GiB`. Default `32MiB`.
+    pub(super) output_max: Option<ByteSize>,
+    /// Lines a second that each use of it may log for long, at least 1. Default 1000.
+    pub(super) log_lines_per_second: Option<u32>,
     /// The digest that its file must have, in hex.
     pub(super) sha256: Option<String>,
+}
+
+/// See [`Plugin::folders`].
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Folder {
+    /// Where it is, relative to `wharf.toml`. It must be there.
+    pub(super) path: PathBuf,
+    /// What the plugin knows it by, such as `/out`.
+    pub(super) at: String,
+    /// Whether the plugin may change what is in it. Default false.
+    #[serde(default)]
+    pub(super) write: bool,
 }
 
 /// `[hooks]`
@@ -166,10 +209,14 @@ pub(super) struct Channel {
     /// Converters, in order: the next one takes what the last one gave.
     #[serde(default)]
     pub(super) convert: Vec<Use>,
+    /// Annotators, in order: what they note of an attempt is in the journal.
+    #[serde(default)]
+    pub(super) annotate: Vec<Use>,
     /// Attempts at the same time, 1 to 100000; as many more deliveries may have been sent and wait to be recorded, which
-    /// a crash repeats too. Default 64.
+    /// a crash repeats too. Of a plugin that does its own I/O, no more than its `instances-max`. Default 64.
     pub(super) parallelism: Option<usize>,
-    /// Time for the exchanges of one attempt, at most `24h`. Default `30s`.
+    /// Time for the exchanges of one attempt, or for the one call into a plugin that does its own I/O, at most `24h`.
+    /// Default `30s`.
     pub(super) timeout: Option<Duration>,
     /// When to try again.
     #[serde(default)]

@@ -55,7 +55,11 @@ fn named(config: &Config) -> Vec<(String, &str)> {
     for channel in &config.channels {
         let at = format!("channel {:?}", channel.name.as_str());
         named.push((format!("{at}: plugin"), channel.send.plugin.as_str()));
-        for (key, hooks) in [("enrich", &channel.enrich), ("convert", &channel.convert)] {
+        for (key, hooks) in [
+            ("enrich", &channel.enrich),
+            ("convert", &channel.convert),
+            ("annotate", &channel.annotate),
+        ] {
             named.extend(place(&format!("{at}: {key}"), hooks));
         }
     }

@@ -20,8 +20,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use wharf_core::egress::UrlPattern;
+use wharf_core::grant::HttpGrant;
 use wharf_core::{ChannelName, Pairs, retry, route};
+
+use wharf_plugin::Folder;
+
+use crate::egress::Tls;
 
 pub use file::Overrides;
 pub use files::check_plugins;
@@ -75,6 +79,8 @@ pub struct Config {
     pub api_threads: usize,
     /// Networks that may be reached although they are not public.
     pub allow_addresses: Vec<IpNet>,
+    /// Whom TLS connections trust, and who they say we are.
+    pub(crate) tls: Tls,
     /// The plugin folder.
     pub plugin_dir: PathBuf,
     /// Where compiled plugins are kept.
@@ -96,14 +102,22 @@ pub struct Config {
 pub struct Plugin {
     /// Its name.
     pub name: String,
-    /// URLs that it may ask for.
-    pub allow_http: Vec<UrlPattern>,
+    /// What its requests may ask for, its own and those that the host makes for it.
+    pub http: HttpGrant,
+    /// Requests of its own at the same time.
+    pub http_calls_max: Option<usize>,
+    /// Folders that it may use.
+    pub folders: Vec<Folder>,
     /// Time for one call.
     pub timeout: Option<Duration>,
     /// Memory of one instance.
     pub memory_bytes_max: Option<u64>,
     /// Live instances.
     pub instances_max: Option<usize>,
+    /// What it may give back in one call.
+    pub output_bytes_max: Option<u64>,
+    /// Lines a second that each use of it may log.
+    pub log_lines_per_second: Option<u32>,
     /// The digest that its file must have.
     pub sha256: Option<String>,
 }
@@ -139,6 +153,8 @@ pub struct Channel {
     pub enrich: Vec<HookUse>,
     /// What makes the wire form, in order.
     pub convert: Vec<HookUse>,
+    /// What notes facts of an attempt, in order.
+    pub annotate: Vec<HookUse>,
     /// Attempts at the same time.
     pub parallelism: usize,
     /// Time for one attempt's exchanges.

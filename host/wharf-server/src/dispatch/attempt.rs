@@ -1,22 +1,20 @@
-//! One attempt: enrich → convert (while no wire form is stored) → send. Ends in one settle, whatever happens.
+//! One attempt: enrich → convert (while no wire form is stored) → send → annotate. Ends in one settle, whatever
+//! happens.
 
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use wharf_core::delivery::{self, Transition, conclude};
 use wharf_core::outcome::{Effect, Failure, Scope};
 use wharf_core::{Cause, Message, Outcome, Pairs, Status, TimeMs, WireForm, journal};
-use wharf_plugin::{Call, Enrichment, Wire};
+use wharf_plugin::Wire;
 use wharf_store::Claim;
 
+use super::annotate::annotate;
 use super::channel::Channel;
-use super::exchange::Sent;
-use super::{convert, exchange};
+use super::send::{self, SentWire};
+use super::{convert, prepare};
 use crate::clock;
-
-/// The attribute that says where a message goes, where its channel lets it.
-const ENDPOINT_ATTRIBUTE: &str = "endpoint";
 
 /// How an attempt ended, to be settled.
 pub(super) struct Ended {
@@ -51,7 +49,7 @@ pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
         started_at,
         ..journal::Attempt::default()
     };
-    let mut call = call(channel, claim, started_at);
+    let mut call = prepare::call(channel, claim, started_at);
     let stored = claim.wire.take();
     let is_converted = stored.is_some();
     let wire = match stored {
@@ -60,31 +58,36 @@ pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
             headers: stored.headers,
             body: stored.body,
         }),
-        None => prepare(channel, &claim.message, &mut call, &mut attempt).await,
+        None => prepare::wire(channel, &claim.message, &mut call, &mut attempt).await,
     };
-    let (outcome, wire) = match wire {
+    let (outcome, sent) = match wire {
         Ok(wire) => {
             attempt.body_sha256 = Some(Sha256::digest(&wire.body).into());
-            attempt.plugins.push((
-                format!("channel {}", channel.send.plugin_name()),
-                channel.send.digest().to_owned(),
-            ));
-            let (outcome, wire) = exchange::send(channel, &call, wire).await;
-            (outcome, Some(wire))
+            let sent = send::send(channel, &call, wire).await;
+            attempt.hooks.push(channel.sender.ran(sent.took));
+            (sent.outcome, Some(sent.wire))
         }
         Err(outcome) => (outcome, None),
+    };
+    let (sent, annotated) = match sent {
+        Some(sent) if !channel.annotators.is_empty() => {
+            let sent = sent.into_wire();
+            let noted = annotate(channel, &call, &sent, &outcome, &mut attempt).await;
+            (Some(SentWire::from(sent)), noted)
+        }
+        sent => (sent, Pairs::new()),
     };
     let ended_at = clock::now();
     let transition = decide(channel, claim, &outcome, ended_at);
     attempt.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let keep_wire = !transition.to.is_final() && !is_converted;
     tell(channel, &claim.message, &attempt, &transition, &outcome);
-    record(&mut attempt, outcome);
+    record(&mut attempt, outcome, annotated);
     Ended {
         transition,
         at: ended_at,
         attempt: Some(attempt),
-        wire: wire.filter(|_| keep_wire).map(Sent::into_form),
+        wire: sent.filter(|_| keep_wire).map(SentWire::into_form),
     }
 }
 
@@ -108,7 +111,7 @@ pub(super) fn panicked(channel: &Channel, claim: &Claim) -> Ended {
         ..journal::Attempt::default()
     };
     tell(channel, &claim.message, &attempt, &transition, &outcome);
-    record(&mut attempt, outcome);
+    record(&mut attempt, outcome, Pairs::new());
     Ended {
         transition,
         at,
@@ -127,99 +130,8 @@ fn decide(channel: &Channel, claim: &Claim, outcome: &Outcome, ended_at: TimeMs)
     conclude(outcome, attempt, &channel.retry)
 }
 
-fn call(channel: &Channel, claim: &Claim, now: TimeMs) -> Call {
-    let message = &claim.message;
-    Call {
-        channel: channel.name.to_string(),
-        route: claim.route.to_string(),
-        message_id: message.id.to_string(),
-        delivery: claim.lease.delivery().0,
-        idempotency_key: message.id.to_string(),
-        attempt: claim.attempts_count + 1,
-        accepted_ms: message.accepted_at.0,
-        now_ms: now.0,
-        ordering_key: message.ordering_key.clone(),
-        attributes: message.attributes.clone(),
-        extra: Vec::new(),
-    }
-}
-
-/// Enriches and converts; what a converter says instead is the attempt's outcome.
-async fn prepare(
-    channel: &Channel,
-    message: &Message,
-    call: &mut Call,
-    attempt: &mut journal::Attempt,
-) -> Result<Wire, Outcome> {
-    let mut wire = Wire {
-        endpoint: message.attribute(ENDPOINT_ATTRIBUTE).map(str::to_owned),
-        headers: message.headers.clone(),
-        body: message.payload.to_vec(),
-    };
-    for enricher in &channel.enrichers {
-        let name = enricher.plugin_name();
-        attempt
-            .plugins
-            .push((format!("enricher {name}"), enricher.digest().to_owned()));
-        // A failed enrichment never fails the delivery; the journal says that it is missing.
-        match enricher.enrich(call, &wire).await {
-            Ok(Ok(enrichment)) => apply(enrichment, call, &mut wire, attempt),
-            Ok(Err(reason)) => attempt
-                .notes
-                .push((format!("enricher {name} failed"), reason)),
-            Err(fault) => {
-                attempt
-                    .notes
-                    .push((format!("enricher {name} fault"), fault.to_string()));
-                tracing::warn!(channel = %channel.name, message = %message.id, plugin = name, error = &fault as &dyn std::error::Error, "an enricher faulted");
-            }
-        }
-    }
-    for converter in &channel.converters {
-        let name = converter.plugin_name();
-        attempt
-            .plugins
-            .push((format!("converter {name}"), converter.digest().to_owned()));
-        wire = match converter.convert(call, &wire).await {
-            Ok(Ok(converted)) => converted,
-            Ok(Err(said)) => return Err(convert::fault(said)),
-            Err(fault) => return Err(convert::plugin_fault(name, &fault)),
-        };
-    }
-    // A later attempt sends the stored wire form without enriching: its channel sees the message's own attributes, and
-    // so does this one's.
-    if !channel.enrichers.is_empty() {
-        call.attributes.clone_from(&message.attributes);
-    }
-    Ok(wire)
-}
-
-fn apply(enrichment: Enrichment, call: &mut Call, wire: &mut Wire, attempt: &mut journal::Attempt) {
-    for (key, value) in enrichment.attributes {
-        match call.attributes.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, old)) => *old = value,
-            None => call.attributes.push((key, value)),
-        }
-    }
-    for (name, value) in enrichment.headers {
-        // What no request can carry would fail every attempt; an enricher never fails one.
-        if HeaderName::from_bytes(name.as_bytes()).is_err()
-            || HeaderValue::from_str(&value).is_err()
-        {
-            attempt
-                .notes
-                .push(("enricher header left out".to_owned(), name));
-            continue;
-        }
-        wire.headers
-            .retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
-        wire.headers.push((name, value));
-    }
-    attempt.notes.extend(enrichment.notes);
-}
-
-/// Copies the outcome's facts into the attempt's.
-fn record(attempt: &mut journal::Attempt, outcome: Outcome) {
+/// Copies the outcome's facts, and what was noted of it, into the attempt's.
+fn record(attempt: &mut journal::Attempt, outcome: Outcome, annotated: Pairs) {
     let mut noted: Pairs = std::mem::take(&mut attempt.notes);
     match outcome {
         Outcome::Delivered { reference, notes } => {
@@ -243,6 +155,7 @@ fn record(attempt: &mut journal::Attempt, outcome: Outcome) {
             noted.extend(refusal.notes);
         }
     }
+    noted.extend(annotated);
     attempt.notes = convert::notes(noted);
 }
 

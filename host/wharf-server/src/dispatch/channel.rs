@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_core::egress::UrlPattern;
+use wharf_core::grant::HttpGrant;
 use wharf_core::{ChannelName, retry};
-use wharf_plugin::{Binding, Converter, Enricher, Plugin, RequestChannel};
+use wharf_plugin::{Annotator, Binding, Converter, Enricher, Hook, Plugin};
 
+use super::hook::Bound;
+use super::send::Sender;
 use crate::config;
 use crate::egress::{Client, Origin};
 use crate::plugins::Plugins;
@@ -15,21 +17,22 @@ use crate::plugins::Plugins;
 pub(crate) struct Channel {
     pub(crate) name: ChannelName,
     pub(crate) parallelism: usize,
-    pub(super) enrichers: Vec<Enricher>,
-    pub(super) converters: Vec<Converter>,
-    pub(super) send: RequestChannel,
+    pub(super) enrichers: Vec<Bound<Enricher>>,
+    pub(super) converters: Vec<Bound<Converter>>,
+    pub(super) sender: Sender,
+    pub(super) annotators: Vec<Bound<Annotator>>,
     pub(super) reach: Reach,
     pub(super) timeout: Duration,
     pub(super) retry: retry::Policy,
     pub(super) client: Arc<Client>,
 }
 
-/// What the channel's plugin may ask for.
+/// What the channel's plugin may ask the host to ask for.
 pub(super) struct Reach {
     pub(super) plugin: String,
     /// The channel's configured `url`.
     pub(super) configured: Option<http::Uri>,
-    pub(super) allowed: Vec<UrlPattern>,
+    pub(super) grant: HttpGrant,
 }
 
 /// Why a channel cannot deliver. Its deliveries wait.
@@ -50,40 +53,86 @@ pub(crate) fn bind(
     reach: &[config::Plugin],
     client: &Arc<Client>,
 ) -> Result<Channel, Unavailable> {
-    let binding = |hook: &config::HookUse| Binding {
-        name: format!("channel {}", channel.name),
-        settings: hook.settings.clone(),
+    let enricher = |hook| {
+        let (plugin, binding) = bound(channel, plugins, hook)?;
+        let enricher = plugin.bind_enricher(binding)?;
+        Ok(Bound::new("enricher", &plugin, enricher))
     };
-    let enrichers = channel
-        .enrich
-        .iter()
-        .map(|hook| Ok(plugin(plugins, hook)?.bind_enricher(binding(hook))?))
-        .collect::<Result<_, Unavailable>>()?;
-    let converters = channel
-        .convert
-        .iter()
-        .map(|hook| Ok(plugin(plugins, hook)?.bind_converter(binding(hook))?))
-        .collect::<Result<_, Unavailable>>()?;
-    let send = plugin(plugins, &channel.send)?.bind_request_channel(binding(&channel.send))?;
+    let converter = |hook| {
+        let (plugin, binding) = bound(channel, plugins, hook)?;
+        let converter = plugin.bind_converter(binding)?;
+        Ok(Bound::new("converter", &plugin, converter))
+    };
+    let annotator = |hook| {
+        let (plugin, binding) = bound(channel, plugins, hook)?;
+        let annotator = plugin.bind_annotator(binding)?;
+        Ok(Bound::new("annotator", &plugin, annotator))
+    };
+    let enrichers = channel.enrich.iter().map(enricher);
+    let converters = channel.convert.iter().map(converter);
+    let annotators = channel.annotate.iter().map(annotator);
+    let (sender, parallelism) = sender(channel, plugins)?;
     Ok(Channel {
         name: channel.name.clone(),
-        parallelism: channel.parallelism,
-        enrichers,
-        converters,
-        send,
+        parallelism,
+        enrichers: enrichers.collect::<Result<_, Unavailable>>()?,
+        converters: converters.collect::<Result<_, Unavailable>>()?,
+        sender,
+        annotators: annotators.collect::<Result<_, Unavailable>>()?,
         reach: Reach {
             plugin: channel.send.plugin.clone(),
             configured: configured_url(&channel.send)?,
-            allowed: reach
+            grant: reach
                 .iter()
                 .find(|grants| grants.name == channel.send.plugin)
-                .map(|grants| grants.allow_http.clone())
+                .map(|grants| grants.http.clone())
                 .unwrap_or_default(),
         },
         timeout: channel.timeout,
         retry: channel.retry.clone(),
         client: Arc::clone(client),
     })
+}
+
+/// What delivers, and how many attempts it can make at once.
+fn sender(channel: &config::Channel, plugins: &Plugins) -> Result<(Sender, usize), Unavailable> {
+    let (plugin, binding) = bound(channel, plugins, &channel.send)?;
+    // A plugin with both hooks is used as a request-channel: it holds no instance while it waits.
+    let is_own =
+        plugin.hooks().contains(&Hook::Channel) && !plugin.hooks().contains(&Hook::RequestChannel);
+    if !is_own {
+        let hook = plugin.bind_request_channel(binding)?;
+        let sender = Sender::Request(Bound::new("channel", &plugin, hook));
+        return Ok((sender, channel.parallelism));
+    }
+    // Each attempt holds an instance until it ends: more attempts would only wait for one.
+    let instances_max = plugin.grants().instances_max;
+    if channel.parallelism > instances_max {
+        tracing::info!(
+            channel = %channel.name,
+            plugin = plugin.name(),
+            parallelism = channel.parallelism,
+            instances_max,
+            "a channel whose plugin does its own I/O makes no more attempts at once than the plugin has instances"
+        );
+    }
+    let hook = plugin.bind_channel(binding, channel.timeout)?;
+    let sender = Sender::Own(Bound::new("channel", &plugin, hook));
+    Ok((sender, channel.parallelism.min(instances_max)))
+}
+
+/// A plugin, and what it is bound with.
+fn bound(
+    channel: &config::Channel,
+    plugins: &Plugins,
+    hook: &config::HookUse,
+) -> Result<(Plugin, Binding), Unavailable> {
+    let plugin = plugin(plugins, hook)?;
+    let binding = Binding {
+        name: format!("channel {}", channel.name),
+        settings: hook.settings.clone(),
+    };
+    Ok((plugin, binding))
 }
 
 fn plugin(plugins: &Plugins, hook: &config::HookUse) -> Result<Plugin, Unavailable> {

@@ -1,10 +1,11 @@
-//! Between the contract's types and the core's.
+//! Between the contract's types and the core's. What a plugin gives is within wharf-plugin's bounds already; texts for
+//! the journal are cut here.
 
 use std::time::Duration;
 
 use wharf_core::outcome::{Effect, Failure, Outcome, Refusal, Refuser, Scope, Waiting};
 use wharf_core::{Pairs, limits};
-use wharf_plugin::{self as plugin, PluginFault};
+use wharf_plugin::{self as plugin, Call, PluginFault};
 
 /// A channel's outcome.
 pub(super) fn outcome(outcome: plugin::Outcome) -> Outcome {
@@ -13,11 +14,6 @@ pub(super) fn outcome(outcome: plugin::Outcome) -> Outcome {
             reference: reference(receipt.reference),
             notes: notes(receipt.notes),
         },
-        plugin::Outcome::Provisional((_, next)) | plugin::Outcome::Pending(next)
-            if next.token.len() > limits::TOKEN_BYTES_MAX =>
-        {
-            token_too_long(next.token.len())
-        }
         plugin::Outcome::Provisional((receipt, next)) => {
             let mut next = waiting(next);
             next.notes = notes(receipt.notes.into_iter().chain(next.notes).collect());
@@ -30,23 +26,6 @@ pub(super) fn outcome(outcome: plugin::Outcome) -> Outcome {
         plugin::Outcome::Retry(failed) => Outcome::Retry(failure(failed)),
         plugin::Outcome::Rejected(refused) => Outcome::Rejected(refusal(Refuser::Channel, refused)),
     }
-}
-
-/// A cut token would be another token, so it is no answer at all; the receiver may have acted.
-fn token_too_long(bytes: usize) -> Outcome {
-    Outcome::Retry(Failure {
-        code: "plugin-token-too-long".to_owned(),
-        reason: format!(
-            "its token has {bytes} bytes, the most is {}",
-            limits::TOKEN_BYTES_MAX
-        ),
-        effect: Effect::Unknown,
-        scope: Scope::Channel,
-        pause: false,
-        after: None,
-        notes: Vec::new(),
-        is_fault: true,
-    })
 }
 
 fn reference(reference: Option<String>) -> Option<String> {
@@ -62,11 +41,8 @@ pub(super) fn fault(fault: plugin::Fault) -> Outcome {
 }
 
 /// A plugin that trapped or broke a limit: retryable, and nobody knows what it did, unless it never ran.
-pub(super) fn plugin_fault(plugin: &str, fault: &PluginFault) -> Outcome {
-    if let Some(detail) = fault.detail() {
-        // It can hold what the guest printed, so it goes to the log and not to the journal.
-        tracing::warn!(plugin, fault = fault.kind(), detail, "a plugin faulted");
-    }
+pub(super) fn plugin_fault(plugin: &str, call: &Call, fault: &PluginFault) -> Outcome {
+    tell_fault(plugin, call, fault);
     Outcome::Retry(Failure {
         code: format!("plugin-{}", fault.kind()),
         reason: cut(
@@ -84,6 +60,70 @@ pub(super) fn plugin_fault(plugin: &str, fault: &PluginFault) -> Outcome {
         notes: vec![("plugin".to_owned(), plugin.to_owned())],
         is_fault: true,
     })
+}
+
+/// The log line of a fault. Its detail can hold what the guest printed, so it goes here and not to the journal.
+pub(super) fn tell_fault(plugin: &str, call: &Call, fault: &PluginFault) {
+    tracing::warn!(
+        message = call.message_id,
+        channel = call.channel,
+        plugin,
+        fault = fault.kind().as_str(),
+        error = fault as &dyn std::error::Error,
+        detail = fault.detail(),
+        "a plugin faulted"
+    );
+}
+
+/// How an attempt ended, as an annotator is told it.
+pub(super) fn ended(outcome: &Outcome) -> plugin::Outcome {
+    match outcome {
+        Outcome::Delivered { reference, notes } => plugin::Outcome::Delivered(plugin::Receipt {
+            reference: reference.clone(),
+            notes: notes.clone(),
+        }),
+        Outcome::Provisional { reference, waiting } => {
+            let receipt = plugin::Receipt {
+                reference: reference.clone(),
+                notes: Vec::new(),
+            };
+            plugin::Outcome::Provisional((receipt, still_waiting(waiting)))
+        }
+        Outcome::Pending(waiting) => plugin::Outcome::Pending(still_waiting(waiting)),
+        Outcome::Retry(failure) => plugin::Outcome::Retry(plugin::Failure {
+            code: failure.code.clone(),
+            reason: failure.reason.clone(),
+            effect: match failure.effect {
+                Effect::None => plugin::Effect::None,
+                Effect::Unknown => plugin::Effect::Unknown,
+            },
+            scope: match failure.scope {
+                Scope::Message => plugin::Scope::Message,
+                Scope::Destination => plugin::Scope::Destination,
+                Scope::Channel => plugin::Scope::Channel,
+            },
+            pause: failure.pause,
+            after_ms: failure.after.map(milliseconds),
+            notes: failure.notes.clone(),
+        }),
+        Outcome::Rejected(refusal) => plugin::Outcome::Rejected(plugin::Refusal {
+            code: refusal.code.clone(),
+            reason: refusal.reason.clone(),
+            notes: refusal.notes.clone(),
+        }),
+    }
+}
+
+fn still_waiting(waiting: &Waiting) -> plugin::Waiting {
+    plugin::Waiting {
+        token: waiting.token.clone(),
+        poll_after_ms: waiting.poll_after.map(milliseconds),
+        notes: waiting.notes.clone(),
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn failure(failed: plugin::Failure) -> Failure {

@@ -3,108 +3,79 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use tokio::time::{Duration, Instant};
-use wharf_core::{Outcome, Pairs, WireForm};
-use wharf_plugin::{self as plugin, Call, Operation, Step, Wire};
+use wharf_core::Pairs;
+use wharf_plugin::{self as plugin, Call, Operation, PluginFault, RequestChannel, Step, Wire};
 
 use super::channel::{Channel, Reach};
 use super::convert;
-use crate::egress::{Answer, NoAnswer, NoAnswerKind, Origin, Request};
-use crate::limits::{CHANNEL_STATE_BYTES_MAX, EXCHANGES_PER_ATTEMPT_MAX};
+use super::hook::Bound;
+use super::send::{Sent, SentWire};
+use crate::egress::{Answer, NoAnswer, NoAnswerKind, Origin, Request, StepTimeouts};
+use crate::limits::{ANSWER_BYTES_MAX, EXCHANGES_PER_ATTEMPT_MAX};
 
-/// A wire form that was handed to a channel.
-pub(super) struct Sent {
-    endpoint: Option<String>,
-    headers: Pairs,
-    body: Bytes,
-}
-
-impl Sent {
-    /// As it is stored.
-    pub(super) fn into_form(self) -> WireForm {
-        WireForm {
-            endpoint: self.endpoint,
-            headers: self.headers,
-            body: self.body.into(),
-        }
-    }
-}
-
-/// Sends a wire form; gives it back, in case it is to be stored.
-pub(super) async fn send(channel: &Channel, call: &Call, wire: Wire) -> (Outcome, Sent) {
+/// Sends a wire form; gives it back, in case it is to be shown or stored.
+pub(super) async fn send(
+    channel: &Channel,
+    hook: &Bound<RequestChannel>,
+    call: &Call,
+    wire: Wire,
+) -> Sent {
     let operation = Operation::Send(wire);
-    let first = channel.send.start(call, &operation).await;
+    let began = Instant::now();
+    let first = hook.hook.start(call, &operation).await;
+    let mut took = began.elapsed();
     let Operation::Send(wire) = operation else {
         unreachable!("it was made as a send")
     };
-    let body = Bytes::from(wire.body);
-    let outcome = match first {
-        Ok(step) => steps(channel, call, step, &body).await,
-        Err(fault) => convert::plugin_fault(channel.send.plugin_name(), &fault),
+    let wire = SentWire::from(wire);
+    let ended = match first {
+        Ok(step) => steps(channel, hook, call, step, &wire.body, &mut took).await,
+        Err(fault) => Err(fault),
     };
-    (
-        outcome,
-        Sent {
-            endpoint: wire.endpoint,
-            headers: wire.headers,
-            body,
+    Sent {
+        outcome: match ended {
+            Ok(outcome) => convert::outcome(outcome),
+            Err(fault) => convert::plugin_fault(hook.plugin(), call, &fault),
         },
-    )
+        took,
+        wire,
+    }
 }
 
-async fn steps(channel: &Channel, call: &Call, mut step: Step, wire_body: &Bytes) -> Outcome {
+async fn steps(
+    channel: &Channel,
+    hook: &Bound<RequestChannel>,
+    call: &Call,
+    mut step: Step,
+    wire_body: &Bytes,
+    took: &mut Duration,
+) -> Result<plugin::Outcome, PluginFault> {
     let deadline = Instant::now() + channel.timeout;
     for _ in 0..EXCHANGES_PER_ATTEMPT_MAX {
         let asked = match step {
-            Step::Done(Ok(outcome)) => return convert::outcome(outcome),
-            // Only a poll may fail by itself; in a send it is a failure like any other.
-            Step::Done(Err(failure)) => {
-                return convert::outcome(plugin::Outcome::Retry(failure));
-            }
+            Step::Done(done) => return Ok(outcome(done)),
             Step::Request(asked) => asked,
         };
-        if asked.state.len() > CHANNEL_STATE_BYTES_MAX {
-            return lied(
-                channel,
-                "state-too-large",
-                format!(
-                    "it asked to keep {} bytes of state, the most is {CHANNEL_STATE_BYTES_MAX}",
-                    asked.state.len()
-                ),
-            );
-        }
         let state = asked.state.clone();
         let answer = match request(&channel.reach, asked, wire_body, deadline) {
             Ok(request) => channel.client.exchange(request).await,
             Err(no_answer) => Err(no_answer),
         };
         let answer = answer.map(response).map_err(no_answer);
-        step = match channel.send.resume(call, &state, &answer).await {
-            Ok(step) => step,
-            Err(fault) => return convert::plugin_fault(channel.send.plugin_name(), &fault),
-        };
+        let began = Instant::now();
+        let resumed = hook.hook.resume(call, &state, &answer).await;
+        *took += began.elapsed();
+        step = resumed?;
     }
     match step {
-        Step::Done(Ok(outcome)) => convert::outcome(outcome),
-        Step::Done(Err(failure)) => convert::outcome(plugin::Outcome::Retry(failure)),
-        Step::Request(_) => lied(
-            channel,
-            "too-many-requests-asked",
-            format!("it asked for more than {EXCHANGES_PER_ATTEMPT_MAX} exchanges in one attempt"),
-        ),
+        Step::Done(done) => Ok(outcome(done)),
+        Step::Request(_) => Err(hook.hook.too_many_requests(EXCHANGES_PER_ATTEMPT_MAX)),
     }
 }
 
-/// A plugin that broke the contract: like a fault, its effect is not known.
-fn lied(channel: &Channel, code: &str, reason: String) -> Outcome {
-    convert::outcome(plugin::Outcome::Retry(plugin::Failure {
-        code: format!("plugin-{code}"),
-        reason: format!("plugin {}: {reason}", channel.send.plugin_name()),
-        effect: plugin::Effect::Unknown,
-        scope: plugin::Scope::Channel,
-        pause: false,
-        after_ms: None,
-        notes: Vec::new(),
-    }))
+/// Only a poll may fail by itself; in a send it is a failure like any other.
+fn outcome(done: Result<plugin::Outcome, plugin::Failure>) -> plugin::Outcome {
+    done.unwrap_or_else(plugin::Outcome::Retry)
 }
 
 /// Checks what the plugin asked for.
@@ -123,10 +94,16 @@ fn request(
         .map_err(|e| refused(format!("the URL cannot be read: {e}")))?;
     let origin =
         Origin::of(&uri).map_err(|why| refused(format!("the URL cannot be used: {why}")))?;
+    let Reach { plugin, grant, .. } = reach;
     if !reach.allows(&uri, &origin) {
         return Err(refused(format!(
-            "plugin {} may not ask for this URL at {origin}; plugins.{}.allow-http would grant it",
-            reach.plugin, reach.plugin
+            "plugin {plugin} may not ask for this URL at {origin}; plugins.{plugin}.allow-http would grant it"
+        )));
+    }
+    if !grant.has_method(&asked.method) {
+        return Err(refused(format!(
+            "plugin {plugin} may not use the method {:?}; plugins.{plugin}.allow-http-methods would grant it",
+            asked.method
         )));
     }
     let target = uri
@@ -144,7 +121,9 @@ fn request(
         target,
         headers: headers(asked.headers).map_err(protocol)?,
         body: asked.body.map_or_else(|| wire_body.clone(), Bytes::from),
+        answer_bytes_max: ANSWER_BYTES_MAX,
         timeout,
+        steps: StepTimeouts::default(),
     })
 }
 
@@ -152,9 +131,8 @@ impl Reach {
     fn allows(&self, uri: &Uri, origin: &Origin) -> bool {
         self.configured.as_ref() == Some(uri)
             || self
-                .allowed
-                .iter()
-                .any(|p| p.matches(origin.scheme(), &origin.host, Some(origin.port)))
+                .grant
+                .has_url(origin.scheme(), &origin.host, Some(origin.port))
     }
 }
 
@@ -184,7 +162,7 @@ fn headers(pairs: Pairs) -> Result<HeaderMap, String> {
 
 fn response(answer: Answer) -> plugin::Response {
     plugin::Response {
-        status: answer.status,
+        status: answer.status.as_u16(),
         headers: answer
             .headers
             .iter()

@@ -3,11 +3,16 @@
 //! No transaction is held while hooks run. What a crash interrupts is ready again at the next start, because a
 //! claim is only a lease in memory.
 
+mod annotate;
 mod attempt;
 mod channel;
 mod convert;
 mod exchange;
+mod hook;
+mod prepare;
 mod promote;
+mod send;
+mod trace;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

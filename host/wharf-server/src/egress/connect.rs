@@ -1,46 +1,33 @@
 //! A new connection: resolve, judge every address, connect to a judged one, shake hands.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{CertificateError, Error};
 use tokio_util::task::TaskTracker;
 use wharf_core::egress::AddressGuard;
 
 use super::lane::{Connection, Origin};
-use super::{NoAnswer, NoAnswerKind};
+use super::tls::Connectors;
+use super::{NoAnswer, NoAnswerKind, Options};
 use crate::limits::CONNECT_TIMEOUT;
 
 /// What makes connections.
 pub(super) struct Connector {
     guard: AddressGuard,
-    tls: TlsConnector,
+    tls: Connectors,
     /// Drives the connections; they end when their sender is dropped or the receiver closes.
     drivers: TaskTracker,
 }
 
 impl Connector {
-    pub(super) fn new(guard: AddressGuard) -> Self {
-        let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
-        for error in &found.errors {
-            tracing::warn!(%error, "a root certificate of this machine cannot be read");
-        }
-        roots.add_parsable_certificates(found.certs);
-        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring has the default protocol versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    pub(super) fn new(options: Options) -> Self {
         Self {
-            guard,
-            tls: TlsConnector::from(Arc::new(config)),
+            guard: options.guard,
+            tls: Connectors::new(&options.tls),
             drivers: TaskTracker::new(),
         }
     }
@@ -63,8 +50,14 @@ impl Connector {
                 format!("{} is no name for TLS: {e}", origin.host),
             )
         })?;
-        let stream = self.tls.connect(name, stream).await.map_err(|e| {
-            NoAnswer::unsent(NoAnswerKind::Tls, format!("TLS with {origin} failed: {e}"))
+        let connected = self.tls.to(origin).connect(name, stream).await;
+        let stream = connected.map_err(|e| {
+            let hint = match is_unknown_authority(&e) {
+                true => "; name its authority in egress.ca-certificates if it is meant",
+                false => "",
+            };
+            let detail = format!("TLS with {origin} failed: {e}{hint}");
+            NoAnswer::unsent(NoAnswerKind::Tls, detail)
         })?;
         self.handshake(stream).await
     }
@@ -121,6 +114,14 @@ impl Connector {
         });
         Ok(sender)
     }
+}
+
+fn is_unknown_authority(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(
+        inner,
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    )
 }
 
 async fn dial(origin: &Origin, addresses: &[SocketAddr]) -> Result<TcpStream, NoAnswer> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use super::connect::Connector;
 use super::lane::{Connection, Lane, Origin};
-use super::{Answer, NoAnswer, NoAnswerKind, Options, Request};
-use crate::limits::{ANSWER_BYTES_MAX, CONNECT_TIMEOUT};
+use super::{Answer, NoAnswer, NoAnswerKind, Options, Request, StepTimeouts};
+use crate::limits::CONNECT_TIMEOUT;
 
 /// Lanes without an idle connection are forgotten once there are this many: endpoints can come with messages.
 const LANES_COUNT_SWEEP: usize = 4096;
@@ -28,7 +28,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(options: Options) -> Self {
         Self {
-            connector: Connector::new(options.guard),
+            connector: Connector::new(options),
             lanes: Mutex::default(),
         }
     }
@@ -41,10 +41,11 @@ impl Client {
         let limit = request.timeout;
         let origin = request.origin.clone();
         match timeout(limit, self.run(&lane, request, &mut sent)).await {
-            Ok(Ok((status, headers, body))) => Ok(Answer {
-                status,
-                headers,
-                body,
+            Ok(Ok(read)) => Ok(Answer {
+                status: read.head.status,
+                headers: read.head.headers,
+                body: read.body,
+                is_cut: read.is_cut,
                 elapsed: started.elapsed(),
             }),
             Ok(Err(no_answer)) => Err(no_answer),
@@ -56,13 +57,12 @@ impl Client {
         }
     }
 
-    async fn run(
-        &self,
-        lane: &Lane,
-        request: Request,
-        sent: &mut bool,
-    ) -> Result<(u16, http::HeaderMap, Vec<u8>), NoAnswer> {
-        let origin = request.origin.clone();
+    async fn run(&self, lane: &Lane, request: Request, sent: &mut bool) -> Result<Read, NoAnswer> {
+        let reader = Reader {
+            origin: request.origin.clone(),
+            bytes_max: request.answer_bytes_max,
+            steps: request.steps,
+        };
         let mut message = message(request)?;
         // An idle connection may have been closed by the receiver; what it did not take goes out on another.
         while let Some(mut connection) = lane.take() {
@@ -70,31 +70,36 @@ impl Client {
                 continue;
             }
             *sent = true;
-            match connection.try_send_request(message).await {
-                Ok(response) => return read(lane, connection, response, &origin).await,
+            match reader.head(connection.try_send_request(message)).await? {
+                Ok(response) => return reader.read(lane, connection, response).await,
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => {
                         *sent = false;
                         message = unsent;
                     }
-                    None => return Err(failed(&origin, &error.into_error())),
+                    None => return Err(failed(&reader.origin, &error.into_error())),
                 },
             }
         }
-        let mut connection = timeout(CONNECT_TIMEOUT, self.connector.connect(&origin))
+        let origin = &reader.origin;
+        let limit = reader
+            .steps
+            .connect
+            .map_or(CONNECT_TIMEOUT, |connect| connect.min(CONNECT_TIMEOUT));
+        let mut connection = timeout(limit, self.connector.connect(origin))
             .await
             .map_err(|_| {
                 NoAnswer::unsent(
                     NoAnswerKind::Connect,
-                    format!("no connection to {origin} within {CONNECT_TIMEOUT:?}"),
+                    format!("no connection to {origin} within {limit:?}"),
                 )
             })??;
         *sent = true;
-        match connection.try_send_request(message).await {
-            Ok(response) => read(lane, connection, response, &origin).await,
+        match reader.head(connection.try_send_request(message)).await? {
+            Ok(response) => reader.read(lane, connection, response).await,
             Err(mut error) => {
                 let unsent = error.take_message().is_some();
-                let no_answer = failed(&origin, &error.into_error());
+                let no_answer = failed(origin, &error.into_error());
                 Err(NoAnswer {
                     sent: !unsent,
                     ..no_answer
@@ -145,33 +150,76 @@ fn message(request: Request) -> Result<http::Request<Full<Bytes>>, NoAnswer> {
     Ok(message)
 }
 
-async fn read(
-    lane: &Lane,
-    connection: Connection,
-    response: http::Response<Incoming>,
-    origin: &Origin,
-) -> Result<(u16, http::HeaderMap, Vec<u8>), NoAnswer> {
-    let (head, mut incoming) = response.into_parts();
-    let mut body = Vec::new();
-    while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|e| failed(origin, &e))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        let room = ANSWER_BYTES_MAX - body.len();
-        if data.len() > room {
-            // The rest is not wanted; the connection is dropped with it.
-            body.extend_from_slice(&data[..room]);
-            return Ok((head.status.as_u16(), head.headers, body));
-        }
-        body.extend_from_slice(&data);
+/// How an answer is read.
+struct Reader {
+    origin: Origin,
+    bytes_max: usize,
+    steps: StepTimeouts,
+}
+
+/// An answer that was read.
+struct Read {
+    head: http::response::Parts,
+    body: Vec<u8>,
+    is_cut: bool,
+}
+
+impl Reader {
+    /// Waits for the head of an answer.
+    async fn head<F: Future>(&self, sending: F) -> Result<F::Output, NoAnswer> {
+        self.within(self.steps.first_byte, sending).await
     }
-    lane.put(connection);
-    Ok((head.status.as_u16(), head.headers, body))
+
+    /// Reads the rest; the connection is kept for the next exchange where nothing of it is left.
+    async fn read(
+        &self,
+        lane: &Lane,
+        connection: Connection,
+        response: http::Response<Incoming>,
+    ) -> Result<Read, NoAnswer> {
+        let (head, mut incoming) = response.into_parts();
+        let mut body = Vec::new();
+        let between_bytes = self.steps.between_bytes;
+        while let Some(frame) = self.within(between_bytes, incoming.frame()).await? {
+            let frame = frame.map_err(|e| failed(&self.origin, &e))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let room = self.bytes_max - body.len();
+            if data.len() > room {
+                // The rest is not wanted; the connection is dropped with it.
+                body.extend_from_slice(&data[..room]);
+                let is_cut = true;
+                return Ok(Read { head, body, is_cut });
+            }
+            body.extend_from_slice(&data);
+        }
+        lane.put(connection);
+        let is_cut = false;
+        Ok(Read { head, body, is_cut })
+    }
+
+    /// One step, within its own limit where it has one.
+    async fn within<F: Future>(
+        &self,
+        limit: Option<Duration>,
+        step: F,
+    ) -> Result<F::Output, NoAnswer> {
+        let Some(limit) = limit else {
+            return Ok(step.await);
+        };
+        timeout(limit, step).await.map_err(|_| NoAnswer {
+            kind: NoAnswerKind::Timeout,
+            detail: format!("{} sent nothing for {limit:?}", self.origin),
+            sent: true,
+        })
+    }
 }
 
 fn failed(origin: &Origin, error: &hyper::Error) -> NoAnswer {
-    let kind = if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+    let kind = if is_tls(error) {
+        NoAnswerKind::Tls
+    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         NoAnswerKind::Closed
     } else if error.is_parse() || error.is_user() {
         NoAnswerKind::Protocol
@@ -189,4 +237,21 @@ fn failed(origin: &Origin, error: &hyper::Error) -> NoAnswer {
         detail,
         sent: true,
     }
+}
+
+/// Whether TLS ended the exchange, as a receiver does that does not take our certificate: it says so only after the
+/// handshake.
+fn is_tls(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let io = cause.downcast_ref::<std::io::Error>();
+        if io
+            .and_then(std::io::Error::get_ref)
+            .is_some_and(|inner| inner.is::<tokio_rustls::rustls::Error>())
+        {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }

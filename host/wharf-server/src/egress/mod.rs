@@ -7,15 +7,19 @@
 mod connect;
 mod exchange;
 mod lane;
+mod plugin;
+pub(crate) mod tls;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use wharf_core::egress::AddressGuard;
 
 pub(crate) use exchange::Client;
 pub(crate) use lane::Origin;
+pub(crate) use plugin::PluginSender;
+pub(crate) use tls::Tls;
 
 /// One request to make.
 #[derive(Debug)]
@@ -26,17 +30,34 @@ pub(crate) struct Request {
     pub(crate) target: http::uri::PathAndQuery,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// How much of the answer's body is wanted.
+    pub(crate) answer_bytes_max: usize,
     /// For all of it: connecting, sending, the whole answer.
     pub(crate) timeout: Duration,
+    /// For parts of it, where they are bounded apart.
+    pub(crate) steps: StepTimeouts,
+}
+
+/// How long parts of an exchange may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct StepTimeouts {
+    /// Until there is a connection; [`crate::limits::CONNECT_TIMEOUT`] bounds it too.
+    pub(crate) connect: Option<Duration>,
+    /// From there to the head of the answer.
+    pub(crate) first_byte: Option<Duration>,
+    /// Between two pieces of the answer's body.
+    pub(crate) between_bytes: Option<Duration>,
 }
 
 /// What came back.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) status: u16,
+    pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Cut at [`crate::limits::ANSWER_BYTES_MAX`].
+    /// As much of it as was wanted.
     pub(crate) body: Vec<u8>,
+    /// Whether there was more.
+    pub(crate) is_cut: bool,
     pub(crate) elapsed: Duration,
 }
 
@@ -94,8 +115,9 @@ impl NoAnswer {
     }
 }
 
-/// What the guard is made of.
+/// What the client is made of.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) guard: AddressGuard,
+    pub(crate) tls: Tls,
 }

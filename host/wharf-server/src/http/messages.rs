@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use wharf_api::{
-    AttemptView, DeliveryView, JournalView, MessageView, Problem, ProblemCode, RowView,
+    AttemptView, DeliveryView, HookView, JournalView, MessageView, Problem, ProblemCode, RowView,
 };
 use wharf_core::{DeliveryId, MessageId, Status, TimeMs, journal};
 
@@ -122,9 +122,17 @@ fn journal_row(
             }),
             reference: attempt.reference.clone(),
             body_sha256: attempt.body_sha256.map(hex::encode),
-            plugins: attempt.plugins.clone(),
+            hooks: attempt.hooks.iter().map(hook_view).collect(),
             notes: attempt.notes.clone(),
         }),
+    }
+}
+
+fn hook_view(run: &journal::HookRun) -> HookView {
+    HookView {
+        hook: run.hook.to_string(),
+        digest: hex::encode(run.digest),
+        duration_ms: run.duration_us as f64 / 1000.0,
     }
 }
 

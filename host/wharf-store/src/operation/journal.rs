@@ -53,7 +53,12 @@ impl JournalEntry {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let attempt = self.row.attempt.as_ref().map_or(0, |attempt| {
             size_of::<Attempt>()
-                + pairs_bytes(&attempt.plugins)
+                + size_of_val(attempt.hooks.as_slice())
+                + attempt
+                    .hooks
+                    .iter()
+                    .map(|run| run.hook.len())
+                    .sum::<usize>()
                 + pairs_bytes(&attempt.notes)
                 + text(&attempt.code)
                 + text(&attempt.reason)

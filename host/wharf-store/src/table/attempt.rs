@@ -1,19 +1,27 @@
 //! How a journal row keeps the facts of an attempt.
 
 use wharf_core::TimeMs;
-use wharf_core::journal::Attempt;
+use wharf_core::journal::{Attempt, HookRun};
 use wharf_core::outcome::Effect;
 
 use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
 /// Encodes an attempt. No version of its own: it lies within a journal row.
+///
+/// `number | started at | duration | hooks: count, each (text, digest 32 bytes, duration) | code | reason | effect u8 |
+/// reference | flag, SHA-256 of the body | notes`
 pub(crate) fn encode(attempt: &Attempt) -> Vec<u8> {
     let mut part = Vec::with_capacity(256);
     part.put_number(u64::from(attempt.number));
     part.put_number(attempt.started_at.0);
     part.put_number(attempt.duration_us);
-    part.put_pairs(&attempt.plugins);
+    part.put_number(attempt.hooks.len() as u64);
+    for run in &attempt.hooks {
+        part.put_text(&run.hook);
+        part.extend_from_slice(&run.digest);
+        part.put_number(run.duration_us);
+    }
     part.put_maybe_text(attempt.code.as_deref());
     part.put_maybe_text(attempt.reason.as_deref());
     part.put_u8(match attempt.effect {
@@ -35,7 +43,7 @@ pub(crate) fn decode(take: &mut Take<'_>) -> Result<Attempt, Malformed> {
         number: take.u32()?,
         started_at: TimeMs(take.number()?),
         duration_us: take.number()?,
-        plugins: take.pairs()?,
+        hooks: hooks(take)?,
         code: take.maybe_text()?.map(str::to_owned),
         reason: take.maybe_text()?.map(str::to_owned),
         effect: match take.u8()? {
@@ -54,6 +62,19 @@ pub(crate) fn decode(take: &mut Take<'_>) -> Result<Attempt, Malformed> {
     })
 }
 
+fn hooks(take: &mut Take<'_>) -> Result<Vec<HookRun>, Malformed> {
+    let count = take.count()?;
+    let mut hooks = Vec::new();
+    for _ in 0..count {
+        hooks.push(HookRun {
+            hook: take.text()?.into(),
+            digest: take.array()?,
+            duration_us: take.number()?,
+        });
+    }
+    Ok(hooks)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
@@ -69,37 +90,35 @@ pub(crate) mod tests {
             Just(Some(Effect::None)),
             Just(Some(Effect::Unknown))
         ];
-        let numbers = any::<(u32, u64, u64)>();
-        let pairs = any::<(Pairs, Pairs)>();
+        let run =
+            any::<(String, [u8; 32], u64)>().prop_map(|(hook, digest, duration_us)| HookRun {
+                hook: hook.into(),
+                digest,
+                duration_us,
+            });
         (
-            numbers,
-            pairs,
+            any::<(u32, u64, u64)>(),
+            prop::collection::vec(run, 0..4),
+            any::<Pairs>(),
             any::<Texts>(),
             effects,
             any::<Option<[u8; 32]>>(),
         )
-            .prop_map(
-                |(
-                    (number, started_at, duration_us),
-                    (plugins, notes),
-                    texts,
+            .prop_map(|(numbers, hooks, notes, texts, effect, body_sha256)| {
+                let (number, started_at, duration_us) = numbers;
+                Attempt {
+                    number,
+                    started_at: TimeMs(started_at),
+                    duration_us,
+                    hooks,
+                    code: texts.0,
+                    reason: texts.1,
                     effect,
+                    reference: texts.2,
                     body_sha256,
-                )| {
-                    Attempt {
-                        number,
-                        started_at: TimeMs(started_at),
-                        duration_us,
-                        plugins,
-                        code: texts.0,
-                        reason: texts.1,
-                        effect,
-                        reference: texts.2,
-                        body_sha256,
-                        notes,
-                    }
-                },
-            )
+                    notes,
+                }
+            })
     }
 
     proptest! {

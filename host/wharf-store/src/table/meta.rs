@@ -12,8 +12,9 @@ pub(crate) const FORMAT_NAME: &str = "format";
 
 /// The format that this version writes, and the only one that it reads.
 ///
-/// 1 was that of the drafts before the id index had runs.
-pub(crate) const FORMAT: u32 = 2;
+/// 1 was that of the drafts before the id index had runs, 2 that of those before an attempt kept how long its hooks
+/// took.
+pub(crate) const FORMAT: u32 = 3;
 
 /// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
 pub(crate) const ID_KEY_NAME: &str = "id-key";

@@ -43,11 +43,11 @@ fn another_format_is_refused_by_its_number() {
             tx.commit().unwrap();
         }
     };
-    check(with_format(3), |error| {
-        matches!(error, OpenError::NewerFormat { found: 3, known: 2 })
+    check(with_format(4), |error| {
+        matches!(error, OpenError::NewerFormat { found: 4, known: 3 })
     });
-    check(with_format(1), |error| {
-        matches!(error, OpenError::OlderFormat { found: 1, known: 2 })
+    check(with_format(2), |error| {
+        matches!(error, OpenError::OlderFormat { found: 2, known: 3 })
     });
 }
 

@@ -51,6 +51,14 @@ fn explain_row(text: &mut String, row: &RowView) {
         ", attempt {}, {:.1} ms)",
         attempt.number, attempt.duration_ms
     );
+    let hooks = attempt
+        .hooks
+        .iter()
+        .map(|run| format!("{} {:.1} ms", run.hook, run.duration_ms));
+    let hooks: Vec<_> = hooks.collect();
+    if !hooks.is_empty() {
+        let _ = writeln!(text, "      {}", hooks.join(", "));
+    }
     if let (Some(code), Some(reason)) = (&attempt.code, &attempt.reason) {
         let _ = writeln!(text, "      {code}: {reason}");
     }

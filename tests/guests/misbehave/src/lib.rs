@@ -1,9 +1,11 @@
 //! Every hook, doing whatever it is told: by the attribute `misbehave` of the call, or by the setting of that name.
 //!
-//! `trap`, `spin`, `hog`, `exit`, `giant`, `recurse`, `endless-log` and `sleep` break one limit each; `nap` takes its
-//! time and returns, `swell` uses 20 MiB and returns; `refuse` says no in the hook's own way; `count` answers with the
-//! number of calls that this instance has served, `pry` with what it could reach outside of it. Without it, and with
-//! `none`, the hooks do what is least.
+//! `trap`, `spin`, `hog`, `exit`, `giant`, `recurse`, `endless-log`, `sleep`, `bad-text` and `bad-place` break one
+//! limit or rule each, `big-state`, `more-requests` and `long-token` one of a channel's; `nap`, `doze` and `work` take
+//! their time and return, `toil` computes before it waits for ever, `swell` uses 20 MiB and returns; `refuse` says no
+//! in the hook's own way; `count` answers with the number of calls that this instance has served, `pry` with what it
+//! could reach outside of it, `pry-folders` with what it could reach from the folder that it was given at `/granted`,
+//! `extra` with the extra keys of the call. Without it, and with `none`, the hooks do what is least.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -11,23 +13,28 @@ mod bindings {
         inline: "
             package wharf:guests;
             world misbehave {
-                include wharf:delivery/base@0.1.0-draft.1;
-                export wharf:delivery/converter@0.1.0-draft.1;
-                export wharf:delivery/enricher@0.1.0-draft.1;
-                export wharf:delivery/request-channel@0.1.0-draft.1;
-                export wharf:delivery/post-event@0.1.0-draft.1;
-                export wharf:delivery/plugin@0.1.0-draft.1;
+                include wharf:delivery/base@0.1.0-draft.2;
+                include wharf:delivery/with-folders@0.1.0-draft.2;
+                export wharf:delivery/converter@0.1.0-draft.2;
+                export wharf:delivery/enricher@0.1.0-draft.2;
+                export wharf:delivery/request-channel@0.1.0-draft.2;
+                export wharf:delivery/channel@0.1.0-draft.2;
+                export wharf:delivery/annotator@0.1.0-draft.2;
+                export wharf:delivery/post-event@0.1.0-draft.2;
+                export wharf:delivery/plugin@0.1.0-draft.2;
             }
         ",
         world: "wharf:guests/misbehave",
         generate_all,
     });
 }
+mod mode;
+mod pry;
 
-use std::cell::Cell;
 use std::hint::black_box;
-use std::time::Duration;
 
+use bindings::exports::wharf::delivery::annotator::Guest as Annotator;
+use bindings::exports::wharf::delivery::channel::Guest as Channel;
 use bindings::exports::wharf::delivery::converter::Guest as Converter;
 use bindings::exports::wharf::delivery::enricher::{Enrichment, Guest as Enricher};
 use bindings::exports::wharf::delivery::plugin::{Description, Guest as Plugin, Setting};
@@ -35,101 +42,43 @@ use bindings::exports::wharf::delivery::post_event::Guest as PostEvent;
 use bindings::exports::wharf::delivery::request_channel::{
     Guest as RequestChannel, NoAnswer, Operation, Request, Response, Step,
 };
-use bindings::wasi::config::store;
 use bindings::wharf::delivery::log::{self, Level};
 use bindings::wharf::delivery::types::{
-    Call, Event, Failure, Fault, Outcome, Receipt, Refusal, Scope, Wire,
+    Call, Effect, Event, Failure, Fault, Outcome, Receipt, Refusal, Scope, Waiting, Wire,
 };
+use mode::{Left, misbehave};
 
 struct Misbehave;
 
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// What the hook still has to do itself.
-enum Left {
-    Nothing,
-    Giant,
-    Refuse,
-    Answer(String),
-}
-
-fn misbehave(attributes: &[(String, String)]) -> Left {
-    let calls = CALLS.get() + 1;
-    CALLS.set(calls);
-    let attribute = attributes.iter().find(|(key, _)| key == "misbehave");
-    let mode = match attribute {
-        Some((_, mode)) => mode.clone(),
-        None => store::get("misbehave").unwrap().unwrap_or_default(),
-    };
-    match mode.as_str() {
-        "" | "none" => return Left::Nothing,
-        "giant" => return Left::Giant,
-        "refuse" => return Left::Refuse,
-        "count" => return Left::Answer(calls.to_string()),
-        "pry" => return Left::Answer(pry()),
-        "trap" => panic!("told to trap"),
-        "spin" => loop {
-            black_box(&mode);
-        },
-        "hog" => {
-            let mut hoard = Vec::new();
-            loop {
-                hoard.push(black_box(vec![1_u8; 1 << 20]));
-            }
-        }
-        "exit" => std::process::exit(3),
-        "recurse" => {
-            black_box(recurse(0));
-        }
-        "endless-log" => loop {
-            log::log(Level::Info, "still here", &[]);
-            println!("still here");
-        },
-        "sleep" => std::thread::sleep(Duration::from_secs(3600)),
-        "swell" => drop(black_box(vec![1_u8; 20 << 20])),
-        "nap" => std::thread::sleep(Duration::from_millis(2)),
-        mode => panic!("unknown mode {mode}"),
-    }
-    Left::Nothing
-}
-
-fn recurse(depth: u64) -> u64 {
-    if black_box(false) {
-        return depth;
-    }
-    recurse(depth + 1) + black_box(depth)
-}
-
-/// Tries every door of the WASI baseline.
-fn pry() -> String {
-    let mut open = Vec::new();
-    if std::env::vars().next().is_some() {
-        open.push("environment");
-    }
-    if std::env::args().next().is_some() {
-        open.push("arguments");
-    }
-    if std::fs::read_dir("/").is_ok() || std::fs::write("pry", "x").is_ok() {
-        open.push("files");
-    }
-    if std::net::TcpListener::bind("127.0.0.1:0").is_ok()
-        || std::net::TcpStream::connect("127.0.0.1:9").is_ok()
-    {
-        open.push("tcp");
-    }
-    if std::net::UdpSocket::bind("127.0.0.1:0").is_ok() {
-        open.push("udp");
-    }
-    if std::io::stdin().lines().next().is_some() {
-        open.push("stdin");
-    }
-    format!("open: {}", open.join(", "))
-}
-
 fn giant() -> Vec<u8> {
     vec![b'x'; 8 << 20]
+}
+
+/// Text that is none: a value that no contract allows.
+#[allow(unsafe_code)]
+fn bad_text() -> String {
+    // SAFETY: none; that is the point. Nothing here looks at it, it only goes to the host.
+    unsafe { String::from_utf8_unchecked(black_box(vec![0xff, 0xfe])) }
+}
+
+/// A text past the end of the memory.
+#[allow(unsafe_code)]
+fn bad_place() -> String {
+    let end = core::ptr::without_provenance_mut(0xffff_0000);
+    // SAFETY: none; as above.
+    unsafe { String::from_raw_parts(black_box(end), 1 << 10, 1 << 10) }
+}
+
+fn failure(effect: Effect) -> Failure {
+    Failure {
+        code: "told-to".to_owned(),
+        reason: "told to fail".to_owned(),
+        effect,
+        scope: Scope::Destination,
+        pause: false,
+        after_ms: None,
+        notes: Vec::new(),
+    }
 }
 
 fn refusal() -> Refusal {
@@ -147,9 +96,11 @@ impl Converter for Misbehave {
             "converting",
             &[("size".to_owned(), message.body.len().to_string())],
         );
-        match misbehave(&call.attributes) {
-            Left::Nothing => {}
+        match misbehave(&call) {
+            Left::Nothing | Left::OfChannel(_) => {}
             Left::Giant => message.body = giant(),
+            Left::BadText => message.headers.push(("x".to_owned(), bad_text())),
+            Left::BadPlace => message.headers.push(("x".to_owned(), bad_place())),
             Left::Refuse => return Err(Fault::Rejected(refusal())),
             Left::Answer(answer) => message.body = answer.into_bytes(),
         }
@@ -159,9 +110,11 @@ impl Converter for Misbehave {
 
 impl Enricher for Misbehave {
     fn enrich(call: Call, _message: Wire) -> Result<Enrichment, String> {
-        let value = match misbehave(&call.attributes) {
-            Left::Nothing => "yes".to_owned(),
+        let value = match misbehave(&call) {
+            Left::Nothing | Left::OfChannel(_) => "yes".to_owned(),
             Left::Giant => String::from_utf8(giant()).unwrap(),
+            Left::BadText => bad_text(),
+            Left::BadPlace => bad_place(),
             Left::Refuse => return Err("told to refuse".to_owned()),
             Left::Answer(answer) => answer,
         };
@@ -177,11 +130,19 @@ impl Enricher for Misbehave {
 impl RequestChannel for Misbehave {
     fn start(call: Call, operation: Operation) -> Step {
         let mut body = None;
-        match misbehave(&call.attributes) {
+        let mut state = call.message_id.clone().into_bytes();
+        match misbehave(&call) {
             Left::Nothing => {}
             Left::Giant => body = Some(giant()),
+            Left::BadText => return Step::Done(Ok(delivered(vec![("x".to_owned(), bad_text())]))),
+            Left::BadPlace => {
+                return Step::Done(Ok(delivered(vec![("x".to_owned(), bad_place())])));
+            }
             Left::Refuse => return Step::Done(Ok(Outcome::Rejected(refusal()))),
             Left::Answer(answer) => body = Some(answer.into_bytes()),
+            Left::OfChannel("big-state") => state = vec![0; (64 << 10) + 1],
+            Left::OfChannel("more-requests") => state = b"more".to_vec(),
+            Left::OfChannel(_) => return Step::Done(Ok(long_token())),
         }
         let Operation::Send(wire) = operation else {
             return Step::Done(Ok(delivered(Vec::new())));
@@ -194,11 +155,25 @@ impl RequestChannel for Misbehave {
             headers: wire.headers,
             body,
             timeout_ms: None,
-            state: call.message_id.into_bytes(),
+            state,
         })
     }
 
-    fn resume(_call: Call, state: Vec<u8>, answer: Result<Response, NoAnswer>) -> Step {
+    fn resume(call: Call, state: Vec<u8>, answer: Result<Response, NoAnswer>) -> Step {
+        if state == b"more" {
+            let endpoint = call
+                .attributes
+                .into_iter()
+                .find(|(key, _)| key == "endpoint");
+            return Step::Request(Request {
+                method: "POST".to_owned(),
+                url: endpoint.unwrap().1,
+                headers: Vec::new(),
+                body: None,
+                timeout_ms: None,
+                state,
+            });
+        }
         let state = String::from_utf8(state).unwrap();
         Step::Done(Ok(match answer {
             Ok(response) => delivered(vec![
@@ -208,14 +183,70 @@ impl RequestChannel for Misbehave {
             Err(no) => Outcome::Retry(Failure {
                 code: no.kind,
                 reason: no.detail,
-                effect: bindings::wharf::delivery::types::Effect::Unknown,
-                scope: Scope::Destination,
-                pause: false,
-                after_ms: None,
-                notes: Vec::new(),
+                ..failure(Effect::Unknown)
             }),
         }))
     }
+}
+
+impl Channel for Misbehave {
+    fn send(call: Call, message: Wire) -> Outcome {
+        match misbehave(&call) {
+            Left::Nothing => delivered(vec![("size".to_owned(), message.body.len().to_string())]),
+            Left::Giant => {
+                let giant = String::from_utf8(giant()).unwrap();
+                delivered(vec![("giant".to_owned(), giant)])
+            }
+            Left::BadText => delivered(vec![("x".to_owned(), bad_text())]),
+            Left::BadPlace => delivered(vec![("x".to_owned(), bad_place())]),
+            Left::Refuse => Outcome::Rejected(refusal()),
+            Left::Answer(answer) => delivered(vec![("answer".to_owned(), answer)]),
+            Left::OfChannel(_) => long_token(),
+        }
+    }
+
+    fn poll(call: Call, token: String) -> Result<Outcome, Failure> {
+        match misbehave(&call) {
+            Left::Refuse => Err(failure(Effect::None)),
+            _ => Ok(delivered(vec![("token".to_owned(), token)])),
+        }
+    }
+}
+
+impl Annotator for Misbehave {
+    /// Says what it was shown: the body's size, a header's number, how the attempt ended.
+    fn annotate(call: Call, sent: Wire, ended: Outcome) -> Result<Vec<(String, String)>, String> {
+        let value = match misbehave(&call) {
+            Left::Nothing | Left::OfChannel(_) => String::new(),
+            Left::Giant => String::from_utf8(giant()).unwrap(),
+            Left::BadText => bad_text(),
+            Left::BadPlace => bad_place(),
+            Left::Refuse => return Err("told to refuse".to_owned()),
+            Left::Answer(answer) => answer,
+        };
+        let ended = match ended {
+            Outcome::Delivered(receipt) => format!("delivered {:?}", receipt.reference),
+            Outcome::Provisional(_) => "provisional".to_owned(),
+            Outcome::Pending(waiting) => format!("pending {}", waiting.token),
+            Outcome::Retry(failure) => format!("retry {} {:?}", failure.code, failure.effect),
+            Outcome::Rejected(refusal) => format!("rejected {}", refusal.code),
+        };
+        let sent = String::from_utf8_lossy(&sent.body).into_owned();
+        let mut pairs = vec![("sent".to_owned(), sent), ("ended".to_owned(), ended)];
+        if !value.is_empty() {
+            pairs.push(("answer".to_owned(), value));
+        }
+        Ok(pairs)
+    }
+}
+
+/// A token that no host keeps.
+fn long_token() -> Outcome {
+    Outcome::Pending(Waiting {
+        token: "t".repeat((4 << 10) + 1),
+        poll_after_ms: None,
+        notes: Vec::new(),
+    })
 }
 
 fn delivered(notes: Vec<(String, String)>) -> Outcome {
@@ -228,9 +259,11 @@ fn delivered(notes: Vec<(String, String)>) -> Outcome {
 impl PostEvent for Misbehave {
     fn handle(events: Vec<Event>) -> Result<(), String> {
         for event in &events {
-            match misbehave(&event.attributes) {
-                Left::Nothing | Left::Answer(_) => {}
+            match mode::of_attributes(&event.attributes) {
+                Left::Nothing | Left::Answer(_) | Left::OfChannel(_) => {}
                 Left::Giant => return Err(String::from_utf8(giant()).unwrap()),
+                Left::BadText => return Err(bad_text()),
+                Left::BadPlace => return Err(bad_place()),
                 Left::Refuse => return Err("told to refuse".to_owned()),
             }
         }

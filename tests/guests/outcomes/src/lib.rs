@@ -1,5 +1,6 @@
 //! A request-channel that ends each attempt as the message's attribute `outcome` says, without an exchange:
-//! `delivered`, `provisional`, `pending`, `retry`, `rejected`, or `trap`. Beside it a converter that wraps the body.
+//! `delivered`, `provisional`, `pending`, `retry`, `rejected`, or `trap`. Beside it a converter that wraps the
+//! body, and an annotator that notes the attempt's number.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -7,9 +8,10 @@ mod bindings {
         inline: "
             package wharf:guests;
             world outcomes {
-                include wharf:delivery/base@0.1.0-draft.1;
-                export wharf:delivery/converter@0.1.0-draft.1;
-                export wharf:delivery/request-channel@0.1.0-draft.1;
+                include wharf:delivery/base@0.1.0-draft.2;
+                export wharf:delivery/annotator@0.1.0-draft.2;
+                export wharf:delivery/converter@0.1.0-draft.2;
+                export wharf:delivery/request-channel@0.1.0-draft.2;
             }
         ",
         world: "wharf:guests/outcomes",
@@ -17,6 +19,7 @@ mod bindings {
     });
 }
 
+use bindings::exports::wharf::delivery::annotator::Guest as Annotator;
 use bindings::exports::wharf::delivery::converter::Guest as Converter;
 use bindings::exports::wharf::delivery::request_channel::{
     Guest as RequestChannel, NoAnswer, Operation, Response, Step,
@@ -84,6 +87,12 @@ impl Converter for Outcomes {
     fn convert(_call: Call, mut message: Wire) -> Result<Wire, Fault> {
         message.body = [b"wrapped:".as_slice(), &message.body].concat();
         Ok(message)
+    }
+}
+
+impl Annotator for Outcomes {
+    fn annotate(call: Call, _sent: Wire, _ended: Outcome) -> Result<Vec<(String, String)>, String> {
+        Ok(vec![("annotated".to_owned(), call.attempt.to_string())])
     }
 }
 

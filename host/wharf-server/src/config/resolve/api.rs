@@ -1,4 +1,4 @@
-//! `[api]` and `[egress]`.
+//! `[api]`.
 
 use std::net::SocketAddr;
 
@@ -106,18 +106,5 @@ impl Resolver<'_> {
                 limits::PAYLOAD_BYTES_DEFAULT
             }
         }
-    }
-
-    pub(super) fn addresses(&mut self, texts: &[String]) -> Vec<ipnet::IpNet> {
-        let mut nets = Vec::new();
-        for text in texts {
-            match text.parse::<ipnet::IpNet>() {
-                Ok(net) => nets.push(net),
-                Err(_) => self.problem(format!(
-                    "egress.allow-addresses: {text:?} is no network, such as \"127.0.0.0/8\""
-                )),
-            }
-        }
-        nets
     }
 }

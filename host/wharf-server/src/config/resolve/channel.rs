@@ -36,6 +36,7 @@ impl Resolver<'_> {
                 },
                 enrich: self.uses(&format!("{at}: enrich"), channel.enrich),
                 convert: self.uses(&format!("{at}: convert"), channel.convert),
+                annotate: self.uses(&format!("{at}: annotate"), channel.annotate),
                 parallelism: self
                     .within(
                         format_args!("{at}: parallelism"),

@@ -2,6 +2,8 @@
 
 mod api;
 mod channel;
+mod egress;
+mod folder;
 mod hook;
 mod plugin;
 mod route;
@@ -122,7 +124,7 @@ impl Resolver<'_> {
         let has_token = file.api.token.is_some();
         let tokens = self.tokens(file.api.token);
         let channels = self.channels(file.channels);
-        Config {
+        let config = Config {
             listen: self.listen(&file.api.listen, has_token),
             payload_bytes_max: self.payload_max(file.api.payload_max),
             tokens,
@@ -138,6 +140,7 @@ impl Resolver<'_> {
                 )
                 .unwrap_or(Duration::from_secs(30)),
             allow_addresses: self.addresses(&file.egress.allow_addresses),
+            tls: self.tls(&file.egress),
             plugin_dir: beside(self.base, &plain.dir.unwrap_or_else(|| "plugins".into())),
             plugin_cache_dir,
             instances_max: self.within(
@@ -150,7 +153,9 @@ impl Resolver<'_> {
             channels,
             post_event: self.post_event(file.hooks.post_event),
             store_path,
-        }
+        };
+        self.check_folders(&config);
+        config
     }
 }
 

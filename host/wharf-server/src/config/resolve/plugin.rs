@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use wharf_core::egress::UrlPattern;
+use wharf_core::grant::HttpGrant;
 
 use super::super::{Plugin, bounds, file};
 use super::{Resolver, explain};
@@ -26,13 +27,7 @@ impl Resolver<'_> {
     }
 
     fn plugin(&mut self, name: String, plugin: file::Plugin) -> Plugin {
-        let mut allow_http = Vec::new();
-        for text in &plugin.allow_http {
-            match UrlPattern::parse(text) {
-                Ok(pattern) => allow_http.push(pattern),
-                Err(e) => self.problem(format!("plugins.{name}.allow-http: {e}")),
-            }
-        }
+        let http = self.http(&name, plugin.allow_http, plugin.allow_http_methods);
         if let Some(digest) = &plugin.sha256
             && (digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()))
         {
@@ -56,9 +51,49 @@ impl Resolver<'_> {
                 plugin.instances_max,
                 &bounds::INSTANCES_MAX,
             ),
-            name,
-            allow_http,
+            http_calls_max: self.within(
+                format_args!("plugins.{name}.http-calls-max"),
+                plugin.http_calls_max,
+                &bounds::HTTP_CALLS_MAX,
+            ),
+            output_bytes_max: self.within(
+                format_args!("plugins.{name}.output-max"),
+                plugin.output_max.map(|size| size.as_u64()),
+                &bounds::OUTPUT_BYTES,
+            ),
+            log_lines_per_second: self.within(
+                format_args!("plugins.{name}.log-lines-per-second"),
+                plugin.log_lines_per_second,
+                &bounds::LOG_LINES_PER_SECOND,
+            ),
+            folders: self.folders(&name, plugin.folders),
+            http,
             sha256: plugin.sha256.map(|digest| digest.to_ascii_lowercase()),
+            name,
         }
+    }
+
+    fn http(&mut self, name: &str, urls: Vec<String>, methods: Option<Vec<String>>) -> HttpGrant {
+        let mut grant = HttpGrant {
+            urls: Vec::new(),
+            methods,
+        };
+        for text in &urls {
+            match UrlPattern::parse(text) {
+                Ok(pattern) => grant.urls.push(pattern),
+                Err(e) => self.problem(format!("plugins.{name}.allow-http: {e}")),
+            }
+        }
+        for method in grant.methods.iter().flatten() {
+            let is_plain = method
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+            if method.is_empty() || !is_plain {
+                self.problem(format!(
+                    "plugins.{name}.allow-http-methods: {method:?} is no method in upper case, such as \"POST\""
+                ));
+            }
+        }
+        grant
     }
 }
