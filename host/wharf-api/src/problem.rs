@@ -79,6 +79,8 @@ codes! {
     PayloadTooLarge = 413 "payload-too-large" "The message is too large",
     /// A content type that is not read here.
     UnsupportedMediaType = 415 "unsupported-media-type" "The content type is not read here",
+    /// A content encoding that is not read here.
+    UnsupportedContentEncoding = 415 "unsupported-content-encoding" "The content encoding is not read here",
     /// The `Idempotency-Key` is known with other content.
     IdempotencyKeyReused = 422 "idempotency-key-reused" "The idempotency key was used for other content",
     /// The server failed in a way that is its own fault.

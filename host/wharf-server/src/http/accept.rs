@@ -31,7 +31,7 @@ pub(super) async fn send(
     media_type(&head.headers, JSON)?;
     let identity = Identity::of(&app, &head)?;
     let most = app.payload_bytes_max * JSON_OVERHEAD_FACTOR + JSON_OVERHEAD_BYTES;
-    let body = collect(body, most).await?;
+    let body = collect(&head.headers, body, most).await?;
     let message = json::read(&body, &reading(&app, &identity, None))?;
     let id = message.id.clone();
     let accepted = app
@@ -54,7 +54,7 @@ pub(super) async fn send_batch(
     media_type(&head.headers, NDJSON)?;
     let identity = Identity::of(&app, &head)?;
     let first_line = first_line(&head.headers)?;
-    let body = collect(body, BATCH_BYTES_MAX).await?;
+    let body = collect(&head.headers, body, BATCH_BYTES_MAX).await?;
     let mut lines: Vec<(u64, Result<MessageId, Problem>)> = Vec::new();
     let mut accepts = Vec::new();
     for (line, text) in (first_line..).zip(body.split(|byte| *byte == b'\n')) {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::http::header::EXPECT;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -17,33 +18,56 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
 use wharf_api::{Problem, ProblemCode};
 
+use super::encoding::{Coding, Undecoded};
 use super::problem::Answer;
 use crate::limits::{BODY_READ_TIMEOUT, DISCARD_BYTES_MAX, SMALL_BODY_BYTES};
 
-/// The whole body, if it has at most `most` bytes.
-pub(super) async fn collect(body: Body, most: usize) -> Result<Bytes, Answer> {
-    let collected = timeout(BODY_READ_TIMEOUT, Limited::new(body, most).collect()).await;
-    let Ok(collected) = collected else {
-        return Err(Problem::new(
+/// The whole body, if it has at most `most` bytes; a compressed one unfolded.
+pub(super) async fn collect(headers: &HeaderMap, body: Body, most: usize) -> Result<Bytes, Answer> {
+    let collected = match Coding::of(headers)? {
+        None => timeout(BODY_READ_TIMEOUT, plain(body, most)).await,
+        // In a box: the decoder's state would make every request's larger.
+        Some(coding) => timeout(BODY_READ_TIMEOUT, Box::pin(encoded(coding, body, most))).await,
+    };
+    match collected {
+        Ok(collected) => Ok(collected?),
+        Err(_) => Err(Problem::new(
             ProblemCode::MalformedBody,
             format!("the body did not arrive within {BODY_READ_TIMEOUT:?}; nothing was stored"),
         )
-        .into());
-    };
-    match collected {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(Problem::new(
-            ProblemCode::PayloadTooLarge,
-            format!("the body is larger than the {most} bytes that are read here"),
-        )
-        .field("body")
         .into()),
+    }
+}
+
+async fn plain(body: Body, most: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, most).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(most)),
         Err(error) => Err(Problem::new(
             ProblemCode::MalformedBody,
             format!("the body broke off: {error}"),
-        )
-        .into()),
+        )),
     }
+}
+
+async fn encoded(coding: Coding, body: Body, most: usize) -> Result<Bytes, Problem> {
+    match coding.decode(body, most).await {
+        Ok(decoded) => Ok(decoded),
+        Err(Undecoded::TooLarge) => Err(too_large(most)),
+        Err(Undecoded::Broken(error)) => Err(Problem::new(
+            ProblemCode::MalformedBody,
+            format!("the body is not what its content-encoding says, or it broke off: {error}"),
+        )
+        .field("body")),
+    }
+}
+
+fn too_large(most: usize) -> Problem {
+    Problem::new(
+        ProblemCode::PayloadTooLarge,
+        format!("the body is larger than the {most} bytes that are read here"),
+    )
+    .field("body")
 }
 
 /// Lets the client of a refused request finish sending. Goes around everything that can refuse one.

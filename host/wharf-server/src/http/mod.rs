@@ -7,6 +7,7 @@
 mod accept;
 mod auth;
 mod body;
+mod encoding;
 mod form;
 mod health;
 mod identity;

@@ -1,10 +1,12 @@
 //! Problems as responses. The only module that knows status codes of errors.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use wharf_api::{PROBLEM_JSON, Problem, ProblemCode};
 use wharf_store::WriteError;
+
+use super::encoding::CODINGS;
 
 /// A problem on its way to the caller.
 #[derive(Debug)]
@@ -30,6 +32,9 @@ impl IntoResponse for Answer {
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if problem.code == ProblemCode::UnsupportedContentEncoding.as_str() {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS));
         }
         response
     }
