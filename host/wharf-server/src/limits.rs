@@ -32,6 +32,10 @@ pub(crate) const JSON_OVERHEAD_BYTES: usize = JSON_OVERHEAD_FACTOR
     * (limits::ATTRIBUTES_COUNT_MAX + limits::HEADERS_COUNT_MAX)
     * (limits::NAME_BYTES_MAX + limits::VALUE_BYTES_MAX);
 
+/// MessagePack around a payload: all headers and the endpoint at their limits, and as much again for what is passed over.
+pub(crate) const ENVELOPE_OVERHEAD_BYTES: usize =
+    2 * (limits::HEADERS_COUNT_MAX + 1) * (limits::NAME_BYTES_MAX + limits::VALUE_BYTES_MAX);
+
 /// How long the head of a request may take: a stop waits for one that has begun.
 pub(crate) const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
 

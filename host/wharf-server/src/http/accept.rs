@@ -7,19 +7,17 @@ use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use wharf_api::{BatchLine, FIRST_LINE, JSON, NDJSON, Problem, ProblemCode, SendAnswer};
+use wharf_api::{BatchLine, FIRST_LINE, NDJSON, Problem, ProblemCode, SendAnswer};
 use wharf_core::{Message, MessageId};
 use wharf_store::{Accept, Accepted};
 
 use super::App;
 use super::body::collect;
-use super::form::{Reading, json};
+use super::form::{BatchForm, Form, Reading};
 use super::identity::Identity;
 use super::problem::{Answer, commit_unknown, internal, not_written};
 use crate::clock;
-use crate::limits::{
-    BATCH_BYTES_MAX, BATCH_LINE_MAX, BATCH_MESSAGES_MAX, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
-};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_LINE_MAX};
 
 /// `POST /v1/messages`: one message.
 pub(super) async fn send(
@@ -28,11 +26,11 @@ pub(super) async fn send(
 ) -> Result<Response, Answer> {
     refuse_when_draining(&app)?;
     let (head, body) = request.into_parts();
-    media_type(&head.headers, JSON)?;
+    let form = Form::of(&head.headers)?;
     let identity = Identity::of(&app, &head)?;
-    let most = app.payload_bytes_max * JSON_OVERHEAD_FACTOR + JSON_OVERHEAD_BYTES;
+    let most = form.body_bytes_max(app.payload_bytes_max);
     let body = collect(&head.headers, body, most).await?;
-    let message = json::read(&body, &reading(&app, &identity, None))?;
+    let message = form.read(&head.headers, body, &reading(&app, &identity, None))?;
     let id = message.id.clone();
     let accepted = app
         .store
@@ -44,31 +42,22 @@ pub(super) async fn send(
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
-/// `POST /v1/messages/batch`: one message a line, answered a line each; all of it is one commit.
+/// `POST /v1/messages/batch`: many messages, answered a line each; all of it is one commit.
 pub(super) async fn send_batch(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Answer> {
     refuse_when_draining(&app)?;
     let (head, body) = request.into_parts();
-    media_type(&head.headers, NDJSON)?;
+    let form = BatchForm::of(&head.headers)?;
     let identity = Identity::of(&app, &head)?;
     let first_line = first_line(&head.headers)?;
     let body = collect(&head.headers, body, BATCH_BYTES_MAX).await?;
     let mut lines: Vec<(u64, Result<MessageId, Problem>)> = Vec::new();
     let mut accepts = Vec::new();
-    for (line, text) in (first_line..).zip(body.split(|byte| *byte == b'\n')) {
-        if text.trim_ascii().is_empty() {
-            continue;
-        }
-        if lines.len() == BATCH_MESSAGES_MAX {
-            return Err(Problem::new(
-                ProblemCode::PayloadTooLarge,
-                format!("a batch takes {BATCH_MESSAGES_MAX} messages; nothing of it was stored"),
-            )
-            .into());
-        }
-        let message = json::read(text, &reading(&app, &identity, Some(line)));
+    for (place, entry) in form.split(&body)? {
+        let line = first_line + place;
+        let message = form.read(entry, &reading(&app, &identity, Some(line)));
         let id = message.map(|message| {
             let id = message.id.clone();
             accepts.push(plan(&app, message));
@@ -175,23 +164,4 @@ fn first_line(headers: &HeaderMap) -> Result<u64, Problem> {
             )
             .field(FIRST_LINE)
         })
-}
-
-fn media_type(headers: &HeaderMap, expected: &str) -> Result<(), Answer> {
-    let given = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("");
-    let essence = given.split(';').next().unwrap_or("").trim();
-    if essence.eq_ignore_ascii_case(expected) {
-        return Ok(());
-    }
-    let detail = if given.is_empty() {
-        format!("send content-type: {expected}")
-    } else {
-        format!("content-type {given:?} is not read here; send {expected}")
-    };
-    Err(Problem::new(ProblemCode::UnsupportedMediaType, detail)
-        .field("content-type")
-        .into())
 }

@@ -3,6 +3,7 @@
 //! | what there is | the id |
 //! | --- | --- |
 //! | an id of the message's own | that one |
+//! | a CloudEvent's `source` and `id` | `ce_` and a hash of both |
 //! | `Idempotency-Key` | `ik_` and a hash of the key, the name of the caller's token, and the line within a batch |
 //! | neither | a ULID; refused where `api.require-idempotency` is set |
 //!
@@ -152,6 +153,15 @@ impl Key {
             &parts,
         )
     }
+}
+
+/// The id of a CloudEvent: `source` and `id` together are what tells it from every other.
+pub(super) fn of_event(source: &str, id: &str) -> MessageId {
+    derive(
+        "ce_",
+        "wharf message id of a CloudEvent, 2026",
+        &[source.as_bytes(), id.as_bytes()],
+    )
 }
 
 /// An id from what identifies a message elsewhere. It is stored, so neither the context nor the layout ever changes:

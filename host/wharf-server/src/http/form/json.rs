@@ -11,7 +11,7 @@ use super::Reading;
 use super::check::{self, invalid};
 
 /// Reads one message.
-pub(in crate::http) fn read(body: &[u8], reading: &Reading<'_>) -> Result<Message, Problem> {
+pub(super) fn read(body: &[u8], reading: &Reading<'_>) -> Result<Message, Problem> {
     check(parse(body)?, reading)
 }
 
