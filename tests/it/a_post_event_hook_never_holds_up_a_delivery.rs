@@ -2,8 +2,7 @@ use wharf_testkit::process::{Host, eventually};
 use wharf_testkit::sink::Sink;
 
 use crate::support::{
-    SOON, assert_has, channel, guest, health, host, may_reach_this_machine, message, send, steps,
-    wait_for,
+    SOON, channel, guest, health, host, may_reach_this_machine, message, send, steps, wait_for,
 };
 
 /// Goal (J1, J2): hooks that trap, loop and eat memory on every batch fail no delivery and do not
@@ -53,10 +52,12 @@ fn failing_hooks_are_told_again_later() {
         ("hogging", "needed more memory than its limit of 32 MiB"),
         ("refusing", "told to refuse"),
     ] {
-        let failed = |line: &&str| line.contains("post-event hook failed") && line.contains(hook);
-        wait_for_log(&host, |log| log.lines().any(|line| failed(&line)));
-        let log = host.log();
-        assert_has(log.lines().find(failed).unwrap(), &[reason, "plugin"]);
+        // On a busy machine one call may break another limit first, and a line may be half written; it fails again.
+        let told = |line: &str| {
+            let parts = ["post-event hook failed", hook, reason, "plugin"];
+            parts.iter().all(|part| line.contains(part))
+        };
+        wait_for_log(&host, |log| log.lines().any(told));
     }
     // Health names the hooks that do not take their events, and no other.
     let hooks = ["hogging", "late", "looping", "refusing", "trapping"];

@@ -28,6 +28,7 @@ mod every_attempt_carries_its_trace_and_its_end;
 mod every_channel_signs_with_its_own_secret;
 mod every_outcome_is_stored_as_it_is;
 mod every_problem_has_a_page;
+mod metrics_count_what_happened;
 mod only_the_token_opens_the_api;
 mod retries_follow_the_schedule;
 mod routes_decide_where_a_message_goes;

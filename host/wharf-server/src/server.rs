@@ -17,6 +17,7 @@ use crate::degraded::Degraded;
 use crate::dispatch::{self, Dispatcher};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
+use crate::metrics::{Channels, Metrics, PluginNumbers, StoreNumbers};
 use crate::plugins::Plugins;
 use crate::post_event::Teller;
 use crate::workers::Workers;
@@ -85,6 +86,10 @@ pub async fn serve(
 
     let degraded = Degraded::default();
     plugins.report(&degraded);
+    let mut metrics = Metrics::new();
+    metrics.add(StoreNumbers(store.clone()));
+    metrics.add(PluginNumbers(plugins.host.clone()));
+    let mut channels = Channels::default();
     let mut workers = Workers::default();
     workers.promoter.spawn(dispatch::promote(
         store.clone(),
@@ -93,6 +98,7 @@ pub async fn serve(
     for channel in &config.channels {
         match dispatch::bind(channel, &plugins, &config.plugins, &client) {
             Ok(channel) => {
+                channels.add(channel.name.as_str(), &channel.numbers);
                 let dispatcher = Dispatcher {
                     store: store.clone(),
                     channel: Arc::new(channel),
@@ -125,6 +131,7 @@ pub async fn serve(
         }
     }
 
+    metrics.add(channels);
     let app = Arc::new(App {
         store: store.clone(),
         routes: config.routes.clone(),
@@ -135,6 +142,7 @@ pub async fn serve(
         plugins: plugins.view,
         degraded,
         phase: Phase::default(),
+        metrics,
     });
     let refuse = CancellationToken::new();
     let http = http::Threads::start(config.api_threads, listener, &app, &refuse)

@@ -11,6 +11,7 @@ use super::hook::Bound;
 use super::send::Sender;
 use crate::config;
 use crate::egress::{Client, Origin};
+use crate::metrics::ChannelNumbers;
 use crate::plugins::Plugins;
 
 /// A channel that can deliver.
@@ -25,6 +26,7 @@ pub(crate) struct Channel {
     pub(super) timeout: Duration,
     pub(super) retry: retry::Policy,
     pub(super) client: Arc<Client>,
+    pub(crate) numbers: Arc<ChannelNumbers>,
 }
 
 /// What the channel's plugin may ask the host to ask for.
@@ -91,6 +93,7 @@ pub(crate) fn bind(
         timeout: channel.timeout,
         retry: channel.retry.clone(),
         client: Arc::clone(client),
+        numbers: Arc::default(),
     })
 }
 

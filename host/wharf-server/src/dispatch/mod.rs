@@ -16,6 +16,7 @@ mod trace;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -106,6 +107,10 @@ async fn deliver(
     // A bug of ours must not make a delivery ready again at once, for ever: it costs an attempt like a plugin's fault.
     let ended = attempt.unwrap_or_else(|_panic| attempt::panicked(&channel, &claim));
     drop(place);
+    if let Some(attempt) = &ended.attempt {
+        let took = Duration::from_micros(attempt.duration_us);
+        channel.numbers.attempt(ended.transition.to, took);
+    }
     let settle = Settle {
         lease: claim.lease,
         transition: ended.transition,

@@ -12,6 +12,7 @@ mod form;
 mod health;
 mod identity;
 mod messages;
+mod metrics;
 mod pages;
 mod plugins;
 mod problem;
@@ -37,6 +38,7 @@ use wharf_store::Store;
 use crate::config::Scope;
 use crate::degraded::Degraded;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
+use crate::metrics::Metrics;
 
 pub(crate) use auth::Tokens;
 pub(crate) use identity::MessageIds;
@@ -56,6 +58,7 @@ pub(crate) struct App {
     /// What does not work although the server runs.
     pub(crate) degraded: Degraded,
     pub(crate) phase: Phase,
+    pub(crate) metrics: Metrics,
 }
 
 /// Whether the server takes work.
@@ -132,7 +135,8 @@ fn router(app: Arc<App>) -> Router {
     let read = Router::new()
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/messages/{id}/journal", get(messages::journal))
-        .route("/v1/plugins", get(plugins::list));
+        .route("/v1/plugins", get(plugins::list))
+        .route("/metrics", get(metrics::show));
     Router::new()
         .merge(take(Scope::Send, send))
         .merge(take(Scope::Read, read))

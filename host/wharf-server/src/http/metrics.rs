@@ -1,0 +1,17 @@
+//! `GET /metrics`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::App;
+use super::problem::{Answer, internal};
+use crate::metrics;
+
+/// All numbers, as they are now.
+pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Answer> {
+    let text = app.metrics.text().map_err(|e| internal(&e))?;
+    Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
