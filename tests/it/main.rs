@@ -2,6 +2,7 @@
 
 mod a_bad_plugin_file_is_refused_and_named;
 mod a_batch_is_answered_line_by_line;
+mod a_batch_is_sent_while_it_is_read;
 mod a_body_may_come_compressed;
 mod a_broken_configuration_names_its_keys;
 mod a_cloudevent_comes_out_as_it_went_in;

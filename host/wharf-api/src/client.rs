@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Health, JournalView, MessageView, NDJSON, PluginsView, Problem, SendAnswer, message::BatchLine,
+    BatchLine, CLOUDEVENT_JSON, FIRST_LINE, Health, JSON, JournalView, MessageView, NDJSON,
+    PluginsView, Problem, SendAnswer,
 };
 
 /// Longest wait for an answer. A commit takes milliseconds; this is for a server that hangs.
@@ -67,13 +68,36 @@ impl Client {
     }
 
     /// Sends one message in the JSON form, given as its bytes.
-    pub fn send(&self, body: &[u8]) -> Result<SendAnswer, ClientError> {
-        self.post("/v1/messages", crate::JSON, body)
+    pub fn send(
+        &self,
+        body: &[u8],
+        idempotency_key: Option<&str>,
+    ) -> Result<SendAnswer, ClientError> {
+        let mut headers = vec![("content-type", JSON.to_owned())];
+        headers.extend(idempotency_key.map(keyed));
+        self.post("/v1/messages", headers, body)
     }
 
-    /// Sends a batch, one JSON form a line.
-    pub fn send_batch(&self, body: &[u8]) -> Result<Vec<BatchLine>, ClientError> {
-        let text = self.post_raw("/v1/messages/batch", NDJSON, body)?;
+    /// Sends one CloudEvent as a JSON object, given as its bytes.
+    pub fn send_event(&self, body: &[u8]) -> Result<SendAnswer, ClientError> {
+        let headers = vec![("content-type", CLOUDEVENT_JSON.to_owned())];
+        self.post("/v1/messages", headers, body)
+    }
+
+    /// Sends a batch, one JSON form a line. Where it is a piece of something longer, `first_line` is the number of its
+    /// first line there, from 1; the answers count from it too.
+    pub fn send_batch(
+        &self,
+        body: &[u8],
+        first_line: u64,
+        idempotency_key: Option<&str>,
+    ) -> Result<Vec<BatchLine>, ClientError> {
+        let mut headers = vec![
+            ("content-type", NDJSON.to_owned()),
+            (FIRST_LINE, first_line.to_string()),
+        ];
+        headers.extend(idempotency_key.map(keyed));
+        let text = self.post_raw("/v1/messages/batch", headers, body)?;
         text.split(|b| *b == b'\n')
             .filter(|line| !line.is_empty())
             .map(|line| {
@@ -114,23 +138,23 @@ impl Client {
     fn post<T: DeserializeOwned>(
         &self,
         path: &str,
-        content_type: &str,
+        headers: Vec<(&str, String)>,
         body: &[u8],
     ) -> Result<T, ClientError> {
-        let bytes = self.post_raw(path, content_type, body)?;
+        let bytes = self.post_raw(path, headers, body)?;
         serde_json::from_slice(&bytes).map_err(|_| self.foreign(path, 200))
     }
 
     fn post_raw(
         &self,
         path: &str,
-        content_type: &str,
+        headers: Vec<(&str, String)>,
         body: &[u8],
     ) -> Result<Vec<u8>, ClientError> {
-        let mut request = self
-            .agent
-            .post(self.url(path))
-            .header("content-type", content_type);
+        let mut request = self.agent.post(self.url(path));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -174,6 +198,12 @@ impl Client {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+/// The header of an idempotency key, written as a string of RFC 8941.
+fn keyed(key: &str) -> (&'static str, String) {
+    let key = key.replace('\\', r"\\").replace('"', r#"\""#);
+    ("idempotency-key", format!("\"{key}\""))
 }
 
 /// Percent-encodes what is not unreserved, so that a wrong id cannot change the path.

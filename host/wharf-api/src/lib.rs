@@ -25,6 +25,8 @@ pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
 pub const JSON: &str = "application/json";
 /// Media type of a batch: one JSON form a line.
 pub const NDJSON: &str = "application/x-ndjson";
+/// Media type of a CloudEvent in structured mode.
+pub const CLOUDEVENT_JSON: &str = "application/cloudevents+json";
 /// Header of a batch that is a piece of something longer: the number of its first line.
 pub const FIRST_LINE: &str = "wharf-first-line";
 /// Media type of an error (RFC 9457).

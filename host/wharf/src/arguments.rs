@@ -142,9 +142,19 @@ pub(crate) struct Send {
     /// The ordering key.
     #[arg(long, value_name = "KEY", conflicts_with = "ndjson")]
     pub(crate) ordering_key: Option<String>,
-    /// The input is a batch: one message in the JSON form a line.
+    /// What makes it safe to send again: the same key with the same message is the same message. For a batch it gives ids
+    /// to the lines that have none.
+    #[arg(long, value_name = "KEY", value_parser = key, conflicts_with = "id")]
+    pub(crate) idempotency_key: Option<String>,
+    /// The input is a batch: one message in the JSON form a line. It is sent in pieces while it is read.
     #[arg(long)]
     pub(crate) ndjson: bool,
+    /// The input is a CloudEvent, as one JSON object.
+    #[arg(
+        long,
+        conflicts_with_all = ["ndjson", "id", "attributes", "headers", "content_type", "ordering_key", "idempotency_key"]
+    )]
+    pub(crate) cloudevent: bool,
     /// Print the answers as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -189,6 +199,14 @@ pub(crate) struct ConfigCheck {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What an `Idempotency-Key` can carry.
+fn key(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err("it takes printable ASCII, at least one character".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

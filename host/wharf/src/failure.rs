@@ -49,6 +49,12 @@ impl Failure {
         self
     }
 
+    /// The same, with what it happened to.
+    pub(crate) fn context(mut self, what: impl fmt::Display + Send + Sync + 'static) -> Self {
+        self.error = self.error.context(what);
+        self
+    }
+
     /// Standard output took no more.
     pub(crate) fn output(error: std::io::Error) -> Self {
         Self {
@@ -98,6 +104,12 @@ fn problem_hint(problem: &Problem) -> &'static str {
     match (problem.code.as_str(), problem.status) {
         ("message-not-found", _) => "check the id; `wharf send` prints it",
         ("id-conflict", _) => "send it with another id, or leave --id out: then one is made",
+        ("idempotency-key-reused", _) => {
+            "send what was sent with this key before, or take another key"
+        }
+        ("idempotency-key-required", _) => {
+            "give it an id with --id, or a key with --idempotency-key"
+        }
         ("payload-too-large", _) => "send less at once, or raise api.payload-max",
         (_, 401) => "give the token with --token or WHARF_TOKEN",
         ("forbidden", _) => {

@@ -37,7 +37,7 @@ use super::check::{self, invalid};
 use crate::http::identity;
 
 /// One event as a JSON object.
-pub(super) const STRUCTURED: &str = "application/cloudevents+json";
+pub(super) const STRUCTURED: &str = wharf_api::CLOUDEVENT_JSON;
 /// A JSON array of them.
 pub(super) const BATCH: &str = "application/cloudevents-batch+json";
 /// What every content type of an event begins with.
