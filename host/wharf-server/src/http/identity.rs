@@ -230,6 +230,8 @@ fn unquoted(value: &HeaderValue) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     const STRINGS: &str = include_str!(concat!(
@@ -289,6 +291,15 @@ mod tests {
         }
         check(&[&format!("{longest}x")], Err(()));
         check(&["a", "a"], Err(()));
+    }
+
+    proptest! {
+        /// As a string every key of printable ASCII comes back.
+        #[test]
+        fn quoted_keys_come_back(text in "[ -~]{1,512}") {
+            let quoted = text.replace('\\', r"\\").replace('"', r#"\""#);
+            check(&[&format!("\"{quoted}\"")], Ok(Some(&text)));
+        }
     }
 
     /// The published vectors of RFC 8941's strings. The one in two lines may fail, and does here; an empty one is a

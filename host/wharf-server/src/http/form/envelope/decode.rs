@@ -235,6 +235,8 @@ impl<'a> Reader<'a> {
 mod tests {
     use std::path::Path;
 
+    use proptest::prelude::*;
+    use rmp::encode::{write_bin, write_map_len, write_nil, write_str};
     use serde_json::Value as Json;
 
     use super::*;
@@ -379,6 +381,53 @@ mod tests {
         refused(&name_twice, Malformed::Twice(HEADERS));
         let not_utf8 = b"\x82\xa8endpoint\xa1\xff\xa7payload\xc4\x01p";
         refused(not_utf8, wrong(ENDPOINT, "str in UTF-8"));
+    }
+
+    proptest! {
+        /// What rmp writes is read, whatever the order and whatever else is in it; and whatever the bytes, nothing panics.
+        #[test]
+        fn what_is_written_is_read(
+            headers in prop::collection::btree_map(".{0,40}", ".{0,300}", 0..20),
+            endpoint in ".{0,300}",
+            payload: Vec<u8>,
+            unknown in "x.{0,20}",
+            order in Just([0, 1, 2, 3]).prop_shuffle(),
+            any: Vec<u8>,
+        ) {
+            let mut bytes = Vec::new();
+            write_map_len(&mut bytes, 4).unwrap();
+            for entry in order {
+                match entry {
+                    0 => {
+                        write_str(&mut bytes, HEADERS).unwrap();
+                        write_map_len(&mut bytes, headers.len() as u32).unwrap();
+                        for (name, value) in &headers {
+                            write_str(&mut bytes, name).unwrap();
+                            write_str(&mut bytes, value).unwrap();
+                        }
+                    }
+                    1 => {
+                        write_str(&mut bytes, ENDPOINT).unwrap();
+                        write_str(&mut bytes, &endpoint).unwrap();
+                    }
+                    2 => {
+                        write_str(&mut bytes, PAYLOAD).unwrap();
+                        write_bin(&mut bytes, &payload).unwrap();
+                    }
+                    _ => {
+                        write_str(&mut bytes, &unknown).unwrap();
+                        write_nil(&mut bytes).unwrap();
+                    }
+                }
+            }
+            let expected = Envelope {
+                headers: headers.iter().map(|(name, value)| (&**name, &**value)).collect(),
+                endpoint: &endpoint,
+                payload: &payload,
+            };
+            prop_assert_eq!(decode(&bytes), Ok(expected));
+            let _ = decode(&any);
+        }
     }
 
     /// Lengths that are only claimed cost nothing, and nesting no stack.

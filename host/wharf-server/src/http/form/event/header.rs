@@ -41,6 +41,9 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
 
     const VECTORS: &str = include_str!(concat!(
@@ -65,6 +68,19 @@ mod tests {
             checked += 1;
         }
         assert_eq!(checked, 7 + 6 + 16);
+    }
+
+    proptest! {
+        /// What an encoder that is not ours wrote comes back, quoted or not; whatever the bytes, nothing panics.
+        #[test]
+        fn values_come_back(value: String, any: Vec<u8>) {
+            let encoded = utf8_percent_encode(&value, NON_ALPHANUMERIC).to_string();
+            prop_assert_eq!(decode(encoded.as_bytes()), Some(value.clone()));
+            let quoted = value.replace('%', "%25").replace('\\', r"\\").replace('"', r#"\""#);
+            let quoted = format!("\"{quoted}\"");
+            prop_assert_eq!(decode(quoted.as_bytes()), Some(value));
+            let _ = decode(&any);
+        }
     }
 
     #[test]
