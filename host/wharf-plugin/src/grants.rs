@@ -1,5 +1,6 @@
 //! What a plugin may use and reach: `[plugins.NAME]` of the configuration.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::limits;
@@ -30,12 +31,23 @@ impl Default for Grants {
 }
 
 /// How an import of a component is met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Import {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Import {
     /// Linked for every plugin, and powerless.
     Baseline,
-    /// Refused, with what would help.
-    Refused(&'static str),
+    /// Linked with the power that was granted, by this line of the configuration.
+    Granted(Cow<'static, str>),
+    /// A power that was not granted, with what would grant it.
+    Ungranted(Cow<'static, str>),
+    /// Refused whatever is granted, with what would help.
+    Refused(Cow<'static, str>),
+}
+
+impl Grants {
+    /// How an import of this plugin is met, by the import's full name.
+    pub fn import(&self, name: &str, plugin: &str) -> Import {
+        import(name, plugin, self)
+    }
 }
 
 const NOT_PROVIDED: &str = "not provided by this version of wharf";
@@ -50,28 +62,29 @@ const BASELINE_PACKAGES: [&str; 6] = [
     "wasi:sockets",
 ];
 
-/// Decides about one import, by its full name such as `wasi:io/streams@0.2.6`. A power that a grant gives gets
+/// Decides about one import of a plugin, by its full name such as `wasi:io/streams@0.2.6`. A power that a grant gives gets
 /// its arm here, and its `add_to_linker` in `link.rs`.
-pub(crate) fn import(name: &str) -> Import {
+fn import(name: &str, _plugin: &str, _grants: &Grants) -> Import {
+    let refused = |help: &'static str| Import::Refused(help.into());
     let (path, version) = name.split_once('@').unwrap_or((name, ""));
     let package = path.split('/').next().unwrap_or(path);
     match (package, path) {
         _ if BASELINE_PACKAGES.contains(&package) => match version.strip_prefix("0.2.") {
             Some(patch) if patch.bytes().all(|byte| byte.is_ascii_digit()) => Import::Baseline,
-            _ => Import::Refused("only WASI 0.2 is provided; build it for wasm32-wasip2"),
+            _ => refused("only WASI 0.2 is provided; build it for wasm32-wasip2"),
         },
         (_, "wasi:config/store") if version == "0.2.0-rc.1" => Import::Baseline,
-        ("wasi:config", _) => Import::Refused("only wasi:config/store@0.2.0-rc.1 is provided"),
+        ("wasi:config", _) => refused("only wasi:config/store@0.2.0-rc.1 is provided"),
         (_, "wharf:delivery/log" | "wharf:delivery/types")
             if version == crate::CONTRACT_VERSION =>
         {
             Import::Baseline
         }
         ("wharf:delivery", _) => {
-            Import::Refused("of this package only `log` of this host's draft can be imported")
+            refused("of this package only `log` of this host's draft can be imported")
         }
-        ("wasi:http" | "wasi:keyvalue", _) => Import::Refused(NOT_PROVIDED),
-        _ => Import::Refused("unknown to wharf"),
+        ("wasi:http" | "wasi:keyvalue", _) => Import::Ungranted(NOT_PROVIDED.into()),
+        _ => refused("unknown to wharf"),
     }
 }
 
@@ -82,6 +95,7 @@ mod tests {
     /// Only the powerless baseline passes, in the versions that this host links.
     #[test]
     fn only_the_baseline_is_met() {
+        let import = |name: &str| Grants::default().import(name, "p");
         for name in [
             "wasi:cli/environment@0.2.3",
             "wasi:sockets/tcp@0.2.6",
@@ -97,13 +111,17 @@ mod tests {
             "wasi:cli/environment",
             "wasi:clipboard/read@0.2.0",
             "wasi:config/store@0.2.0",
-            "wasi:http/outgoing-handler@0.2.0",
-            "wasi:keyvalue/store@0.2.0-draft",
             "wharf:delivery/log@0.1.0-draft.2",
             "wharf:delivery/converter@0.1.0-draft.1",
             "get-secret",
         ] {
             assert!(matches!(import(name), Import::Refused(_)), "{name}");
+        }
+        for name in [
+            "wasi:http/outgoing-handler@0.2.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+        ] {
+            assert!(matches!(import(name), Import::Ungranted(_)), "{name}");
         }
     }
 }

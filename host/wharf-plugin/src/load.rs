@@ -3,8 +3,11 @@
 //! Everything that can be wrong with a plugin is found here, before a message depends on it, and each refusal says
 //! what to do.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::timeout_at;
 use wasmtime::component::{Component, InstancePre};
@@ -13,8 +16,9 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use crate::CONTRACT_VERSION;
 use crate::bindings::types::Description;
 use crate::bindings::{converter, description, enricher, post_event, request_channel};
+use crate::compile::Source;
 use crate::fault::{Bytes, PluginFault};
-use crate::grants::{self, Grants, Import};
+use crate::grants::{Grants, Import};
 use crate::guest_log::{About, Sink};
 use crate::hook::Hook;
 use crate::host;
@@ -29,6 +33,8 @@ use crate::pool::Slots;
 pub struct LoadError {
     /// The file, or the folder that could not be listed.
     pub path: PathBuf,
+    /// What was found out about it before.
+    pub findings: Findings,
     /// What is wrong with it.
     #[source]
     pub problem: LoadProblem,
@@ -38,6 +44,7 @@ impl LoadError {
     pub(crate) fn new(path: &Path, problem: LoadProblem) -> LoadError {
         LoadError {
             path: path.to_owned(),
+            findings: Findings::default(),
             problem,
         }
     }
@@ -45,6 +52,24 @@ impl LoadError {
     /// The name that the plugin would have had.
     pub fn plugin_name(&self) -> Option<&str> {
         self.path.file_stem()?.to_str()
+    }
+}
+
+/// What is known of a file, as far as loading it got.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// The SHA-256 of the file, in hex, and its size. None: it could not be read.
+    pub file: Option<(String, u64)>,
+    /// The hooks that it implements.
+    pub hooks: Vec<Hook>,
+    /// Every import of the component, by its full name.
+    pub imports: Vec<String>,
+}
+
+impl Findings {
+    /// The SHA-256 of the file, in hex.
+    pub fn digest(&self) -> Option<&str> {
+        self.file.as_ref().map(|(digest, _)| digest.as_str())
     }
 }
 
@@ -85,13 +110,55 @@ pub enum LoadProblem {
         /// The compiler's words.
         reason: String,
     },
-    /// An import that this host does not meet.
+    /// It took longer to compile than it may.
+    #[error(
+        "took longer to compile than {limit:?}; build it smaller (optimised, without unused code), \
+         or raise `compile-timeout` in [plugins]"
+    )]
+    CompileTime {
+        /// The limit.
+        limit: Duration,
+    },
+    /// It took more memory to compile than it may.
+    #[error(
+        "took more memory to compile than {}; build it smaller (optimised, without unused code), \
+         or raise `compile-memory-max` in [plugins]", Bytes(*.limit_bytes)
+    )]
+    CompileMemory {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// Its machine code is larger than any plugin's.
+    #[error(
+        "compiles to more than {}; build it smaller (optimised, without unused code)",
+        Bytes(*.limit_bytes)
+    )]
+    CompileOutput {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The process that compiles could not be started.
+    #[error("cannot be compiled: the compiler process cannot be started")]
+    CompilerStart(#[source] std::io::Error),
+    /// The process that compiles ended without an answer, by no limit of ours.
+    #[error("cannot be compiled: the compiler ended with {how}; touch the file to try again")]
+    CompilerEnded {
+        /// Its exit status, and what it said.
+        how: String,
+    },
+    /// An import that this host meets for nobody.
     #[error("imports `{import}`: {help}")]
     Import {
         /// The import's full name.
         import: String,
         /// Why not, or what would help.
-        help: &'static str,
+        help: Cow<'static, str>,
+    },
+    /// Imports that this host meets only where they are granted.
+    #[error("imports {}", powers(.imports))]
+    Ungranted {
+        /// Each one's full name, and what would grant it.
+        imports: Vec<(String, Cow<'static, str>)>,
     },
     /// A component for something else.
     #[error(
@@ -126,9 +193,24 @@ pub enum LoadProblem {
         /// What this host gives at most.
         most: String,
     },
+    /// It made the host itself panic.
+    #[error("made the host panic, which is a bug of the host; its log says where")]
+    Panicked,
     /// It failed when it was tried.
     #[error("failed its trial run")]
     Trial(#[source] PluginFault),
+}
+
+/// What is not granted, by what would grant it.
+fn powers(imports: &[(String, Cow<'static, str>)]) -> String {
+    let mut by_help: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (import, help) in imports {
+        by_help.entry(help).or_default().push(import.clone());
+    }
+    let texts = by_help
+        .iter()
+        .map(|(help, imports)| format!("{}: {help}", list(imports)));
+    texts.collect::<Vec<_>>().join("; and ")
 }
 
 fn list(names: &[String]) -> String {
@@ -142,21 +224,31 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// Makes a plugin of a file.
+/// Makes a plugin of a file, and notes down what it finds out on the way.
 pub(crate) async fn load(
     host: &host::Inner,
     name: &str,
     path: &Path,
     grants: Grants,
+    findings: &mut Findings,
 ) -> Result<Plugin, LoadProblem> {
+    let source = Source::read(path).await?;
+    let (digest, size_bytes) = (source.digest.clone(), source.size_bytes());
+    findings.file = Some((digest.clone(), size_bytes));
     check_grants(&grants)?;
-    let compiled = host
-        .compiler
-        .compile(path, grants.sha256.as_deref())
-        .await?;
+    check_pin(&grants, &digest)?;
+    let compiled = host.compiler.compile(&source, host.digests()).await?;
     let component = &compiled.component;
-    let imports = check_imports(component)?;
-    let (hooks, described) = check_exports(component)?;
+    findings.imports = imports(component);
+    let exports = Found::of(component);
+    findings.hooks.clone_from(&exports.hooks);
+    check_imports(&findings.imports, name, &grants)?;
+    exports.check()?;
+    let (hooks, imports, described) = (
+        exports.hooks,
+        findings.imports.clone(),
+        exports.is_described,
+    );
 
     let contract = |error: wasmtime::Error| LoadProblem::Contract {
         reason: format!("{error:#}"),
@@ -197,8 +289,8 @@ pub(crate) async fn load(
         info: PluginInfo {
             name: name.to_owned(),
             path: path.to_owned(),
-            digest: compiled.digest,
-            size_bytes: compiled.size_bytes,
+            digest,
+            size_bytes,
             hooks,
             imports,
             description,
@@ -232,46 +324,87 @@ fn check_grants(grants: &Grants) -> Result<(), LoadProblem> {
     Ok(())
 }
 
-/// Names of all imports; the first one that is not met is the error. Runs before linking, so that the words are
-/// ours and name what would help.
-fn check_imports(component: &Component) -> Result<Vec<String>, LoadProblem> {
-    let mut names = Vec::new();
-    for (import, _) in component.component_type().imports(component.engine()) {
-        if let Import::Refused(help) = grants::import(import) {
-            return Err(LoadProblem::Import {
-                import: import.to_owned(),
-                help,
-            });
-        }
-        names.push(import.to_owned());
+fn check_pin(grants: &Grants, digest: &str) -> Result<(), LoadProblem> {
+    match &grants.sha256 {
+        Some(pin) if !pin.trim().eq_ignore_ascii_case(digest) => Err(LoadProblem::Digest {
+            expected: pin.clone(),
+            found: digest.to_owned(),
+        }),
+        _ => Ok(()),
     }
-    Ok(names)
 }
 
-/// The hooks of a component, and whether it describes itself.
-fn check_exports(component: &Component) -> Result<(Vec<Hook>, bool), LoadProblem> {
-    let mut hooks = Vec::new();
-    let mut described = false;
-    let mut all = Vec::new();
-    for (export, _) in component.component_type().exports(component.engine()) {
-        all.push(export.to_owned());
-        let Some(ours) = export.strip_prefix("wharf:delivery/") else {
-            continue;
-        };
-        let (interface, version) = ours.split_once('@').unwrap_or((ours, ""));
-        if version != CONTRACT_VERSION {
+fn imports(component: &Component) -> Vec<String> {
+    let types = component.component_type();
+    let imports = types.imports(component.engine());
+    imports.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Runs before linking, so that the words are ours and name what would help. What no grant would meet comes first:
+/// nobody is to grant something for a plugin that cannot be loaded either way.
+fn check_imports(imports: &[String], plugin: &str, grants: &Grants) -> Result<(), LoadProblem> {
+    let mut ungranted = Vec::new();
+    for import in imports {
+        match grants.import(import, plugin) {
+            Import::Baseline | Import::Granted(_) => {}
+            Import::Ungranted(help) => ungranted.push((import.clone(), help)),
+            Import::Refused(help) => {
+                return Err(LoadProblem::Import {
+                    import: import.clone(),
+                    help,
+                });
+            }
+        }
+    }
+    match ungranted {
+        imports if imports.is_empty() => Ok(()),
+        imports => Err(LoadProblem::Ungranted { imports }),
+    }
+}
+
+/// What a component exports.
+#[derive(Default)]
+struct Found {
+    hooks: Vec<Hook>,
+    is_described: bool,
+    /// The first one of another draft.
+    other_draft: Option<String>,
+    all: Vec<String>,
+}
+
+impl Found {
+    fn of(component: &Component) -> Found {
+        let mut found = Found::default();
+        for (export, _) in component.component_type().exports(component.engine()) {
+            found.all.push(export.to_owned());
+            let Some(ours) = export.strip_prefix("wharf:delivery/") else {
+                continue;
+            };
+            let (interface, version) = ours.split_once('@').unwrap_or((ours, ""));
+            if version != CONTRACT_VERSION {
+                found.other_draft.get_or_insert(export.to_owned());
+                continue;
+            }
+            found.is_described |= interface == "plugin";
+            found.hooks.extend(Hook::by_name(interface));
+        }
+        found.hooks.sort();
+        found
+    }
+
+    fn check(&self) -> Result<(), LoadProblem> {
+        if let Some(export) = &self.other_draft {
             return Err(LoadProblem::OtherDraft {
-                export: export.to_owned(),
+                export: export.clone(),
             });
         }
-        described |= interface == "plugin";
-        hooks.extend(Hook::by_name(interface));
+        if self.hooks.is_empty() {
+            return Err(LoadProblem::NoHook {
+                exports: self.all.clone(),
+            });
+        }
+        Ok(())
     }
-    if hooks.is_empty() {
-        return Err(LoadProblem::NoHook { exports: all });
-    }
-    hooks.sort();
-    Ok((hooks, described))
 }
 
 fn look_up(pre: &InstancePre<State>, hooks: &[Hook]) -> wasmtime::Result<Exports> {

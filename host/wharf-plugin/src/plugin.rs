@@ -10,6 +10,7 @@ use crate::bindings::{converter, enricher, post_event, request_channel};
 use crate::grants::Grants;
 use crate::hook::{BindError, Binding, Converter, Enricher, Hook, PostEvent, RequestChannel};
 use crate::instance::{Limits, State};
+use crate::load::Findings;
 use crate::pool::{Budget, Pool, Slots};
 
 /// What is known of a loaded plugin.
@@ -85,6 +86,16 @@ impl Plugin {
     /// All that is known of it.
     pub fn info(&self) -> &PluginInfo {
         &self.0.info
+    }
+
+    /// What loading it found out, as a file that was refused has it too.
+    pub fn findings(&self) -> Findings {
+        let info = self.info();
+        Findings {
+            file: Some((info.digest.clone(), info.size_bytes)),
+            hooks: info.hooks.clone(),
+            imports: info.imports.clone(),
+        }
     }
 
     /// Binds its `enricher` to one configuration, with a pool of its own.
