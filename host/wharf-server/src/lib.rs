@@ -6,6 +6,7 @@
 //! - `http`: the API. Parses and bounds input, routes it, and answers once the store has it on disk.
 //! - `dispatch`: takes ready deliveries, runs their hooks, settles them.
 //! - `egress`: outgoing exchanges over pooled connections, past the address guard.
+//! - [`plugins`]: keeps what runs in step with the plugin folder.
 //! - `post_event`: tells post-event hooks what was stored.
 //! - [`server`]: starts and stops all of it, in order.
 
@@ -16,7 +17,7 @@ mod dispatch;
 mod egress;
 mod http;
 mod limits;
-mod plugins;
+pub mod plugins;
 mod post_event;
 pub mod server;
 mod workers;

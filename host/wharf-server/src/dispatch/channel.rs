@@ -9,12 +9,11 @@ use wharf_plugin::{Binding, Converter, Enricher, Plugin, RequestChannel};
 
 use crate::config;
 use crate::egress::{Client, Origin};
-use crate::plugins::Plugins;
+use crate::plugins::Find;
 
 /// A channel that can deliver.
 pub(crate) struct Channel {
-    pub(crate) name: ChannelName,
-    pub(crate) parallelism: usize,
+    pub(super) name: ChannelName,
     pub(super) enrichers: Vec<Enricher>,
     pub(super) converters: Vec<Converter>,
     pub(super) send: RequestChannel,
@@ -46,7 +45,7 @@ pub(crate) enum Unavailable {
 /// Binds a channel's plugins.
 pub(crate) fn bind(
     channel: &config::Channel,
-    plugins: &Plugins,
+    find: &Find<'_>,
     reach: &[config::Plugin],
     client: &Arc<Client>,
 ) -> Result<Channel, Unavailable> {
@@ -57,17 +56,16 @@ pub(crate) fn bind(
     let enrichers = channel
         .enrich
         .iter()
-        .map(|hook| Ok(plugin(plugins, hook)?.bind_enricher(binding(hook))?))
+        .map(|hook| Ok(plugin(find, hook)?.bind_enricher(binding(hook))?))
         .collect::<Result<_, Unavailable>>()?;
     let converters = channel
         .convert
         .iter()
-        .map(|hook| Ok(plugin(plugins, hook)?.bind_converter(binding(hook))?))
+        .map(|hook| Ok(plugin(find, hook)?.bind_converter(binding(hook))?))
         .collect::<Result<_, Unavailable>>()?;
-    let send = plugin(plugins, &channel.send)?.bind_request_channel(binding(&channel.send))?;
+    let send = plugin(find, &channel.send)?.bind_request_channel(binding(&channel.send))?;
     Ok(Channel {
         name: channel.name.clone(),
-        parallelism: channel.parallelism,
         enrichers,
         converters,
         send,
@@ -86,8 +84,8 @@ pub(crate) fn bind(
     })
 }
 
-fn plugin(plugins: &Plugins, hook: &config::HookUse) -> Result<Plugin, Unavailable> {
-    plugins.plugin(&hook.plugin).map_err(Unavailable::NoPlugin)
+fn plugin(find: &Find<'_>, hook: &config::HookUse) -> Result<Plugin, Unavailable> {
+    find(&hook.plugin).map_err(Unavailable::NoPlugin)
 }
 
 /// The configured URL. It is not part of the error: it can hold credentials.

@@ -13,9 +13,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use wharf_core::ChannelName;
 use wharf_store::{Claim, Settle, Settled, Store};
 
 pub(crate) use channel::{Channel, bind};
@@ -27,7 +28,11 @@ use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
 /// Works off one channel's deliveries.
 pub(crate) struct Dispatcher {
     pub(crate) store: Store,
-    pub(crate) channel: Arc<Channel>,
+    pub(crate) name: ChannelName,
+    pub(crate) parallelism: usize,
+    /// The channel as it is now: an attempt keeps the one that it begins with. None while it cannot deliver: what is
+    /// ready waits.
+    pub(crate) channel: watch::Receiver<Option<Arc<Channel>>>,
 }
 
 impl Dispatcher {
@@ -38,13 +43,27 @@ impl Dispatcher {
     /// deliveries that are claimed and not settled, which is what a crash can repeat. An attempt that has ended
     /// makes place for the next one while its settle waits for its commit.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let Self { store, channel } = self;
-        let running = Arc::new(Semaphore::new(channel.parallelism));
-        let unsettled_max = channel.parallelism * UNSETTLED_PER_PARALLEL;
+        let Self {
+            store,
+            name,
+            parallelism,
+            mut channel,
+        } = self;
+        let running = Arc::new(Semaphore::new(parallelism));
+        let unsettled_max = parallelism * UNSETTLED_PER_PARALLEL;
         let mut unsettled = JoinSet::new();
         loop {
             while let Some(ended) = unsettled.try_join_next() {
                 report(ended);
+            }
+            if channel.borrow_and_update().is_none() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    changed = channel.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_closed) => break,
+                    },
+                }
             }
             let places = running.available_permits();
             let room = places
@@ -52,10 +71,10 @@ impl Dispatcher {
                 .min(CLAIM_BATCH_MAX);
             let claims = match room {
                 0 => Vec::new(),
-                room => match store.claim(&channel.name, room, clock::now()) {
+                room => match store.claim(&name, room, clock::now()) {
                     Ok(claims) => claims,
                     Err(error) => {
-                        tracing::error!(channel = %channel.name, error = &error as &dyn std::error::Error, "cannot read what is ready");
+                        tracing::error!(channel = %name, error = &error as &dyn std::error::Error, "cannot read what is ready");
                         tokio::select! {
                             () = stop.cancelled() => break,
                             () = tokio::time::sleep(CLAIM_ERROR_WAIT) => continue,
@@ -71,15 +90,19 @@ impl Dispatcher {
                     () = stop.cancelled() => break,
                     Some(ended) = unsettled.join_next() => report(ended),
                     _ = running.acquire(), if places == 0 => {}
-                    () = store.ready(&channel.name), if room > 0 => {}
+                    () = store.ready(&name), if room > 0 => {}
                 }
                 continue;
             }
+            // Not held while this loop waits: an idle channel would keep an old version's instances.
+            let Some(current) = channel.borrow().clone() else {
+                continue;
+            };
             for claim in claims {
                 let place = Arc::clone(&running)
                     .try_acquire_owned()
                     .expect("only this loop takes places, and no more than there are");
-                unsettled.spawn(deliver(store.clone(), Arc::clone(&channel), claim, place));
+                unsettled.spawn(deliver(store.clone(), Arc::clone(&current), claim, place));
             }
         }
         while let Some(ended) = unsettled.join_next().await {

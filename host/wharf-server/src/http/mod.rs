@@ -29,13 +29,13 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wharf_api::PluginsView;
 use wharf_core::route;
 use wharf_store::Store;
 
 use crate::config::Scope;
 use crate::degraded::Degraded;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
+use crate::plugins::Plugins;
 
 pub(crate) use auth::Tokens;
 pub(crate) use identity::MessageIds;
@@ -50,8 +50,7 @@ pub(crate) struct App {
     pub(crate) ids: MessageIds,
     /// Whether a message that has no id, and comes without an idempotency key, is refused.
     pub(crate) require_idempotency: bool,
-    /// The plugin folder as it was loaded.
-    pub(crate) plugins: PluginsView,
+    pub(crate) plugins: Plugins,
     /// What does not work although the server runs.
     pub(crate) degraded: Degraded,
     pub(crate) phase: Phase,
