@@ -11,6 +11,7 @@ pub mod invariant;
 pub mod journal;
 pub mod limits;
 pub mod message;
+pub mod operator;
 pub mod outcome;
 pub mod retry;
 pub mod route;
