@@ -41,6 +41,7 @@ mod options;
 mod read;
 mod recover;
 mod request;
+mod step;
 mod store;
 mod table;
 
