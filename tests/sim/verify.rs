@@ -67,6 +67,7 @@ fn verify_message(store: &Store, expected: &ModelMessage) -> Result<(), String> 
         )?;
         same("due", found.due, expected_one.due)?;
         same("token", &found.token, &expected_one.token)?;
+        same("flag", found.is_cancelled, expected_one.is_cancelled)?;
         same("last row", found.last, expected_one.last)?;
     }
     Ok(())

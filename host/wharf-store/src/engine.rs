@@ -8,15 +8,16 @@ use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
-use wharf_core::{Cursor, MessageSeq};
+use wharf_core::{Cursor, DeliveryId, MessageSeq};
 
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
 use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
 use crate::operation::accept::Verdict;
+use crate::operation::cancel::Cancelled;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cursor, settle};
+use crate::operation::{accept, cancel, cursor, settle};
 use crate::options::Planted;
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
@@ -38,6 +39,7 @@ enum Reply {
     Accept(Waiter<Vec<Verdict>>),
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
+    Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
 }
 
 /// Whom to answer, and with what; with nothing where the write could not be applied.
@@ -68,6 +70,7 @@ impl Reply {
             Self::Accept(waiter) => waiter.send(),
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
+            Self::Cancel(waiter) => waiter.send(),
         }
     }
 }
@@ -127,17 +130,18 @@ impl Engine {
         }
     }
 
-    /// One group: the first request and what waits behind it, up to the limits. What is no write ends the group
-    /// and comes after its commit. Returns how many messages and settles were in it.
+    /// One group: the first request and what waits behind it, up to the limits. What is no write, or is committed
+    /// alone, ends the group and comes after its commit. Returns how many messages and settles were in it.
     fn turn(&mut self, first: Request) -> usize {
         let mut group = Vec::new();
         let (mut items_count, mut bytes) = (0, 0);
         let mut next = Some(first);
-        while let Some(Request::Write(write)) = next {
+        while let Some(Request::Write(write)) = next.take_if(|next| next.joins(&group)) {
             items_count += write.items_count();
             bytes += write.bytes();
+            let is_full =
+                write.is_alone() || items_count >= GROUP_ITEMS_MAX || bytes >= GROUP_BYTES_MAX;
             group.push(write);
-            let is_full = items_count >= GROUP_ITEMS_MAX || bytes >= GROUP_BYTES_MAX;
             next = if is_full {
                 None
             } else {
@@ -150,7 +154,9 @@ impl Engine {
         match next {
             Some(Request::Check(answer)) => drop(answer.send(self.check())),
             Some(Request::Close(answer)) => drop(answer.send(self.close())),
-            Some(Request::Write(_)) | None => {}
+            // With nothing in front of it, it is committed, and nothing joins it.
+            Some(alone @ Request::Write(_)) => items_count += self.turn(alone),
+            None => {}
         }
         items_count
     }
@@ -219,6 +225,10 @@ impl Engine {
                 let stands = cursor::apply(tables, &name, to);
                 Reply::new(Reply::Cursor, asked.answer, stands)
             }
+            Write::Cancel(asked) => {
+                let answers = cancel::apply(tables, &self.shared.index, asked.question);
+                Reply::new(Reply::Cancel, asked.answer, answers)
+            }
         }
     }
 
@@ -249,6 +259,9 @@ impl Engine {
             }
             for settled in effects.settled {
                 settle::file(&mut index, &settled);
+            }
+            for id in effects.marked {
+                index.end_mark(id);
             }
             index.set_counts(self.state.counts);
             (index.wake(), index.next_due())

@@ -4,6 +4,7 @@
 mod fixture;
 
 mod accept;
+mod cancel;
 mod claim;
 mod cursor;
 mod damage;
