@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 
 use wharf_core::{ChannelName, DeliveryId, TimeMs};
 use wharf_store::{
-    Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, Options, Settled,
-    Store, WriteError,
+    Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, Options, Redriven,
+    Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -51,6 +51,7 @@ pub(crate) enum Said {
     Settle(Vec<Settled>),
     SetCursor(wharf_core::Cursor),
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
+    Redrive(Vec<Redriven>),
 }
 
 /// An answer of the store.

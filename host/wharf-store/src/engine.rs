@@ -16,8 +16,9 @@ use crate::group::{Effects, Group};
 use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
+use crate::operation::redrive::Redriven;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cancel, cursor, settle};
+use crate::operation::{accept, cancel, cursor, redrive, settle};
 use crate::options::Planted;
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
@@ -40,6 +41,7 @@ enum Reply {
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
+    Redrive(Waiter<Vec<Redriven>>),
 }
 
 /// Whom to answer, and with what; with nothing where the write could not be applied.
@@ -71,6 +73,7 @@ impl Reply {
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
+            Self::Redrive(waiter) => waiter.send(),
         }
     }
 }
@@ -229,6 +232,11 @@ impl Engine {
                 let answers = cancel::apply(tables, &self.shared.index, asked.question);
                 Reply::new(Reply::Cancel, asked.answer, answers)
             }
+            Write::Redrive(asked) => {
+                let wanted = asked.question.iter();
+                let redriven = wanted.map(|one| redrive::apply(tables, one));
+                Reply::new(Reply::Redrive, asked.answer, redriven.collect())
+            }
         }
     }
 
@@ -257,8 +265,11 @@ impl Engine {
                     accept::file(&mut index, MessageSeq(seq), prepared);
                 }
             }
-            for settled in effects.settled {
-                settle::file(&mut index, &settled);
+            for filed in &effects.settled {
+                settle::file(&mut index, filed);
+            }
+            for (channel, filed) in &effects.redriven {
+                redrive::file(&mut index, channel, filed);
             }
             for id in effects.marked {
                 index.end_mark(id);

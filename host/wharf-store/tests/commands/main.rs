@@ -11,6 +11,7 @@ mod damage;
 mod failure;
 mod journal;
 mod open;
+mod redrive;
 mod settle;
 mod throughput;
 mod wait;
