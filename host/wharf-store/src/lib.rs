@@ -63,7 +63,7 @@ pub use operation::journal::JournalEntry;
 pub use operation::list::{Entry, Filter, Of, Page};
 pub use operation::redrive::{Redrive, Redriven};
 pub use operation::settle::{Settle, Settled};
-pub use operation::stats::{ChannelStats, Stats};
+pub use operation::stats::{ChannelStats, Depths, Stats};
 pub use options::{Options, Planted};
 pub use store::{FailureReason, Store};
 pub use table::chunk::Head;
