@@ -18,6 +18,7 @@ pub(crate) struct Model {
     pub(crate) messages: BTreeMap<MessageId, ModelMessage>,
     pub(crate) ids: BTreeMap<MessageSeq, MessageId>,
     pub(crate) cursors: BTreeMap<String, Cursor>,
+    pub(crate) states: BTreeMap<String, String>,
     pub(crate) journal: Vec<Arc<Row>>,
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::{ChannelName, DeliveryId, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, Options, Redriven,
-    Settled, Store, WriteError,
+    SetStateError, Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -50,6 +50,7 @@ pub(crate) enum Said {
     Accept(Vec<Accepted>),
     Settle(Vec<Settled>),
     SetCursor(wharf_core::Cursor),
+    SetState,
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
 }
@@ -74,6 +75,12 @@ impl From<WriteError> for Unsaid {
             WriteError::FirstAnswer(_) => Self::FirstAnswer,
             cause => Self::Other(format!("{cause:?}")),
         }
+    }
+}
+
+impl From<SetStateError> for Unsaid {
+    fn from(cause: SetStateError) -> Self {
+        Self::Other(format!("{cause:?}"))
     }
 }
 

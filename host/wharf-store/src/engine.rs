@@ -18,7 +18,7 @@ use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
 use crate::operation::redrive::Redriven;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cancel, cursor, redrive, settle};
+use crate::operation::{accept, cancel, cursor, keyed, redrive, settle};
 use crate::options::Planted;
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
@@ -40,6 +40,7 @@ enum Reply {
     Accept(Waiter<Vec<Verdict>>),
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
+    State(Waiter<keyed::Verdict>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
 }
@@ -72,6 +73,7 @@ impl Reply {
             Self::Accept(waiter) => waiter.send(),
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
+            Self::State(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
         }
@@ -228,6 +230,10 @@ impl Engine {
                 let stands = cursor::apply(tables, &name, to);
                 Reply::new(Reply::Cursor, asked.answer, stands)
             }
+            Write::SetState(asked) => {
+                let stands = keyed::apply(tables, asked.question);
+                Reply::new(Reply::State, asked.answer, stands)
+            }
             Write::Cancel(asked) => {
                 let answers = cancel::apply(tables, &self.shared.index, asked.question);
                 Reply::new(Reply::Cancel, asked.answer, answers)
@@ -277,16 +283,22 @@ impl Engine {
             index.set_counts(self.state.counts);
             (index.wake(), index.next_due())
         };
+        self.shared.keyed.reflect(effects.keyed);
         self.shared.head.send_replace(self.state.head());
         self.shared.tell_next_due(next_due);
         wake.all();
     }
 
     fn check(&self) -> Result<check::Report, CheckError> {
-        let Shared { index, id_key, .. } = &*self.shared;
+        let Shared {
+            index,
+            id_key,
+            keyed,
+            ..
+        } = &*self.shared;
         let checked = self
             .shared
-            .read(|snapshot| check::check(snapshot, id_key, index, &self.state))?;
+            .read(|snapshot| check::check(snapshot, id_key, index, keyed, &self.state))?;
         checked.map_err(CheckError::Violations)
     }
 

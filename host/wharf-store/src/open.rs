@@ -16,12 +16,13 @@ use crate::engine::Engine;
 use crate::error::{OpenError, ReadError};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
+use crate::operation::keyed::Keyed;
 use crate::options::Options;
 use crate::read::Snapshot;
 use crate::recover;
 use crate::store::{Shared, Store};
 use crate::table::state::State;
-use crate::table::{chunk, cursor, delivery, ids, journal, meta, tails, wire};
+use crate::table::{chunk, cursor, delivery, ids, journal, keyed, meta, tails, wire};
 
 impl Store {
     /// Opens the store in a file, which is created where there is none, and starts its writer.
@@ -155,6 +156,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     }
     tx.open_table(ids::TABLE)?;
     tx.open_table(cursor::TABLE)?;
+    tx.open_table(keyed::TABLE)?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
         let mut id_key = vec![meta::ID_KEY_VERSION];
@@ -174,14 +176,15 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
     let read = || -> Result<_, ReadError> {
         let snapshot = Snapshot::new(database.begin_read()?);
         let (state, id_key) = (recover::state(&snapshot)?, recover::id_key(&snapshot)?);
+        let keyed = Keyed::new(recover::keyed(&snapshot)?);
         let mut index = index.lock();
         let scanned_count = recover::fill(&mut index, &snapshot)?;
         index.set_counts(state.counts);
         // Nobody sleeps yet.
         drop(index.wake());
-        Ok((state, id_key, index.next_due(), scanned_count))
+        Ok((state, id_key, keyed, index.next_due(), scanned_count))
     };
-    let (state, id_key, next_due, scanned_count) = read().map_err(OpenError::Read)?;
+    let (state, id_key, keyed, next_due, scanned_count) = read().map_err(OpenError::Read)?;
     info!(
         messages = state.counts.messages(),
         deliveries = state.counts.deliveries(),
@@ -190,7 +193,14 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
-    let shared = Arc::new(Shared::new(database, index, id_key, state.head(), next_due));
+    let shared = Arc::new(Shared::new(
+        database,
+        index,
+        id_key,
+        keyed,
+        state.head(),
+        next_due,
+    ));
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
     let engine = Engine::new(shared.clone(), receiver, state, options.planted);
     Ok((Store::new(shared, sender), engine))

@@ -1,5 +1,6 @@
 //! What handles ask of the writer.
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wharf_core::{Cursor, DeliveryId};
 
@@ -7,6 +8,7 @@ use crate::check::Report;
 use crate::error::{CheckError, CloseError, WriteError};
 use crate::operation::accept::{Prepared, Verdict};
 use crate::operation::cancel::{self, Cancelled};
+use crate::operation::keyed::{self, Set};
 use crate::operation::redrive::{Redrive, Redriven};
 use crate::operation::settle::{Ended, Settled};
 
@@ -22,6 +24,7 @@ pub(crate) enum Write {
     Accept(Asked<Vec<Prepared>, Vec<Verdict>>),
     Settle(Asked<Vec<Ended>, Vec<Settled>>),
     SetCursor(Asked<(String, Cursor), Cursor>),
+    SetState(Asked<Set, keyed::Verdict>),
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
 }
@@ -50,7 +53,7 @@ impl Write {
     /// a delivery; within a group the index is behind.
     pub(crate) fn is_alone(&self) -> bool {
         match self {
-            Self::Accept(_) | Self::Settle(_) | Self::SetCursor(_) => false,
+            Self::Accept(_) | Self::Settle(_) | Self::SetCursor(_) | Self::SetState(_) => false,
             Self::Cancel(_) | Self::Redrive(_) => true,
         }
     }
@@ -60,7 +63,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.len(),
             Self::Settle(asked) => asked.question.len(),
-            Self::SetCursor(_) => 1,
+            Self::SetCursor(_) | Self::SetState(_) => 1,
             Self::Cancel(asked) => asked.question.len(),
             Self::Redrive(asked) => asked.question.len(),
         }
@@ -71,6 +74,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
+            Self::SetState(asked) => asked.question.1.as_ref().map_or(0, Bytes::len),
             Self::SetCursor(_) | Self::Cancel(_) | Self::Redrive(_) => 0,
         }
     }
@@ -82,6 +86,7 @@ impl Write {
             Self::Accept(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Settle(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetCursor(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::SetState(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
         }

@@ -11,6 +11,7 @@ use crate::error::{ReadError, WriteError};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_KIB_MAX;
 use crate::meter::Meter;
+use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
 use crate::request::{Asked, Request, Write};
 use crate::table::ids::IdKey;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     database: RwLock<Option<Database>>,
     pub(crate) index: SharedIndex,
     pub(crate) id_key: IdKey,
+    pub(crate) keyed: Keyed,
     pub(crate) meter: Meter,
     /// Cursor of the last committed row.
     pub(crate) head: watch::Sender<Cursor>,
@@ -57,6 +59,7 @@ impl Shared {
         database: Database,
         index: SharedIndex,
         id_key: IdKey,
+        keyed: Keyed,
         head: Cursor,
         next_due: Option<TimeMs>,
     ) -> Self {
@@ -64,6 +67,7 @@ impl Shared {
             database: RwLock::new(Some(database)),
             index,
             id_key,
+            keyed,
             meter: Meter::default(),
             head: watch::Sender::new(head),
             next_due: watch::Sender::new(next_due),

@@ -12,7 +12,9 @@ use wharf_core::{Cursor, Standing, Status};
 
 use crate::error::{CheckError, ReadError};
 use crate::index::SharedIndex;
+use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
+use crate::recover;
 use crate::request::Request;
 use crate::store::Store;
 use crate::table::ids::IdKey;
@@ -86,6 +88,7 @@ pub(crate) fn check(
     snapshot: &Snapshot,
     id_key: &IdKey,
     index: &SharedIndex,
+    keyed: &Keyed,
     state: &State,
 ) -> Result<Result<Report, Vec<Violation>>, ReadError> {
     let mut findings = Findings::default();
@@ -95,6 +98,10 @@ pub(crate) fn check(
     check_channels(index, &counted.counts, &mut findings);
     check_lengths(snapshot, &counted, &mut findings)?;
     check_cursors(snapshot, state.head(), &mut findings)?;
+    let stored = recover::keyed(snapshot)?;
+    findings.expect(keyed.read(|values| *values == stored), || {
+        "the named values in memory are not those in the file".to_owned()
+    });
     // Claims go on meanwhile, but only move deliveries within what is summed up here.
     let spread = index.lock().spread();
     let deliveries = counted.counts.deliveries();

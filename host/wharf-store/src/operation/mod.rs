@@ -7,6 +7,7 @@ pub(crate) mod close;
 pub(crate) mod cursor;
 pub(crate) mod get;
 pub(crate) mod journal;
+pub(crate) mod keyed;
 pub(crate) mod list;
 pub(crate) mod promote;
 pub(crate) mod redrive;

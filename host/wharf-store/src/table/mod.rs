@@ -9,6 +9,7 @@ pub(crate) mod cursor;
 pub(crate) mod delivery;
 pub(crate) mod ids;
 pub(crate) mod journal;
+pub(crate) mod keyed;
 pub(crate) mod meta;
 pub(crate) mod state;
 pub(crate) mod tails;

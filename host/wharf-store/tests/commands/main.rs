@@ -10,6 +10,7 @@ mod cursor;
 mod damage;
 mod failure;
 mod journal;
+mod keyed;
 mod list;
 mod open;
 mod redrive;
