@@ -20,9 +20,12 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
             model.count(*status),
         )?;
     }
+    let suspects = model.claimed.keys().filter(|id| model.is_suspect(**id));
+    same("suspects", stats.suspects, suspects.count() as u64)?;
+    same("claims on disk", stats.claimed, model.claimed.len() as u64)?;
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
-        verify_message(store, message)?;
+        verify_message(store, model, message)?;
     }
     let rows = read(store.journal(wharf_core::Cursor(0), usize::MAX, usize::MAX))?;
     for (entry, expected) in rows.iter().zip(&model.journal) {
@@ -86,7 +89,7 @@ fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), Stri
     }
 }
 
-fn verify_message(store: &Store, expected: &ModelMessage) -> Result<(), String> {
+fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
     let Some(found) = read(store.get(id))? else {
         return Err(format!("message {id} was acknowledged and is lost"));
@@ -119,6 +122,8 @@ fn verify_message(store: &Store, expected: &ModelMessage) -> Result<(), String> 
         same("flag", found.is_cancelled, expected_one.is_cancelled)?;
         same("budget", found.redriven, expected_one.redriven)?;
         same("key", found.key_generation, expected_one.key_generation)?;
+        let is_claimed = model.claimed.contains_key(&found.id);
+        same("claim on disk", found.is_claimed, is_claimed)?;
         same("last row", found.last, expected_one.last)?;
     }
     Ok(())

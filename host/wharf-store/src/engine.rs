@@ -2,24 +2,25 @@
 
 use std::sync::Arc;
 use std::time::Instant;
-use std::vec;
 
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
-use wharf_core::{Cursor, DeliveryId, MessageSeq};
+use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
 use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
+use crate::open;
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
 use crate::operation::redrive::Redriven;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cancel, cursor, keyed, redrive, settle};
+use crate::operation::{accept, begin, cancel, cursor, keyed, persist, redrive, settle};
 use crate::options::Planted;
+use crate::recover::Past;
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
 use crate::table::state::State;
@@ -40,6 +41,7 @@ enum Reply {
     Accept(Waiter<Vec<Verdict>>),
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
+    Persist(Waiter<()>),
     State(Waiter<keyed::Verdict>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
@@ -73,6 +75,7 @@ impl Reply {
             Self::Accept(waiter) => waiter.send(),
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
+            Self::Persist(waiter) => waiter.send(),
             Self::State(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
@@ -103,6 +106,16 @@ impl Engine {
             planted,
             is_open: true,
         }
+    }
+
+    /// The first commit of a run: what the start makes of the past.
+    pub(crate) fn begin(&mut self, past: &Past, now: TimeMs) -> Result<(), ReadError> {
+        let shared = self.shared.clone();
+        shared.with_database(|database| {
+            self.transact(database, &mut Vec::new(), |_, tables, _| {
+                begin::apply(tables, &shared.index, past, now)
+            })
+        })
     }
 
     /// Runs until the store is closed, has failed, or has lost its last handle.
@@ -175,8 +188,16 @@ impl Engine {
         // Both outlive a failure's publication: a caller that is let go of looks there for the reason.
         let mut replies = Vec::with_capacity(group.len());
         let mut writes = group.into_iter();
-        let committed =
-            shared.with_database(|database| self.transact(database, &mut writes, &mut replies));
+        let committed = shared.with_database(|database| {
+            self.transact(database, &mut replies, |engine, tables, replies| {
+                for write in writes.by_ref() {
+                    let (reply, outcome) = engine.apply(tables, write);
+                    replies.push(reply);
+                    outcome?;
+                }
+                Ok(())
+            })
+        });
         match committed {
             Ok(()) => {
                 shared.meter.committed(started_at.elapsed(), items_count);
@@ -186,20 +207,16 @@ impl Engine {
         }
     }
 
-    /// Applies writes in one transaction and commits it; fills in what they are answered with.
+    /// Applies something in one transaction and commits it; `apply` fills in who is answered then.
     fn transact(
         &mut self,
         database: &Database,
-        writes: &mut vec::IntoIter<Write>,
         replies: &mut Vec<Reply>,
+        apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let tx = database.begin_write()?;
         let mut tables = Group::begin(&tx, self.state)?;
-        for write in writes {
-            let (reply, outcome) = self.apply(&mut tables, write);
-            replies.push(reply);
-            outcome?;
-        }
+        apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
             return Ok(());
@@ -230,6 +247,10 @@ impl Engine {
                 let stands = cursor::apply(tables, &name, to);
                 Reply::new(Reply::Cursor, asked.answer, stands)
             }
+            Write::Persist(asked) => {
+                let persisted = persist::apply(tables, &self.shared.index, asked.question);
+                Reply::new(Reply::Persist, asked.answer, persisted)
+            }
             Write::SetState(asked) => {
                 let stands = keyed::apply(tables, asked.question);
                 Reply::new(Reply::State, asked.answer, stands)
@@ -254,7 +275,14 @@ impl Engine {
         let (id, fence) = (ended.lease.delivery(), ended.lease.fence());
         // From here on the lease ends with the commit, not with the guard.
         ended.lease.settled();
-        let is_live = self.shared.index.lock().begin_settle(id, fence);
+        let (is_live, was_claimed) = {
+            let mut index = self.shared.index.lock();
+            let is_live = index.begin_settle(id, fence);
+            (is_live, is_live && index.unclaim(id))
+        };
+        if was_claimed {
+            tables.unclaim(id)?;
+        }
         if is_live {
             settle::apply(tables, ended)
         } else {
@@ -309,6 +337,7 @@ impl Engine {
             .ok_or(CloseError::AlreadyClosed)?;
         self.is_open = false;
         self.refuse_waiting();
+        open::mark_clean_stop(&database).map_err(CloseError::Unclean)?;
         database
             .close()
             .map_err(|cause| CloseError::Unclean(FileError::from(cause)))

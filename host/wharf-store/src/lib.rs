@@ -61,7 +61,7 @@ pub use limits::{
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
 pub use operation::cancel::{Cancel, Cancelled, Target};
-pub use operation::claim::Claim;
+pub use operation::claim::{Claim, Claims, Unpersisted};
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::JournalEntry;
 pub use operation::list::{Entry, Filter, Of, Page};

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::backend::{Backend, Boxed};
 use crate::engine::Engine;
-use crate::error::{OpenError, ReadError};
+use crate::error::{FileError, OpenError, ReadError};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
 use crate::operation::keyed::Keyed;
@@ -22,7 +22,7 @@ use crate::read::Snapshot;
 use crate::recover;
 use crate::store::{Shared, Store};
 use crate::table::state::State;
-use crate::table::{chunk, cursor, delivery, ids, journal, keyed, meta, tails, wire};
+use crate::table::{chunk, claimed, cursor, delivery, ids, journal, keyed, meta, tails, wire};
 
 impl Store {
     /// Opens the store in a file, which is created where there is none, and starts its writer.
@@ -151,6 +151,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
         delivery::TABLE,
         wire::TABLE,
         journal::TABLE,
+        claimed::TABLE,
     ] {
         tx.open_table(table)?;
     }
@@ -164,9 +165,19 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
         table.insert(meta::FORMAT_NAME, meta::FORMAT.to_le_bytes().as_slice())?;
         table.insert(meta::ID_KEY_NAME, id_key.as_slice())?;
         table.insert(meta::STATE_NAME, State::empty().encode().as_slice())?;
+        table.insert(meta::CLEAN_STOP_NAME, [meta::CLEAN_STOP_VERSION].as_slice())?;
     }
     tx.commit()?;
     Ok(())
+}
+
+/// The last commit before a file is closed. The next start takes it that nothing was being attempted.
+pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
+    let tx = database.begin_write()?;
+    let mark = [meta::CLEAN_STOP_VERSION];
+    tx.open_table(meta::TABLE)?
+        .insert(meta::CLEAN_STOP_NAME, mark.as_slice())?;
+    Ok(tx.commit()?)
 }
 
 fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenError> {
@@ -178,18 +189,21 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         let (state, id_key) = (recover::state(&snapshot)?, recover::id_key(&snapshot)?);
         let keyed = Keyed::new(recover::keyed(&snapshot)?);
         let mut index = index.lock();
-        let scanned_count = recover::fill(&mut index, &snapshot)?;
+        let past = recover::past(&snapshot)?;
+        let scanned_count = recover::fill(&mut index, &snapshot, &past)?;
         index.set_counts(state.counts);
         // Nobody sleeps yet.
         drop(index.wake());
-        Ok((state, id_key, keyed, index.next_due(), scanned_count))
+        Ok((state, id_key, keyed, past, index.next_due(), scanned_count))
     };
-    let (state, id_key, keyed, next_due, scanned_count) = read().map_err(OpenError::Read)?;
+    let (state, id_key, keyed, past, next_due, scanned_count) = read().map_err(OpenError::Read)?;
     info!(
         messages = state.counts.messages(),
         deliveries = state.counts.deliveries(),
         ended = state.counts.ended(),
         scanned = scanned_count,
+        clean_stop = past.is_clean,
+        found_claimed = past.claimed.len(),
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
@@ -202,7 +216,8 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         next_due,
     ));
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let engine = Engine::new(shared.clone(), receiver, state, options.planted);
+    let mut engine = Engine::new(shared.clone(), receiver, state, options.planted);
+    engine.begin(&past, options.now).map_err(OpenError::Read)?;
     Ok((Store::new(shared, sender), engine))
 }
 

@@ -1,5 +1,7 @@
 //! How a store is opened.
 
+use wharf_core::TimeMs;
+
 use crate::limits::{CACHE_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT};
 
 /// How a store is opened.
@@ -12,19 +14,22 @@ pub struct Options {
     /// 32 random bytes that key the hash of message ids, so that no sender can choose ids that collide. Kept in
     /// the file when it is created, ignored afterwards.
     pub id_key: [u8; 32],
+    /// When it is opened: what the start itself decides is journalled with it.
+    pub now: TimeMs,
     /// Bugs put in on purpose, to prove that the simulation finds them.
     #[doc(hidden)]
     pub planted: Planted,
 }
 
 impl Options {
-    /// The usual ones, with fresh random bytes for a file that is yet to be created.
+    /// The usual ones, with fresh random bytes for a file that is yet to be created, and the time.
     #[must_use]
-    pub fn new(id_key: [u8; 32]) -> Self {
+    pub fn new(id_key: [u8; 32], now: TimeMs) -> Self {
         Self {
             cache_bytes: CACHE_BYTES_DEFAULT,
             resident_bytes_max: RESIDENT_BYTES_DEFAULT,
             id_key,
+            now,
             planted: Planted::None,
         }
     }

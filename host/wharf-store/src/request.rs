@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wharf_core::{Cursor, DeliveryId};
+use wharf_core::{Cursor, DeliveryId, Fence};
 
 use crate::check::Report;
 use crate::error::{CheckError, CloseError, WriteError};
@@ -24,6 +24,7 @@ pub(crate) enum Write {
     Accept(Asked<Vec<Prepared>, Vec<Verdict>>),
     Settle(Asked<Vec<Ended>, Vec<Settled>>),
     SetCursor(Asked<(String, Cursor), Cursor>),
+    Persist(Asked<Vec<(DeliveryId, Fence)>, ()>),
     SetState(Asked<Set, keyed::Verdict>),
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
@@ -53,7 +54,11 @@ impl Write {
     /// a delivery; within a group the index is behind.
     pub(crate) fn is_alone(&self) -> bool {
         match self {
-            Self::Accept(_) | Self::Settle(_) | Self::SetCursor(_) | Self::SetState(_) => false,
+            Self::Accept(_)
+            | Self::Settle(_)
+            | Self::Persist(_)
+            | Self::SetCursor(_)
+            | Self::SetState(_) => false,
             Self::Cancel(_) | Self::Redrive(_) => true,
         }
     }
@@ -63,6 +68,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.len(),
             Self::Settle(asked) => asked.question.len(),
+            Self::Persist(asked) => asked.question.len(),
             Self::SetCursor(_) | Self::SetState(_) => 1,
             Self::Cancel(asked) => asked.question.len(),
             Self::Redrive(asked) => asked.question.len(),
@@ -75,7 +81,7 @@ impl Write {
             Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
             Self::SetState(asked) => asked.question.1.as_ref().map_or(0, Bytes::len),
-            Self::SetCursor(_) | Self::Cancel(_) | Self::Redrive(_) => 0,
+            Self::Persist(_) | Self::SetCursor(_) | Self::Cancel(_) | Self::Redrive(_) => 0,
         }
     }
 
@@ -86,6 +92,7 @@ impl Write {
             Self::Accept(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Settle(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetCursor(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Persist(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetState(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),

@@ -19,5 +19,12 @@ pub(crate) const ID_KEY_NAME: &str = "id-key";
 /// Value: [`super::state::State`]. Rewritten by every commit.
 pub(crate) const STATE_NAME: &str = "state";
 
+/// Value: version byte 1. There while the store is closed and was closed cleanly: close writes it last, a start removes
+/// it first.
+pub(crate) const CLEAN_STOP_NAME: &str = "clean-stop";
+
+/// Version byte of [`CLEAN_STOP_NAME`].
+pub(crate) const CLEAN_STOP_VERSION: u8 = 1;
+
 /// Version byte of [`ID_KEY_NAME`].
 pub(crate) const ID_KEY_VERSION: u8 = 1;

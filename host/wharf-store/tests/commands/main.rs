@@ -5,6 +5,7 @@ mod fixture;
 
 mod accept;
 mod cancel;
+mod careful;
 mod claim;
 mod cursor;
 mod damage;

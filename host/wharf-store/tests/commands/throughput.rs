@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use wharf_core::Status;
 
-use crate::fixture::{Fixture, T0, channel, end, message, settle, to, wait};
+use crate::fixture::{Fixture, T0, end, message, settle, to, wait};
 
 const BATCH: usize = 256;
 const PRODUCERS: usize = 4;
@@ -44,7 +44,7 @@ fn throughput_of_a_life_at_batch_256() {
     let started_at = Instant::now();
     std::thread::scope(|scope| {
         for producer in 0..PRODUCERS {
-            let (store, payload) = (&fixture.store, &payload);
+            let (fixture, store, payload) = (&fixture, &fixture.store, &payload);
             scope.spawn(move || {
                 let name = format!("c{producer}");
                 for round in 0..ROUNDS {
@@ -55,7 +55,7 @@ fn throughput_of_a_life_at_batch_256() {
                         )
                     });
                     wait(store.accept(batch.collect())).unwrap();
-                    let claims = store.claim(&channel(&name), BATCH, T0).unwrap();
+                    let claims = fixture.claim(&name, BATCH, T0);
                     let batch = claims
                         .into_iter()
                         .map(|one| settle(one, end(Status::Delivered)));
