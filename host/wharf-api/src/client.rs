@@ -3,10 +3,12 @@
 use std::io::Read;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Health, JournalView, MessageView, NDJSON, PluginsView, Problem, SendAnswer, message::BatchLine,
+    BatchLine, ChangedView, ChannelView, ChannelsView, Health, JournalView, ListView, MessageView,
+    NDJSON, PauseInput, PluginsView, Problem, RedriveInput, SendAnswer,
 };
 
 /// Longest wait for an answer. A commit takes milliseconds; this is for a server that hangs.
@@ -97,6 +99,50 @@ impl Client {
         self.get("/v1/plugins")
     }
 
+    /// A page of the deliveries that the query's `status` and `channel` ask for, such as
+    /// `[("status", "dead,retrying")]`.
+    pub fn deliveries(&self, query: &[(&str, &str)]) -> Result<ListView, ClientError> {
+        self.get(&with_query("/v1/deliveries", query))
+    }
+
+    /// A page of what was given up: dead, rejected, shed, and messages that no route matched.
+    pub fn dead_letters(&self, query: &[(&str, &str)]) -> Result<ListView, ClientError> {
+        self.get(&with_query("/v1/dead-letters", query))
+    }
+
+    /// Cancels what can be cancelled of a message's deliveries.
+    pub fn cancel(&self, id: &str) -> Result<ChangedView, ClientError> {
+        self.post(
+            &format!("/v1/messages/{}/cancel", escape(id)),
+            crate::JSON,
+            b"{}",
+        )
+    }
+
+    /// Sends a message's dead letters again.
+    pub fn redrive(&self, id: &str, input: &RedriveInput) -> Result<ChangedView, ClientError> {
+        self.post_json(&format!("/v1/messages/{}/redrive", escape(id)), input)
+    }
+
+    /// The channels and how they are doing.
+    pub fn channels(&self) -> Result<ChannelsView, ClientError> {
+        self.get("/v1/channels")
+    }
+
+    /// Stops a channel from sending. What is in flight ends.
+    pub fn pause(&self, channel: &str, input: &PauseInput) -> Result<ChannelView, ClientError> {
+        self.post_json(&format!("/v1/channels/{}/pause", escape(channel)), input)
+    }
+
+    /// Lets a paused channel send again.
+    pub fn resume(&self, channel: &str) -> Result<ChannelView, ClientError> {
+        self.post(
+            &format!("/v1/channels/{}/resume", escape(channel)),
+            crate::JSON,
+            b"{}",
+        )
+    }
+
     /// Whether the server is ready.
     pub fn ready(&self) -> Result<Health, ClientError> {
         self.get("/readyz")
@@ -119,6 +165,15 @@ impl Client {
     ) -> Result<T, ClientError> {
         let bytes = self.post_raw(path, content_type, body)?;
         serde_json::from_slice(&bytes).map_err(|_| self.foreign(path, 200))
+    }
+
+    fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        input: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(input).expect("what callers ask for is plain JSON");
+        self.post(path, crate::JSON, &body)
     }
 
     fn post_raw(
@@ -174,6 +229,17 @@ impl Client {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> = query
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escape(value)))
+        .collect();
+    if pairs.is_empty() {
+        return path.to_owned();
+    }
+    format!("{path}?{}", pairs.join("&"))
 }
 
 /// Percent-encodes what is not unreserved, so that a wrong id cannot change the path.

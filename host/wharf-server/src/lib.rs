@@ -16,6 +16,7 @@ mod dispatch;
 mod egress;
 mod http;
 mod limits;
+mod metrics;
 mod plugins;
 mod post_event;
 pub mod server;

@@ -98,6 +98,8 @@ fn problem_hint(problem: &Problem) -> &'static str {
     match (problem.code.as_str(), problem.status) {
         ("message-not-found", _) => "check the id; `wharf send` prints it",
         ("id-conflict", _) => "send it with another id, or leave --id out: then one is made",
+        ("channel-not-found", _) => "`wharf channel list` has the names",
+        ("not-cancellable" | "not-redrivable", _) => "`wharf why ID` says where it stands",
         ("payload-too-large", _) => "send less at once, or raise api.payload-max",
         (_, 401) => "give the token with --token or WHARF_TOKEN",
         (_, 404 | 405) => {
