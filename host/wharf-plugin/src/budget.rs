@@ -42,6 +42,11 @@ impl Budget {
         }
     }
 
+    /// Instances alive, idle ones included.
+    pub(crate) fn alive_count(&self) -> usize {
+        self.alive_count.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn register(&self, pool: Weak<dyn Evict>) {
         let mut pools = lock(&self.pools);
         pools.retain(|pool| pool.strong_count() > 0);

@@ -56,7 +56,8 @@ fn tick(engine: &Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn config() -> Config {
+/// What compiled code depends on, and with it whoever compiles.
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)

@@ -62,13 +62,22 @@ impl Default for Grants {
 
 /// How an import of a component is met.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Import {
+pub enum Import {
     /// Linked for every plugin, and powerless.
     Baseline,
-    /// Linked with the power that was granted.
-    Granted,
-    /// Refused, with what would help.
+    /// Linked with the power that was granted, by this line of the configuration.
+    Granted(Cow<'static, str>),
+    /// A power that was not granted, with what would grant it.
+    Ungranted(Cow<'static, str>),
+    /// Refused whatever is granted, with what would help.
     Refused(Cow<'static, str>),
+}
+
+impl Grants {
+    /// How an import of this plugin is met, by the import's full name.
+    pub fn import(&self, name: &str, plugin: &str) -> Import {
+        import(name, plugin, self)
+    }
 }
 
 /// The WASI 0.2 packages that stock toolchains import whether or not the guest uses them.
@@ -85,7 +94,7 @@ const ONLY_WASI_0_2: &str = "only WASI 0.2 is provided; build it for wasm32-wasi
 
 /// Decides about one import of a plugin, by its full name such as `wasi:io/streams@0.2.6`. A power that a grant gives
 /// gets its arm here, and its `add_to_linker` in `link.rs`.
-pub(crate) fn import(name: &str, plugin: &str, grants: &Grants) -> Import {
+fn import(name: &str, plugin: &str, grants: &Grants) -> Import {
     let refused = |help: &'static str| Import::Refused(help.into());
     let (path, version) = name.split_once('@').unwrap_or((name, ""));
     let package = path.split('/').next().unwrap_or(path);
@@ -106,8 +115,8 @@ pub(crate) fn import(name: &str, plugin: &str, grants: &Grants) -> Import {
         }
         (_, "wasi:http/types" | "wasi:http/outgoing-handler") => match &grants.http {
             _ if !is_wasi_0_2(version) => refused(ONLY_WASI_0_2),
-            Some(_) => Import::Granted,
-            None => Import::Refused(
+            Some(_) => Import::Granted(format!("`allow-http` in [plugins.{plugin}]").into()),
+            None => Import::Ungranted(
                 format!(
                     "not granted; `allow-http = [\"https://example.com\"]` in [plugins.{plugin}] would \
                      grant it, for the URLs that are named"
@@ -131,13 +140,17 @@ fn is_wasi_0_2(version: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// How an import is met: `baseline`, `granted`, `ungranted` or `refused`.
     #[track_caller]
-    fn check(name: &str, grants: &Grants, expected: Option<Import>) {
-        let met = import(name, "p", grants);
-        match expected {
-            Some(expected) => assert_eq!(met, expected, "{name}"),
-            None => assert!(matches!(met, Import::Refused(_)), "{name}: {met:?}"),
-        }
+    fn check(name: &str, grants: &Grants, expected: &str) {
+        let met = grants.import(name, "p");
+        let found = match &met {
+            Import::Baseline => "baseline",
+            Import::Granted(_) => "granted",
+            Import::Ungranted(_) => "ungranted",
+            Import::Refused(_) => "refused",
+        };
+        assert_eq!(found, expected, "{name}: {met:?}");
     }
 
     /// Only the powerless baseline passes, in the versions that this host links.
@@ -151,7 +164,7 @@ mod tests {
             "wharf:delivery/log@0.1.0-draft.2",
             "wharf:delivery/types@0.1.0-draft.2",
         ] {
-            check(name, &none, Some(Import::Baseline));
+            check(name, &none, "baseline");
         }
         for name in [
             "wasi:cli/environment@0.3.0",
@@ -160,13 +173,12 @@ mod tests {
             "wasi:cli/environment",
             "wasi:clipboard/read@0.2.0",
             "wasi:config/store@0.2.0",
-            "wasi:http/outgoing-handler@0.2.0",
             "wasi:keyvalue/store@0.2.0-draft",
             "wharf:delivery/log@0.1.0-draft.1",
             "wharf:delivery/converter@0.1.0-draft.2",
             "get-secret",
         ] {
-            check(name, &none, None);
+            check(name, &none, "refused");
         }
     }
 
@@ -177,14 +189,14 @@ mod tests {
             http: Some(HttpGrant::default()),
             ..Grants::default()
         };
-        check("wasi:http/types@0.2.12", &granted, Some(Import::Granted));
+        check("wasi:http/types@0.2.12", &granted, "granted");
         let handler = "wasi:http/outgoing-handler@0.2.0";
-        check(handler, &granted, Some(Import::Granted));
-        check("wasi:http/incoming-handler@0.2.0", &granted, None);
-        check("wasi:http/client@0.3.0", &granted, None);
-        check("wasi:http/types@0.3.0", &granted, None);
+        check(handler, &granted, "granted");
+        check("wasi:http/incoming-handler@0.2.0", &granted, "refused");
+        check("wasi:http/client@0.3.0", &granted, "refused");
+        check("wasi:http/types@0.3.0", &granted, "refused");
 
-        let Import::Refused(help) = import(handler, "p", &Grants::default()) else {
+        let Import::Ungranted(help) = Grants::default().import(handler, "p") else {
             panic!("it was met")
         };
         assert!(

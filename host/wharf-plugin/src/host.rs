@@ -1,23 +1,25 @@
 //! The host: one engine, the plugins it runs, and what they share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::budget::Budget;
-use crate::compile::Compiler;
+use crate::compile::{Compile, Compiler};
 use crate::engine::{self, EngineError};
 use crate::grants::Grants;
 use crate::guest_log::lock;
 use crate::http::HttpSender;
 use crate::limits;
 use crate::link;
-use crate::load::{LoadError, LoadProblem, load};
+use crate::load::load;
 use crate::plugin::{Plugin, PluginInfo};
+use crate::problem::{Findings, LoadError, LoadProblem};
 use crate::state::State;
 use crate::stats::{PluginStats, Stats};
 
@@ -27,6 +29,8 @@ pub struct Options {
     /// Where machine code is kept. None: everything is compiled at every start. Only a directory that nobody else
     /// can write is used, since its contents are run.
     pub cache_dir: Option<PathBuf>,
+    /// Where components are compiled. In this process, an unknown one can take all of its memory and time.
+    pub compile: Compile,
     /// Instances alive at once over all plugins. Each plugin may always run one more.
     pub instances_max: usize,
     /// Calls after which an instance retires. 1: every message gets a fresh one.
@@ -39,6 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             cache_dir: None,
+            compile: Compile::InProcess,
             instances_max: limits::INSTANCES_MAX,
             calls_per_instance_max: limits::CALLS_PER_INSTANCE_MAX,
             http: None,
@@ -56,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) linker: Linker<State>,
     pub(crate) compiler: Compiler,
     pub(crate) budget: Arc<Budget>,
+    loads: Semaphore,
     plugins: RwLock<BTreeMap<String, Plugin>>,
     /// By name: what is counted outlives the file that was loaded.
     stats: Mutex<BTreeMap<String, Arc<Stats>>>,
@@ -65,6 +71,15 @@ impl Inner {
     pub(crate) fn stats(&self, plugin: &str) -> Arc<Stats> {
         let mut stats = lock(&self.stats);
         Arc::clone(stats.entry(plugin.to_owned()).or_default())
+    }
+
+    /// The digests of what is loaded.
+    pub(crate) fn digests(&self) -> BTreeSet<String> {
+        let plugins = self.plugins.read().unwrap_or_else(PoisonError::into_inner);
+        plugins
+            .values()
+            .map(|plugin| plugin.digest().to_owned())
+            .collect()
     }
 }
 
@@ -76,8 +91,13 @@ impl Host {
         let linker =
             link::baseline(&engine).map_err(|error| EngineError::Link(format!("{error:#}")))?;
         Ok(Host(Arc::new(Inner {
-            compiler: Compiler::new(engine.clone(), options.cache_dir.clone()),
+            compiler: Compiler::new(
+                engine.clone(),
+                options.cache_dir.clone(),
+                options.compile.clone(),
+            ),
             budget: Arc::new(Budget::new(options.instances_max)),
+            loads: Semaphore::new(limits::LOADS_MAX),
             plugins: RwLock::default(),
             stats: Mutex::default(),
             linker,
@@ -105,21 +125,54 @@ impl Host {
         loaded
     }
 
-    /// Loads one file, and puts it in the place of an older one of its name. What is bound to the older one goes
-    /// on with it; after an error the older one stays.
+    /// Loads one file, and puts it in the place of an older one of its name: [`Host::prepare`], then
+    /// [`Host::adopt`]. After an error the older one stays.
     pub async fn load(
         &self,
         file: &Path,
         grants: impl Fn(&str) -> Grants,
     ) -> Result<PluginInfo, LoadError> {
+        let plugin = self.prepare(file, grants).await?;
+        let info = plugin.info().clone();
+        self.adopt(plugin);
+        Ok(info)
+    }
+
+    /// Makes a plugin of a file, beside an older one of its name: checked, compiled and tried, and known to nobody
+    /// but the caller. Only so many are made at once; the others wait.
+    pub async fn prepare(
+        &self,
+        file: &Path,
+        grants: impl Fn(&str) -> Grants,
+    ) -> Result<Plugin, LoadError> {
         let name = file.file_stem().and_then(|stem| stem.to_str());
         let name = name.ok_or_else(|| LoadError::new(file, LoadProblem::Name))?;
-        let plugin = load(&self.0, name, file, grants(name))
+        let loads = self.0.loads.acquire().await;
+        let _place = loads.expect("the semaphore of loads is never closed");
+        let mut findings = Findings::default();
+        load(&self.0, name, file, grants(name), &mut findings)
             .await
-            .map_err(|problem| LoadError::new(file, problem))?;
-        let info = plugin.info().clone();
-        self.write().insert(info.name.clone(), plugin);
-        Ok(info)
+            .map_err(|problem| LoadError {
+                path: file.to_owned(),
+                findings,
+                problem,
+            })
+    }
+
+    /// Puts a plugin in the place of an older one of its name. What is bound to the older one goes on with it, and
+    /// the older one with its instances goes when nothing is bound to it any more.
+    pub fn adopt(&self, plugin: Plugin) {
+        self.write().insert(plugin.name().to_owned(), plugin);
+    }
+
+    /// Takes a plugin out. What is bound to it goes on.
+    pub fn forget(&self, name: &str) {
+        self.write().remove(name);
+    }
+
+    /// Instances alive over all plugins, idle ones and those of older versions included.
+    pub fn instances_count(&self) -> usize {
+        self.0.budget.alive_count()
     }
 
     /// The plugin of this name, if it was loaded.

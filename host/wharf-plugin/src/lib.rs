@@ -11,9 +11,10 @@
 //!  budget                                           └─ call: lease an instance, run, give it back or drop it
 //! ```
 //!
-//! - [`Host`] owns the engine, its epoch ticker, the compile cache and the budget of instances.
-//! - [`Plugin`] is one component file, checked and ready to be instantiated. Loading the file again makes a new
-//!   one; what is bound to the old one goes on with the old one.
+//! - [`Host`] owns the engine, its epoch ticker, the compile cache and the budget of instances. It compiles in a child
+//!   process where it is told one ([`Compile`]).
+//! - [`Plugin`] is one component file, checked, tried and ready to be instantiated. Loading the file again makes a new
+//!   one; what is bound to the old one goes on with the old one, which goes when nothing is bound to it any more.
 //! - A *binding* is one use of one hook with one configuration. Its pool is never shared, so what a guest keeps
 //!   in memory stays within the binding.
 //! - [`Grants`] are what one plugin may use and reach. What goes out over HTTP is made by an [`HttpSender`] that the
@@ -41,6 +42,7 @@ mod link;
 mod load;
 mod plugin;
 mod pool;
+mod problem;
 mod state;
 mod stats;
 mod turn;
@@ -50,16 +52,17 @@ pub use bindings::types::{
     Call, Description, Effect, Enrichment, Event, Failure, Fault, NoAnswer, Operation, Outcome,
     Pairs, Receipt, Refusal, Request, Response, Scope, Setting, Step, Waiting, Wire,
 };
+pub use compile::{Child, Compile, CompileWorkerError, WorkerLimits, compile_stdin, is_whole};
 pub use engine::EngineError;
 pub use fault::{FaultKind, PluginFault};
-pub use grants::{Folder, Grants};
+pub use grants::{Folder, Grants, Import};
 pub use hook::{
     Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, RequestChannel,
 };
 pub use host::{Host, Options};
 pub use http::{HttpAnswer, HttpNoAnswer, HttpNoAnswerKind, HttpRequest, HttpSender, HttpTimeouts};
-pub use load::{LoadError, LoadProblem};
 pub use plugin::{Plugin, PluginInfo};
+pub use problem::{Findings, LoadError, LoadProblem};
 pub use stats::{CallStats, LATENCY_BUCKETS, PluginStats};
 
 /// The draft of the plugin contract that this host speaks. Drafts match exactly.

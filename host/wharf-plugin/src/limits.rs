@@ -96,3 +96,37 @@ pub const BACKTRACE_FRAMES_MAX: usize = 12;
 
 /// How long the trial at load may take: the first instantiation of an 18 MB component is 0.5 s on a busy machine.
 pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Files that are loaded at the same time, compiling included. Two keep one slow file from holding up all others, and
+/// bound what reading and compiling take.
+pub const LOADS_MAX: usize = 2;
+
+/// The time for compiling one component. The largest that a stock toolchain makes, Python's, takes 20 s of processor
+/// time; on a machine that is busy with deliveries, behind which the compiler stands back, four times as long.
+pub const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The address space of the process that compiles: up to four times the memory that it uses, since the allocator keeps
+/// what it had. The program takes 100 MB and a component made of 18 MB of small functions 300 MB; large functions take
+/// more. 320 KB made for it ask for 13 GiB.
+pub const COMPILE_MEMORY_BYTES_MAX: u64 = 4096 * MIB;
+
+/// Threads of the process that compiles. More would only take processors from deliveries: functions are compiled side
+/// by side, and a file that is slow to compile mostly is so because of one of them.
+pub const COMPILE_THREADS_MAX: usize = 4;
+
+/// How far the process that compiles stands back behind others, as `nice` has it: a quarter of a busy processor is left
+/// to it. At 10, a tenth, a good plugin ran into its time-out.
+pub const COMPILE_NICENESS: i32 = 5;
+
+/// Machine code of one component. It is about four times the size of the component.
+pub const COMPILED_BYTES_MAX: u64 = 512 * MIB;
+
+/// What is kept of the standard error of the process that compiles: why it ended, where it says so.
+pub const COMPILER_WORDS_BYTES_MAX: u64 = 4 * KIB;
+
+/// Compiled components that are kept on disk beside those that are loaded: several versions back for each plugin of a
+/// large folder.
+pub const CACHE_SPARES_MAX: usize = 64;
+
+/// What the compiled components that are kept beside those that are loaded may take on disk.
+pub const CACHE_SPARE_BYTES_MAX: u64 = 1024 * MIB;

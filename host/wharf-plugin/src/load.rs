@@ -1,10 +1,9 @@
 //! From a file to a plugin: read, check, compile, look at what it imports and exports, try it.
 //!
-//! Everything that can be wrong with a plugin is found here, before a message depends on it, and each refusal says
-//! what to do.
+//! Everything that can be wrong with a plugin is found here, before a message depends on it; `problem` says what that
+//! is and what to do.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,8 +17,9 @@ use crate::bindings::{
     annotator, channel, converter, description, enricher, post_event, request_channel,
 };
 use crate::budget::Slots;
+use crate::compile::Source;
 use crate::fault::{Bytes, PluginFault};
-use crate::grants::{self, Grants, Import};
+use crate::grants::{Grants, Import};
 use crate::guest_log::{About, Sink};
 use crate::hook::Hook;
 use crate::host;
@@ -27,152 +27,35 @@ use crate::http::Http;
 use crate::instance::Instance;
 use crate::limits;
 use crate::plugin::{Exports, Inner, Plugin, PluginInfo};
+use crate::problem::{Findings, LoadProblem};
 use crate::state::{Limits, Powers, State, Template};
 use crate::stats::Stats;
 
-/// A file that is not, or not yet, a plugin of this host.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to load {}", .path.display())]
-pub struct LoadError {
-    /// The file, or the folder that could not be listed.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    #[source]
-    pub problem: LoadProblem,
-}
-
-impl LoadError {
-    pub(crate) fn new(path: &Path, problem: LoadProblem) -> LoadError {
-        LoadError {
-            path: path.to_owned(),
-            problem,
-        }
-    }
-
-    /// The name that the plugin would have had.
-    pub fn plugin_name(&self) -> Option<&str> {
-        self.path.file_stem()?.to_str()
-    }
-}
-
-/// What is wrong with a file.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadProblem {
-    /// The file or folder cannot be read.
-    #[error("cannot be read")]
-    Read(#[source] std::io::Error),
-    /// The file's name is no text.
-    #[error("its name is not UTF-8; rename it")]
-    Name,
-    /// Larger than any plugin is.
-    #[error("has {}, the limit is {}", Bytes(*.size_bytes), Bytes(limits::PLUGIN_BYTES_MAX))]
-    TooLarge {
-        /// The size of the file.
-        size_bytes: u64,
-    },
-    /// Another file than the one that was pinned.
-    #[error(
-        "its SHA-256 is {found}, but `sha256` pins {expected}; restore the file or change the pin"
-    )]
-    Digest {
-        /// The pin.
-        expected: String,
-        /// What the file has.
-        found: String,
-    },
-    /// Something else than a component.
-    #[error("is not a WebAssembly component: {what}")]
-    NotAComponent {
-        /// What it is, and what to do.
-        what: &'static str,
-    },
-    /// A component that the compiler refuses.
-    #[error("cannot be compiled: {reason}")]
-    Compile {
-        /// The compiler's words.
-        reason: String,
-    },
-    /// An import that this host does not meet.
-    #[error("imports `{import}`: {help}")]
-    Import {
-        /// The import's full name.
-        import: String,
-        /// Why not, or what would help.
-        help: Cow<'static, str>,
-    },
-    /// A component for something else.
-    #[error(
-        "implements no hook of wharf:delivery@{CONTRACT_VERSION}; it exports {}", list(.exports)
-    )]
-    NoHook {
-        /// What it exports.
-        exports: Vec<String>,
-    },
-    /// A plugin for another draft of the contract.
-    #[error(
-        "was built for another draft: it exports `{export}`, this host speaks {CONTRACT_VERSION}; \
-         build it against this host's wit/"
-    )]
-    OtherDraft {
-        /// The export's full name.
-        export: String,
-    },
-    /// Names agree, types do not.
-    #[error("does not fit the contract: {reason}")]
-    Contract {
-        /// The difference.
-        reason: String,
-    },
-    /// A grant that no plugin can have.
-    #[error("its granted `{key}` is {given}, the most is {most}")]
-    Grant {
-        /// The key in the configuration.
-        key: &'static str,
-        /// What the configuration gives.
-        given: String,
-        /// What this host gives at most.
-        most: String,
-    },
-    /// A folder that was granted and is not there.
-    #[error("its folder {} cannot be opened; make it, or change `folders`", .path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why it cannot be opened.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It failed when it was tried.
-    #[error("failed its trial run")]
-    Trial(#[source] PluginFault),
-}
-
-fn list(names: &[String]) -> String {
-    match names {
-        [] => "nothing".to_owned(),
-        names => names
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect::<Vec<_>>()
-            .join(", "),
-    }
-}
-
-/// Makes a plugin of a file.
+/// Makes a plugin of a file, and notes down what it finds out on the way.
 pub(crate) async fn load(
     host: &host::Inner,
     name: &str,
     path: &Path,
     grants: Grants,
+    findings: &mut Findings,
 ) -> Result<Plugin, LoadProblem> {
+    let source = Source::read(path).await?;
+    let (digest, size_bytes) = (source.digest.clone(), source.size_bytes());
+    findings.file = Some((digest.clone(), size_bytes));
     check_grants(&grants)?;
-    let compiled = host
-        .compiler
-        .compile(path, grants.sha256.as_deref())
-        .await?;
+    check_pin(&grants, &digest)?;
+    let compiled = host.compiler.compile(&source, host.digests()).await?;
     let component = &compiled.component;
-    let imports = check_imports(component, name, &grants)?;
-    let (hooks, described) = check_exports(component)?;
+    findings.imports = imports(component);
+    let exports = Found::of(component);
+    findings.hooks.clone_from(&exports.hooks);
+    check_imports(&findings.imports, name, &grants)?;
+    exports.check()?;
+    let (hooks, imports, described) = (
+        exports.hooks,
+        findings.imports.clone(),
+        exports.is_described,
+    );
 
     let contract = |error: wasmtime::Error| LoadProblem::Contract {
         reason: format!("{error:#}"),
@@ -222,8 +105,8 @@ pub(crate) async fn load(
         info: PluginInfo {
             name: name.to_owned(),
             path: path.to_owned(),
-            digest: compiled.digest,
-            size_bytes: compiled.size_bytes,
+            digest,
+            size_bytes,
             hooks,
             imports,
             description,
@@ -284,50 +167,87 @@ fn powers(host: &host::Inner, name: &Arc<str>, grants: &Grants, stats: &Arc<Stat
     }
 }
 
-/// Names of all imports; the first one that is not met is the error. Runs before linking, so that the words are
-/// ours and name what would help.
-fn check_imports(
-    component: &Component,
-    plugin: &str,
-    grants: &Grants,
-) -> Result<Vec<String>, LoadProblem> {
-    let mut names = Vec::new();
-    for (import, _) in component.component_type().imports(component.engine()) {
-        if let Import::Refused(help) = grants::import(import, plugin, grants) {
-            return Err(LoadProblem::Import {
-                import: import.to_owned(),
-                help,
-            });
-        }
-        names.push(import.to_owned());
+fn check_pin(grants: &Grants, digest: &str) -> Result<(), LoadProblem> {
+    match &grants.sha256 {
+        Some(pin) if !pin.trim().eq_ignore_ascii_case(digest) => Err(LoadProblem::Digest {
+            expected: pin.clone(),
+            found: digest.to_owned(),
+        }),
+        _ => Ok(()),
     }
-    Ok(names)
 }
 
-/// The hooks of a component, and whether it describes itself.
-fn check_exports(component: &Component) -> Result<(Vec<Hook>, bool), LoadProblem> {
-    let mut hooks = Vec::new();
-    let mut described = false;
-    let mut all = Vec::new();
-    for (export, _) in component.component_type().exports(component.engine()) {
-        all.push(export.to_owned());
-        let Some(ours) = export.strip_prefix("wharf:delivery/") else {
-            continue;
-        };
-        let (interface, version) = ours.split_once('@').unwrap_or((ours, ""));
-        if version != CONTRACT_VERSION {
+fn imports(component: &Component) -> Vec<String> {
+    let types = component.component_type();
+    let imports = types.imports(component.engine());
+    imports.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Runs before linking, so that the words are ours and name what would help. What no grant would meet comes first:
+/// nobody is to grant something for a plugin that cannot be loaded either way.
+fn check_imports(imports: &[String], plugin: &str, grants: &Grants) -> Result<(), LoadProblem> {
+    let mut ungranted = Vec::new();
+    for import in imports {
+        match grants.import(import, plugin) {
+            Import::Baseline | Import::Granted(_) => {}
+            Import::Ungranted(help) => ungranted.push((import.clone(), help)),
+            Import::Refused(help) => {
+                return Err(LoadProblem::Import {
+                    import: import.clone(),
+                    help,
+                });
+            }
+        }
+    }
+    match ungranted {
+        imports if imports.is_empty() => Ok(()),
+        imports => Err(LoadProblem::Ungranted { imports }),
+    }
+}
+
+/// What a component exports.
+#[derive(Default)]
+struct Found {
+    hooks: Vec<Hook>,
+    is_described: bool,
+    /// The first one of another draft.
+    other_draft: Option<String>,
+    all: Vec<String>,
+}
+
+impl Found {
+    fn of(component: &Component) -> Found {
+        let mut found = Found::default();
+        for (export, _) in component.component_type().exports(component.engine()) {
+            found.all.push(export.to_owned());
+            let Some(ours) = export.strip_prefix("wharf:delivery/") else {
+                continue;
+            };
+            let (interface, version) = ours.split_once('@').unwrap_or((ours, ""));
+            if version != CONTRACT_VERSION {
+                found.other_draft.get_or_insert(export.to_owned());
+                continue;
+            }
+            found.is_described |= interface == "plugin";
+            found.hooks.extend(Hook::by_name(interface));
+        }
+        found.hooks.sort();
+        found
+    }
+
+    fn check(&self) -> Result<(), LoadProblem> {
+        if let Some(export) = &self.other_draft {
             return Err(LoadProblem::OtherDraft {
-                export: export.to_owned(),
+                export: export.clone(),
             });
         }
-        described |= interface == "plugin";
-        hooks.extend(Hook::by_name(interface));
+        if self.hooks.is_empty() {
+            return Err(LoadProblem::NoHook {
+                exports: self.all.clone(),
+            });
+        }
+        Ok(())
     }
-    if hooks.is_empty() {
-        return Err(LoadProblem::NoHook { exports: all });
-    }
-    hooks.sort();
-    Ok((hooks, described))
 }
 
 fn look_up(pre: &InstancePre<State>, hooks: &[Hook]) -> wasmtime::Result<Exports> {

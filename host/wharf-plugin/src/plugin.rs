@@ -15,6 +15,7 @@ use crate::hook::{
     Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, RequestChannel,
 };
 use crate::pool::Pool;
+use crate::problem::Findings;
 use crate::state::{Limits, Powers, State};
 use crate::stats::{PluginStats, Stats};
 
@@ -95,6 +96,16 @@ impl Plugin {
     /// All that is known of it.
     pub fn info(&self) -> &PluginInfo {
         &self.0.info
+    }
+
+    /// What loading it found out, as a file that was refused has it too.
+    pub fn findings(&self) -> Findings {
+        let info = self.info();
+        Findings {
+            file: Some((info.digest.clone(), info.size_bytes)),
+            hooks: info.hooks.clone(),
+            imports: info.imports.clone(),
+        }
     }
 
     /// Binds its `enricher` to one configuration, with a pool of its own.
