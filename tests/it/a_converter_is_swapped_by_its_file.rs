@@ -1,11 +1,12 @@
 use serde_json::{Value, json};
-use wharf_testkit::process::shipped;
+use wharf_testkit::process::{Host, shipped};
 use wharf_testkit::sink::Sink;
 
+use crate::folder::{digest, wait_until_loaded, wait_until_only_these_are_in_memory};
 use crate::support::{attempts, channel, data, ended, guest, host, send, wait_for};
 
-/// Goal: another component under the same file name changes the bytes on the wire at the next start;
-/// binary and configuration stay as they are. The journal says which one made which bytes.
+/// Goal: another component under the same file name changes the bytes on the wire, while the host
+/// runs; binary and configuration stay as they are. The journal says which one made which bytes.
 #[test]
 fn another_file_makes_other_bytes() {
     let sink = Sink::start().unwrap();
@@ -18,42 +19,46 @@ fn another_file_makes_other_bytes() {
         .start()
         .unwrap();
     let star: Value = serde_json::from_str(&data("github-webhooks/star.created.json")).unwrap();
-    let deliver = |host: &wharf_testkit::process::Host, id: &str| {
+    let deliver = |host: &Host, id: &str, component: &[u8]| {
         send(
             host,
             &json!({ "id": id, "attributes": { "to": "a" }, "payload_json": star }),
         );
         wait_for(host, id, "delivered");
+        let run = &attempts(host, id)[0]["hooks"][0];
+        let used = (&run["hook"], &run["digest"]);
+        assert_eq!(used, (&json!("converter shape"), &json!(digest(component))));
         let body = sink.requests().pop().unwrap().body;
-        let run = attempts(host, id)[0]["hooks"][0].clone();
-        let digest = json!([run["hook"], run["digest"]]);
-        (String::from_utf8(body.to_vec()).unwrap(), digest)
+        String::from_utf8(body.to_vec()).unwrap()
     };
 
-    let (first, first_digest) = deliver(&host, "s1");
-    assert_eq!(first, r#"{"by":"Codertocat"}"#);
-    host.put_plugin("shape", guest("outcomes")).unwrap();
-    host.restart().unwrap();
-    let (second, second_digest) = deliver(&host, "s2");
-    assert_eq!(second, format!("wrapped:{star}"));
+    let (map, wrap) = (shipped("json-map"), guest("outcomes"));
+    let mapped = r#"{"by":"Codertocat"}"#;
+    assert_eq!(deliver(&host, "s1", &map), mapped);
+    host.put_plugin("shape", &wrap).unwrap();
+    wait_until_loaded(&host, "shape", &wrap);
+    // Nothing more has to happen for the old one to go.
+    wait_until_only_these_are_in_memory(&host, &[&shipped("http"), &wrap]);
+    let wrapped = format!("wrapped:{star}");
+    assert_eq!(deliver(&host, "s2", &wrap), wrapped);
+    let (_, listed, _) = ended(host.cli(["plugin", "list"]).unwrap());
+    let shape = listed.lines().find(|line| line.starts_with("shape"));
+    let columns: Vec<_> = shape.unwrap().split_whitespace().collect();
     assert_eq!(
-        (&first_digest[0], &second_digest[0]),
-        (&json!("converter shape"), &json!("converter shape"))
+        columns[..4],
+        [
+            "shape",
+            "loaded",
+            "-",
+            "converter,request-channel,annotator"
+        ]
     );
-    assert_ne!(first_digest[1], second_digest[1]);
+    assert_eq!(columns[6], &digest(&wrap)[..12]);
 
-    let (_, listed, _) = ended(host.cli(["plugin", "list", "--json"]).unwrap());
-    let listed: Value = serde_json::from_str(&listed).unwrap();
-    let shape = listed["plugins"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|p| p["name"] == "shape")
-        .unwrap();
-    assert_eq!(shape["digest"], second_digest[1]);
-
-    // And back: the first one comes from the cache of compiled plugins now.
-    host.put_plugin("shape", shipped("json-map")).unwrap();
+    // And back, from the cache of compiled plugins; a start finds what is in the folder.
+    host.put_plugin("shape", &map).unwrap();
+    wait_until_loaded(&host, "shape", &map);
+    assert_eq!(deliver(&host, "s3", &map), mapped);
     host.restart().unwrap();
-    assert_eq!(deliver(&host, "s3"), (first, first_digest));
+    assert_eq!(deliver(&host, "s4", &map), mapped);
 }

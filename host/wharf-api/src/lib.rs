@@ -16,7 +16,9 @@ pub use journal::{AttemptView, HookView, JournalView, RowView};
 pub use message::{
     BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
 };
-pub use plugin::{PluginView, PluginsView, RefusedPluginView, SettingView};
+pub use plugin::{
+    ImportMet, ImportView, PluginCheckView, PluginState, PluginView, PluginsView, SettingView,
+};
 #[cfg(feature = "pages")]
 pub use problem::PROBLEM_INDEX;
 pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};

@@ -111,7 +111,9 @@ async fn an_old_version_lives_as_long_as_its_last_call() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("a.wasm");
     let host = Host::new(Options::default()).unwrap();
-    let old = bind(&swap(&host, &file, 0).await);
+    let plugin = swap(&host, &file, 0).await;
+    let (old, old_digest) = (bind(&plugin), plugin.digest().to_owned());
+    drop(plugin);
     let (nap, message) = (call("nap"), message());
     {
         let mut begun = pin!(old.convert(&nap, &message));
@@ -120,8 +122,9 @@ async fn an_old_version_lives_as_long_as_its_last_call() {
             result = &mut begun => panic!("{result:?}"),
             () = std::future::ready(()) => {}
         }
-        let new = bind(&swap(&host, &file, 1).await);
-        assert_ne!(new.digest(), old.digest());
+        let plugin = swap(&host, &file, 1).await;
+        assert_ne!(plugin.digest(), old_digest);
+        let new = bind(&plugin);
         new.convert(&call("none"), &message).await.unwrap().unwrap();
         assert_eq!(host.instances_count(), 2);
         drop(new);

@@ -10,14 +10,16 @@ use wharf_api::Named;
 pub(crate) struct Degraded(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Degraded {
-    /// Something does not work, and why.
-    pub(crate) fn set(&self, name: &str, reason: impl Into<String>) {
-        self.lock().insert(name.to_owned(), reason.into());
+    /// Something does not work, and why. Whether that is new.
+    pub(crate) fn set(&self, name: &str, reason: impl Into<String>) -> bool {
+        let reason = reason.into();
+        let last = self.lock().insert(name.to_owned(), reason.clone());
+        last.is_none_or(|last| last != reason)
     }
 
-    /// It works again.
-    pub(crate) fn clear(&self, name: &str) {
-        self.lock().remove(name);
+    /// It works. Whether that is new.
+    pub(crate) fn clear(&self, name: &str) -> bool {
+        self.lock().remove(name).is_some()
     }
 
     /// All of it, by name.

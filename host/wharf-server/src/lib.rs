@@ -7,6 +7,7 @@
 //! - `dispatch`: takes ready deliveries, runs their hooks, settles them.
 //! - `egress`: outgoing exchanges over pooled connections, past the address guard.
 //! - `metrics`: numbers for Prometheus.
+//! - [`plugins`]: keeps what runs in step with the plugin folder.
 //! - `post_event`: tells post-event hooks what was stored.
 //! - [`server`]: starts and stops all of it, in order.
 
@@ -18,7 +19,7 @@ mod egress;
 mod http;
 mod limits;
 mod metrics;
-mod plugins;
+pub mod plugins;
 mod post_event;
 pub mod server;
 mod workers;

@@ -93,3 +93,17 @@ pub(crate) const POST_EVENT_GATHER: Duration = Duration::from_millis(5);
 /// How often a post-event hook's cursor is put on disk while it moves. Each time costs a share of a commit; what was told
 /// since comes again after a crash.
 pub(crate) const POST_EVENT_SAVE_EVERY: Duration = Duration::from_millis(250);
+
+/// How long a plugin file must stand still before it counts: longer than `cp`, a linker or an editor pauses between two
+/// writes, shorter than a person waits.
+pub(crate) const PLUGIN_STILL: Duration = Duration::from_millis(300);
+
+/// How long a plugin file that is cut off must stand still before it counts as that: a copy over a slow network pauses.
+pub(crate) const PLUGIN_CUT_OFF_STILL: Duration = Duration::from_secs(3);
+
+/// How long notices of the plugin folder gather before it is looked at: writing a large file gives hundreds.
+pub(crate) const PLUGIN_FOLDER_GATHER: Duration = Duration::from_millis(20);
+
+/// How often the plugin folder is looked at without a notice, as on network file systems, where each look is a few
+/// calls over the network.
+pub(crate) const PLUGIN_FOLDER_POLL: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wharf_core::Cursor;
@@ -21,14 +22,16 @@ use crate::limits::{
 /// One hook and its cursor's name.
 pub(crate) struct Teller {
     pub(crate) name: String,
-    pub(crate) hook: PostEvent,
+    /// The hook as it is now: a batch keeps the one that it was handed to. None while it cannot be called: what there
+    /// is to tell waits.
+    pub(crate) hook: watch::Receiver<Option<PostEvent>>,
     pub(crate) store: Store,
     pub(crate) degraded: Degraded,
 }
 
 impl Teller {
     /// Runs until `stop`; what is in the journal by then is told first, as far as the hook takes it.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         let Some(mut place) = Place::find(&self.store, &self.name).await else {
             return;
         };
@@ -66,7 +69,14 @@ impl Teller {
                 place.cursor = page.end;
                 continue;
             }
-            let Some(reason) = self.tell(&events).await else {
+            let Some(hook) = self.hook.borrow_and_update().clone() else {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    changed = self.hook.changed() => if changed.is_err() { break },
+                }
+                continue;
+            };
+            let Some(reason) = tell(&hook, &events).await else {
                 self.pass_over(&page.passed_over);
                 if failures_count >= POST_EVENT_FAILURES_DEGRADED {
                     self.degraded.clear(&health_name);
@@ -89,28 +99,21 @@ impl Teller {
             }
             tracing::warn!(
                 hook = self.name,
-                plugin = self.hook.plugin_name(),
+                plugin = hook.plugin_name(),
                 events = events.len(),
                 reason,
                 wait_ms = wait.as_millis() as u64,
                 "a post-event hook failed; the events come again"
             );
+            // It is the next version's turn as soon as there is one, and the old one is to go then.
+            drop(hook);
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(jittered(wait)) => {}
+                () = tokio::time::sleep(jittered(wait)) => wait = (wait * 2).min(longest_wait),
+                Ok(()) = self.hook.changed() => (failures_count, wait) = (0, first_wait),
             }
-            wait = (wait * 2).min(longest_wait);
         }
         place.save(&self.store).await;
-    }
-
-    /// Hands over a batch; why the hook did not take it.
-    async fn tell(&self, events: &[Event]) -> Option<String> {
-        match self.hook.handle(events).await {
-            Ok(Ok(())) => None,
-            Ok(Err(reason)) => Some(reason),
-            Err(fault) => Some(fault.to_string()),
-        }
     }
 
     /// Says which events this hook will never be told. What is damaged stays so, and must not keep back the rest.
@@ -147,6 +150,15 @@ impl Teller {
             }
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
+    }
+}
+
+/// Hands over a batch; why the hook did not take it.
+async fn tell(hook: &PostEvent, events: &[Event]) -> Option<String> {
+    match hook.handle(events).await {
+        Ok(Ok(())) => None,
+        Ok(Err(reason)) => Some(reason),
+        Err(fault) => Some(fault.to_string()),
     }
 }
 

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wharf_core::egress::AddressGuard;
-use wharf_plugin::Binding;
 use wharf_store::Store;
 
 use crate::clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::degraded::Degraded;
 use crate::dispatch::{self, Dispatcher};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
 use crate::metrics::{Channels, Metrics, PluginNumbers, StoreNumbers};
-use crate::plugins::Plugins;
+use crate::plugins::{Keeper, Plugins, Uses};
 use crate::post_event::Teller;
 use crate::workers::Workers;
 
@@ -59,20 +59,30 @@ pub enum ServeError {
     Close(#[source] wharf_store::CloseError),
 }
 
-/// Runs the host until `stop` is cancelled or its store fails. `listening` is told the address once work is taken.
+/// Runs the host until `stop` is cancelled or its store fails; looks at the whole plugin folder again at each `rescan`.
+/// `listening` is told the address once work is taken.
 pub async fn serve(
     config: Config,
     stop: CancellationToken,
+    rescan: Arc<Notify>,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
     let store = open(&config).await?;
+    let degraded = Degraded::default();
     let client = Arc::new(egress::Client::new(egress::Options {
         guard: AddressGuard {
             allowed: config.allow_addresses.clone(),
         },
         tls: config.tls.clone(),
     }));
-    let plugins = Plugins::load(&config, &client).await?;
+    let plugins = Plugins::new(&config, &client)?;
+    let mut metrics = Metrics::new();
+    metrics.add(StoreNumbers(store.clone()));
+    metrics.add(PluginNumbers(plugins.host.clone()));
+    let mut channels = Channels::default();
+    let uses = Uses::new(&config, &client, &mut channels, &degraded);
+    metrics.add(channels);
+    let keeper = Keeper::start(&config, plugins.clone(), uses, degraded.clone(), rescan).await;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| ServeError::Listen {
@@ -84,54 +94,36 @@ pub async fn serve(
         source,
     })?;
 
-    let degraded = Degraded::default();
-    plugins.report(&degraded);
-    let mut metrics = Metrics::new();
-    metrics.add(StoreNumbers(store.clone()));
-    metrics.add(PluginNumbers(plugins.host.clone()));
-    let mut channels = Channels::default();
     let mut workers = Workers::default();
     workers.promoter.spawn(dispatch::promote(
         store.clone(),
         workers.stop_promoter.clone(),
     ));
-    for channel in &config.channels {
-        match dispatch::bind(channel, &plugins, &config.plugins, &client) {
-            Ok(channel) => {
-                channels.add(channel.name.as_str(), &channel.numbers);
-                let dispatcher = Dispatcher {
-                    store: store.clone(),
-                    channel: Arc::new(channel),
-                };
-                workers
-                    .dispatchers
-                    .spawn(dispatcher.run(workers.stop_dispatch.clone()));
-            }
-            Err(error) => {
-                tracing::error!(channel = %channel.name, error = &error as &dyn std::error::Error, "a channel cannot deliver");
-                degraded.set(&format!("channel {}", channel.name), chain(&error));
-            }
-        }
+    for (channel, used) in config.channels.iter().zip(&keeper.uses().channels) {
+        let dispatcher = Dispatcher {
+            store: store.clone(),
+            name: channel.name.clone(),
+            channel: used.subscribe(),
+        };
+        workers
+            .dispatchers
+            .spawn(dispatcher.run(workers.stop_dispatch.clone()));
     }
-    for hook in &config.post_event {
-        match bind_post_event(hook, &plugins, &store, &degraded) {
-            Ok(teller) => {
-                workers
-                    .tellers
-                    .spawn(teller.run(workers.stop_tellers.clone()));
-            }
-            Err(reason) => {
-                tracing::error!(
-                    hook = hook.name,
-                    reason,
-                    "a post-event hook cannot be called"
-                );
-                degraded.set(&format!("post-event {}", hook.name), reason);
-            }
-        }
+    for (told, used) in config.post_event.iter().zip(&keeper.uses().post_event) {
+        let teller = Teller {
+            name: told.name.clone(),
+            hook: used.subscribe(),
+            store: store.clone(),
+            degraded: degraded.clone(),
+        };
+        workers
+            .tellers
+            .spawn(teller.run(workers.stop_tellers.clone()));
     }
+    workers
+        .keeper
+        .spawn(keeper.run(workers.stop_keeper.clone()));
 
-    metrics.add(channels);
     let app = Arc::new(App {
         store: store.clone(),
         routes: config.routes.clone(),
@@ -139,7 +131,7 @@ pub async fn serve(
         payload_bytes_max: config.payload_bytes_max,
         ids: MessageIds::new(),
         require_idempotency: config.require_idempotency,
-        plugins: plugins.view,
+        plugins,
         degraded,
         phase: Phase::default(),
         metrics,
@@ -201,25 +193,6 @@ async fn open(config: &Config) -> Result<Store, ServeError> {
         }),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     }
-}
-
-fn bind_post_event(
-    hook: &config::PostEvent,
-    plugins: &Plugins,
-    store: &Store,
-    degraded: &Degraded,
-) -> Result<Teller, String> {
-    let plugin = plugins.plugin(&hook.hook.plugin)?;
-    let binding = Binding {
-        name: format!("post-event {}", hook.name),
-        settings: hook.hook.settings.clone(),
-    };
-    Ok(Teller {
-        name: hook.name.clone(),
-        hook: plugin.bind_post_event(binding).map_err(|e| chain(&e))?,
-        store: store.clone(),
-        degraded: degraded.clone(),
-    })
 }
 
 /// An error and its causes in one line.

@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 /// The tasks. None of them ends before it is told to.
 #[derive(Default)]
 pub(crate) struct Workers {
+    pub(crate) keeper: JoinSet<()>,
+    pub(crate) stop_keeper: CancellationToken,
     pub(crate) promoter: JoinSet<()>,
     pub(crate) stop_promoter: CancellationToken,
     pub(crate) dispatchers: JoinSet<()>,
@@ -18,6 +20,7 @@ impl Workers {
     /// Waits until a task ends that nobody told to: what it did stands still, and only a restart is the cure.
     pub(crate) async fn lost(&mut self) -> &'static str {
         tokio::select! {
+            Some(_) = self.keeper.join_next() => "the keeper of the plugin folder",
             Some(_) = self.promoter.join_next() => "the promoter of due deliveries",
             Some(_) = self.dispatchers.join_next() => "a dispatcher",
             Some(_) = self.tellers.join_next() => "a post-event hook's reader",
@@ -26,6 +29,7 @@ impl Workers {
 
     /// Stops taking work, waits for what is in flight, then lets the hooks hear of it.
     pub(crate) async fn drain(&mut self, store_failed: bool) {
+        self.stop_keeper.cancel();
         self.stop_promoter.cancel();
         self.stop_dispatch.cancel();
         if store_failed {
@@ -36,11 +40,19 @@ impl Workers {
         self.stop_tellers.cancel();
         while self.tellers.join_next().await.is_some() {}
         while self.promoter.join_next().await.is_some() {}
+        while self.keeper.join_next().await.is_some() {}
     }
 
     /// Drops what has not ended: leases go back, exchanges are cut.
     pub(crate) async fn abort(&mut self) {
-        for set in [&mut self.dispatchers, &mut self.tellers, &mut self.promoter] {
+        let Self {
+            keeper,
+            promoter,
+            dispatchers,
+            tellers,
+            ..
+        } = self;
+        for set in [dispatchers, tellers, promoter, keeper] {
             set.shutdown().await;
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wharf_server::plugins::COMPILE_COMMAND;
 
 /// Accepts messages, keeps them in a durable queue, delivers them through WebAssembly plugins.
 ///
@@ -35,6 +36,9 @@ pub(crate) enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Compile the component on standard input: what `serve` runs for each, as a process with limits.
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    CompilePlugin(CompilePlugin),
 }
 
 /// Where the host is.
@@ -175,6 +179,8 @@ pub(crate) struct ById {
 pub(crate) enum Plugin {
     /// List the plugin folder as the host sees it.
     List(PluginList),
+    /// Say what a file is, and why it would not load, without a host.
+    Check(PluginCheck),
 }
 
 #[derive(Debug, Args)]
@@ -184,6 +190,27 @@ pub(crate) struct PluginList {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PluginCheck {
+    /// The component. Its name without `.wasm` is the plugin's.
+    pub(crate) file: PathBuf,
+    /// The configuration file whose grants and limits count. Without one, `wharf.toml` if it is there.
+    #[arg(long, short, env = "WHARF_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Passed on by the host.
+#[derive(Debug, Args)]
+pub(crate) struct CompilePlugin {
+    #[arg(long)]
+    pub(crate) memory_bytes: u64,
+    #[arg(long)]
+    pub(crate) cpu_seconds: u64,
 }
 
 #[derive(Debug, Subcommand)]

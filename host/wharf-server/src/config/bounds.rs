@@ -109,6 +109,20 @@ pub(super) const INSTANCES_MAX: Bounds<usize> = Bounds {
     words: "1 to 100000",
 };
 
+/// `plugins.compile-timeout`: less would refuse what is slow only because the machine is busy.
+pub(super) const COMPILE_TIMEOUT: Bounds<Duration> = Bounds {
+    least: Duration::from_secs(1),
+    most: HOUR,
+    words: "1s to 1h",
+};
+
+/// `plugins.compile-memory-max`: from what the program itself and a small component take, to what no component needs.
+pub(super) const COMPILE_MEMORY_BYTES: Bounds<u64> = Bounds {
+    least: 256 << 20,
+    most: 64 << 30,
+    words: "256MiB to 64GiB",
+};
+
 /// `channel.parallelism`. The most is more connections to one receiver than there are ports to open them from.
 pub(super) const PARALLELISM: Bounds<usize> = Bounds {
     least: 1,

@@ -16,7 +16,7 @@ pub(super) struct File {
     pub(super) store: Store,
     pub(super) api: Api,
     pub(super) egress: Egress,
-    /// `dir`, `cache-dir`, `instances-max`, and a table for each plugin by name.
+    /// The keys of [`Plugins`], and a table for each plugin by name.
     pub(super) plugins: toml::Table,
     pub(super) hooks: Hooks,
     #[serde(rename = "channel")]
@@ -114,6 +114,10 @@ pub(super) struct Plugins {
     pub(super) cache_dir: Option<PathBuf>,
     /// Live instances over all plugins, at least 1. Default 128.
     pub(super) instances_max: Option<usize>,
+    /// Time for compiling one plugin, `1s` to `1h`. Default `2m`.
+    pub(super) compile_timeout: Option<Duration>,
+    /// Memory (address space) of the process that compiles one plugin, `256MiB` to `64GiB`. Default `4GiB`.
+    pub(super) compile_memory_max: Option<ByteSize>,
 }
 
 /// `[plugins.NAME]`

@@ -87,6 +87,10 @@ pub struct Config {
     pub plugin_cache_dir: PathBuf,
     /// Live instances over all plugins.
     pub instances_max: Option<usize>,
+    /// Time for compiling one plugin.
+    pub compile_timeout: Option<Duration>,
+    /// Memory for compiling one plugin.
+    pub compile_memory_bytes_max: Option<u64>,
     /// What each plugin may do, by name.
     pub plugins: Vec<Plugin>,
     /// The channels.

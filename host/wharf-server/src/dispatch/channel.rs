@@ -12,12 +12,12 @@ use super::send::Sender;
 use crate::config;
 use crate::egress::{Client, Origin};
 use crate::metrics::ChannelNumbers;
-use crate::plugins::Plugins;
+use crate::plugins::Find;
 
 /// A channel that can deliver.
 pub(crate) struct Channel {
-    pub(crate) name: ChannelName,
-    pub(crate) parallelism: usize,
+    pub(super) name: ChannelName,
+    pub(super) parallelism: usize,
     pub(super) enrichers: Vec<Bound<Enricher>>,
     pub(super) converters: Vec<Bound<Converter>>,
     pub(super) sender: Sender,
@@ -26,7 +26,8 @@ pub(crate) struct Channel {
     pub(super) timeout: Duration,
     pub(super) retry: retry::Policy,
     pub(super) client: Arc<Client>,
-    pub(crate) numbers: Arc<ChannelNumbers>,
+    /// Those of the versions before it too.
+    pub(super) numbers: Arc<ChannelNumbers>,
 }
 
 /// What the channel's plugin may ask the host to ask for.
@@ -51,29 +52,30 @@ pub(crate) enum Unavailable {
 /// Binds a channel's plugins.
 pub(crate) fn bind(
     channel: &config::Channel,
-    plugins: &Plugins,
+    find: &Find<'_>,
     reach: &[config::Plugin],
     client: &Arc<Client>,
+    numbers: &Arc<ChannelNumbers>,
 ) -> Result<Channel, Unavailable> {
     let enricher = |hook| {
-        let (plugin, binding) = bound(channel, plugins, hook)?;
+        let (plugin, binding) = bound(channel, find, hook)?;
         let enricher = plugin.bind_enricher(binding)?;
         Ok(Bound::new("enricher", &plugin, enricher))
     };
     let converter = |hook| {
-        let (plugin, binding) = bound(channel, plugins, hook)?;
+        let (plugin, binding) = bound(channel, find, hook)?;
         let converter = plugin.bind_converter(binding)?;
         Ok(Bound::new("converter", &plugin, converter))
     };
     let annotator = |hook| {
-        let (plugin, binding) = bound(channel, plugins, hook)?;
+        let (plugin, binding) = bound(channel, find, hook)?;
         let annotator = plugin.bind_annotator(binding)?;
         Ok(Bound::new("annotator", &plugin, annotator))
     };
     let enrichers = channel.enrich.iter().map(enricher);
     let converters = channel.convert.iter().map(converter);
     let annotators = channel.annotate.iter().map(annotator);
-    let (sender, parallelism) = sender(channel, plugins)?;
+    let (sender, parallelism) = sender(channel, find)?;
     Ok(Channel {
         name: channel.name.clone(),
         parallelism,
@@ -93,13 +95,13 @@ pub(crate) fn bind(
         timeout: channel.timeout,
         retry: channel.retry.clone(),
         client: Arc::clone(client),
-        numbers: Arc::default(),
+        numbers: Arc::clone(numbers),
     })
 }
 
 /// What delivers, and how many attempts it can make at once.
-fn sender(channel: &config::Channel, plugins: &Plugins) -> Result<(Sender, usize), Unavailable> {
-    let (plugin, binding) = bound(channel, plugins, &channel.send)?;
+fn sender(channel: &config::Channel, find: &Find<'_>) -> Result<(Sender, usize), Unavailable> {
+    let (plugin, binding) = bound(channel, find, &channel.send)?;
     // A plugin with both hooks is used as a request-channel: it holds no instance while it waits.
     let is_own =
         plugin.hooks().contains(&Hook::Channel) && !plugin.hooks().contains(&Hook::RequestChannel);
@@ -127,10 +129,10 @@ fn sender(channel: &config::Channel, plugins: &Plugins) -> Result<(Sender, usize
 /// A plugin, and what it is bound with.
 fn bound(
     channel: &config::Channel,
-    plugins: &Plugins,
+    find: &Find<'_>,
     hook: &config::HookUse,
 ) -> Result<(Plugin, Binding), Unavailable> {
-    let plugin = plugin(plugins, hook)?;
+    let plugin = plugin(find, hook)?;
     let binding = Binding {
         name: format!("channel {}", channel.name),
         settings: hook.settings.clone(),
@@ -138,8 +140,8 @@ fn bound(
     Ok((plugin, binding))
 }
 
-fn plugin(plugins: &Plugins, hook: &config::HookUse) -> Result<Plugin, Unavailable> {
-    plugins.plugin(&hook.plugin).map_err(Unavailable::NoPlugin)
+fn plugin(find: &Find<'_>, hook: &config::HookUse) -> Result<Plugin, Unavailable> {
+    find(&hook.plugin).map_err(Unavailable::NoPlugin)
 }
 
 /// The configured URL. It is not part of the error: it can hold credentials.

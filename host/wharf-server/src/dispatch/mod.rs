@@ -11,6 +11,7 @@ mod exchange;
 mod hook;
 mod prepare;
 mod promote;
+mod running;
 mod send;
 mod trace;
 
@@ -19,13 +20,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use wharf_core::ChannelName;
 use wharf_store::{Claim, Settle, Settled, Store};
 
 pub(crate) use channel::{Channel, bind};
 pub(crate) use promote::promote;
+
+use running::{Place, Running};
 
 use crate::clock;
 use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
@@ -33,7 +37,10 @@ use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
 /// Works off one channel's deliveries.
 pub(crate) struct Dispatcher {
     pub(crate) store: Store,
-    pub(crate) channel: Arc<Channel>,
+    pub(crate) name: ChannelName,
+    /// The channel as it is now: an attempt keeps the one that it begins with. None while it cannot deliver: what is
+    /// ready waits.
+    pub(crate) channel: watch::Receiver<Option<Arc<Channel>>>,
 }
 
 impl Dispatcher {
@@ -44,24 +51,38 @@ impl Dispatcher {
     /// deliveries that are claimed and not settled, which is what a crash can repeat. An attempt that has ended
     /// makes place for the next one while its settle waits for its commit.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let Self { store, channel } = self;
-        let running = Arc::new(Semaphore::new(channel.parallelism));
-        let unsettled_max = channel.parallelism * UNSETTLED_PER_PARALLEL;
+        let Self {
+            store,
+            name,
+            mut channel,
+        } = self;
+        let running = Arc::new(Running::default());
         let mut unsettled = JoinSet::new();
         loop {
             while let Some(ended) = unsettled.try_join_next() {
                 report(ended);
             }
-            let places = running.available_permits();
-            let room = places
-                .min(unsettled_max - unsettled.len())
+            let parallelism = channel.borrow_and_update().as_ref().map(|c| c.parallelism);
+            let Some(parallelism) = parallelism else {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    changed = channel.changed() => match changed {
+                        Ok(()) => continue,
+                        Err(_closed) => break,
+                    },
+                }
+            };
+            let places = parallelism.saturating_sub(running.count());
+            let room = (parallelism * UNSETTLED_PER_PARALLEL)
+                .saturating_sub(unsettled.len())
+                .min(places)
                 .min(CLAIM_BATCH_MAX);
             let claims = match room {
                 0 => Vec::new(),
-                room => match store.claim(&channel.name, room, clock::now()) {
+                room => match store.claim(&name, room, clock::now()) {
                     Ok(claims) => claims,
                     Err(error) => {
-                        tracing::error!(channel = %channel.name, error = &error as &dyn std::error::Error, "cannot read what is ready");
+                        tracing::error!(channel = %name, error = &error as &dyn std::error::Error, "cannot read what is ready");
                         tokio::select! {
                             () = stop.cancelled() => break,
                             () = tokio::time::sleep(CLAIM_ERROR_WAIT) => continue,
@@ -76,16 +97,18 @@ impl Dispatcher {
                 tokio::select! {
                     () = stop.cancelled() => break,
                     Some(ended) = unsettled.join_next() => report(ended),
-                    _ = running.acquire(), if places == 0 => {}
-                    () = store.ready(&channel.name), if room > 0 => {}
+                    () = running.one_less(), if places == 0 => {}
+                    () = store.ready(&name), if room > 0 => {}
                 }
                 continue;
             }
+            // Not held while this loop waits: an idle channel would keep an old version's instances.
+            let Some(current) = channel.borrow().clone() else {
+                continue;
+            };
             for claim in claims {
-                let place = Arc::clone(&running)
-                    .try_acquire_owned()
-                    .expect("only this loop takes places, and no more than there are");
-                unsettled.spawn(deliver(store.clone(), Arc::clone(&channel), claim, place));
+                let place = Place::among(&running);
+                unsettled.spawn(deliver(store.clone(), Arc::clone(&current), claim, place));
             }
         }
         while let Some(ended) = unsettled.join_next().await {
@@ -95,12 +118,7 @@ impl Dispatcher {
 }
 
 /// Sees a claim through its attempt, in a place among those that run, and then through its settle.
-async fn deliver(
-    store: Store,
-    channel: Arc<Channel>,
-    mut claim: Claim,
-    place: OwnedSemaphorePermit,
-) {
+async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim, place: Place) {
     let attempt = AssertUnwindSafe(attempt::run(&channel, &mut claim))
         .catch_unwind()
         .await;

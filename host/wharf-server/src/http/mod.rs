@@ -31,7 +31,6 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wharf_api::PluginsView;
 use wharf_core::route;
 use wharf_store::Store;
 
@@ -39,6 +38,7 @@ use crate::config::Scope;
 use crate::degraded::Degraded;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 use crate::metrics::Metrics;
+use crate::plugins::Plugins;
 
 pub(crate) use auth::Tokens;
 pub(crate) use identity::MessageIds;
@@ -53,8 +53,7 @@ pub(crate) struct App {
     pub(crate) ids: MessageIds,
     /// Whether a message that has no id, and comes without an idempotency key, is refused.
     pub(crate) require_idempotency: bool,
-    /// The plugin folder as it was loaded.
-    pub(crate) plugins: PluginsView,
+    pub(crate) plugins: Plugins,
     /// What does not work although the server runs.
     pub(crate) degraded: Degraded,
     pub(crate) phase: Phase,

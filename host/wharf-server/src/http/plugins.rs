@@ -9,5 +9,5 @@ use wharf_api::PluginsView;
 use super::App;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Json<PluginsView> {
-    Json(app.plugins.clone())
+    Json(app.plugins.view())
 }

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod compile_plugin;
 mod config;
 mod init;
 mod message;
@@ -22,7 +23,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Why(arguments) => why::run(&arguments),
         Command::Journal(arguments) => message::journal(&arguments),
         Command::Plugin(Plugin::List(arguments)) => plugin::list(&arguments),
+        Command::Plugin(Plugin::Check(arguments)) => plugin::check(&arguments),
         Command::Config(Config::Check(arguments)) => config::check(arguments),
+        Command::CompilePlugin(arguments) => compile_plugin::run(&arguments),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `wharf serve`: the host.
 
 use std::io::BufWriter;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -39,7 +41,9 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     runtime.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone()).map_err(Failure::failed)?;
-        server::serve(config, stop, |address| {
+        let rescan = Arc::new(Notify::new());
+        rescan_on_signal(Arc::clone(&rescan)).map_err(Failure::failed)?;
+        server::serve(config, stop, rescan, |address| {
             // The one line that scripts and tests wait for, whatever is logged.
             eprintln!("listening on http://{address}");
         })
@@ -78,6 +82,17 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
                 std::process::exit(1);
             }
             stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// SIGHUP has the whole plugin folder looked at again, what was refused included.
+fn rescan_on_signal(rescan: Arc<Notify>) -> anyhow::Result<()> {
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            rescan.notify_one();
         }
     });
     Ok(())

@@ -148,6 +148,16 @@ impl Resolver<'_> {
                 plain.instances_max,
                 &bounds::INSTANCES_MAX,
             ),
+            compile_timeout: self.within(
+                "plugins.compile-timeout",
+                plain.compile_timeout.map(|d| d.0),
+                &bounds::COMPILE_TIMEOUT,
+            ),
+            compile_memory_bytes_max: self.within(
+                "plugins.compile-memory-max",
+                plain.compile_memory_max.map(|size| size.as_u64()),
+                &bounds::COMPILE_MEMORY_BYTES,
+            ),
             plugins,
             routes: self.routes(file.routes, &channels),
             channels,

@@ -86,6 +86,8 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
         threads = 65
         [plugins]
         instances-max = 0
+        compile-timeout = "999ms"
+        compile-memory-max = "255MiB"
         [plugins.http]
         timeout = "61m"
         memory-max = "2GiB"
@@ -124,6 +126,8 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
             "api.threads takes 1 to 64",
             "api.drain-timeout takes 0s to 24h",
             "plugins.instances-max takes 1 to",
+            "plugins.compile-timeout takes 1s to 1h",
+            "plugins.compile-memory-max takes 256MiB to 64GiB",
             "route \"route-1\": match./n",
         ],
     );

@@ -1,0 +1,202 @@
+//! What uses plugins: channels and post-event hooks, each bound to the versions that run, and bound anew as a whole.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use wharf_plugin::{Binding, Plugin, PostEvent};
+
+use crate::config::{self, Config, HookUse};
+use crate::degraded::Degraded;
+use crate::dispatch::{self, Channel};
+use crate::egress::Client;
+use crate::metrics::Channels;
+use crate::server::chain;
+
+/// A plugin by name; or why it is not there.
+pub(crate) type Find<'a> = dyn Fn(&str) -> Result<Plugin, String> + 'a;
+
+/// Binds a use to the versions that it finds; or says why it cannot be.
+type Bind<T> = dyn Fn(&Find<'_>) -> Result<T, String> + Send + Sync;
+
+/// All of them. Whoever works with one subscribes to it: what it is handed is all of one set of versions.
+pub(crate) struct Uses {
+    /// In the order of the configuration.
+    pub(crate) channels: Vec<Use<Arc<Channel>>>,
+    /// In the order of the configuration.
+    pub(crate) post_event: Vec<Use<PostEvent>>,
+    degraded: Degraded,
+}
+
+/// One use of one or several plugins.
+pub(crate) struct Use<T> {
+    /// As health calls it, such as `channel partner-a`.
+    name: String,
+    plugins: Vec<String>,
+    bind: Box<Bind<T>>,
+    /// None: it cannot be bound.
+    current: watch::Sender<Option<T>>,
+}
+
+impl Uses {
+    /// None of them is bound yet.
+    pub(crate) fn new(
+        config: &Config,
+        client: &Arc<Client>,
+        numbers: &mut Channels,
+        degraded: &Degraded,
+    ) -> Uses {
+        Uses {
+            channels: config
+                .channels
+                .iter()
+                .map(|c| channel(c, config, client, numbers))
+                .collect(),
+            post_event: config.post_event.iter().map(post_event).collect(),
+            degraded: degraded.clone(),
+        }
+    }
+
+    /// Whether anything uses the plugin.
+    pub(super) fn has(&self, plugin: &str) -> bool {
+        self.channels.iter().any(|used| used.has(plugin))
+            || self.post_event.iter().any(|used| used.has(plugin))
+    }
+
+    /// Binds everything.
+    pub(super) fn bind_all(&self, find: &Find<'_>) {
+        for used in &self.channels {
+            used.publish(used.bind(find), &self.degraded);
+        }
+        for used in &self.post_event {
+            used.publish(used.bind(find), &self.degraded);
+        }
+    }
+
+    /// Binds anew what uses the plugin, each as a whole. Where a single one that works would not any more, all of them
+    /// stay as they are, and the reason is that one's.
+    pub(super) fn rebind(&self, plugin: &str, find: &Find<'_>) -> Result<(), String> {
+        let channels = rebound(&self.channels, plugin, find)?;
+        let post_event = rebound(&self.post_event, plugin, find)?;
+        for (used, bound) in channels {
+            used.publish(bound, &self.degraded);
+        }
+        for (used, bound) in post_event {
+            used.publish(bound, &self.degraded);
+        }
+        Ok(())
+    }
+}
+
+type Rebound<'a, T> = Vec<(&'a Use<T>, Result<T, String>)>;
+
+fn rebound<'a, T>(
+    uses: &'a [Use<T>],
+    plugin: &str,
+    find: &Find<'_>,
+) -> Result<Rebound<'a, T>, String> {
+    let mut rebound = Vec::new();
+    for used in uses.iter().filter(|used| used.has(plugin)) {
+        let bound = used.bind(find);
+        match bound {
+            Err(reason) if used.works() => {
+                return Err(format!("{} cannot go on with it: {reason}", used.name));
+            }
+            bound => rebound.push((used, bound)),
+        }
+    }
+    Ok(rebound)
+}
+
+impl<T> Use<T> {
+    fn new(
+        name: String,
+        plugins: Vec<String>,
+        bind: impl Fn(&Find<'_>) -> Result<T, String> + Send + Sync + 'static,
+    ) -> Use<T> {
+        Use {
+            name,
+            plugins,
+            bind: Box::new(bind),
+            current: watch::Sender::new(None),
+        }
+    }
+
+    /// What it is bound to, now and after each swap.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Option<T>> {
+        self.current.subscribe()
+    }
+
+    fn has(&self, plugin: &str) -> bool {
+        self.plugins.iter().any(|name| name == plugin)
+    }
+
+    fn works(&self) -> bool {
+        self.current.borrow().is_some()
+    }
+
+    fn bind(&self, find: &Find<'_>) -> Result<T, String> {
+        (self.bind)(find)
+    }
+
+    /// Puts it into use in one step. What has begun with the last one keeps that.
+    fn publish(&self, bound: Result<T, String>, degraded: &Degraded) {
+        match bound {
+            Ok(bound) => {
+                if degraded.clear(&self.name) {
+                    tracing::info!(used_by = self.name, "plugins bound: it can work now");
+                }
+                self.current.send_replace(Some(bound));
+            }
+            Err(reason) => {
+                if degraded.set(&self.name, &*reason) {
+                    tracing::error!(
+                        used_by = self.name,
+                        reason,
+                        "plugins cannot be bound: it waits"
+                    );
+                }
+                self.current.send_replace(None);
+            }
+        }
+    }
+}
+
+fn channel(
+    channel: &config::Channel,
+    config: &Config,
+    client: &Arc<Client>,
+    all_numbers: &mut Channels,
+) -> Use<Arc<Channel>> {
+    let hooks = [&channel.enrich, &channel.convert, &channel.annotate];
+    let hooks = hooks.into_iter().flatten().chain([&channel.send]);
+    let plugins = hooks.map(plugin_name).collect();
+    // What is counted outlives the versions.
+    let numbers = Arc::default();
+    all_numbers.add(channel.name.as_str(), &numbers);
+    let (channel, grants, client) = (channel.clone(), config.plugins.clone(), Arc::clone(client));
+    Use::new(
+        format!("channel {}", channel.name),
+        plugins,
+        move |find| match dispatch::bind(&channel, find, &grants, &client, &numbers) {
+            Ok(channel) => Ok(Arc::new(channel)),
+            Err(error) => Err(chain(&error)),
+        },
+    )
+}
+
+fn post_event(told: &config::PostEvent) -> Use<PostEvent> {
+    let name = format!("post-event {}", told.name);
+    let binding = Binding {
+        name: name.clone(),
+        settings: told.hook.settings.clone(),
+    };
+    let plugin = plugin_name(&told.hook);
+    Use::new(name, vec![plugin.clone()], move |find| {
+        let bound = find(&plugin)?.bind_post_event(binding.clone());
+        bound.map_err(|error| chain(&error))
+    })
+}
+
+fn plugin_name(hook: &HookUse) -> String {
+    hook.plugin.clone()
+}
