@@ -52,7 +52,7 @@ fn what_waited_is_delivered_and_told() {
     send(&host, &message("m2", "a"));
     wait_until_told(&host, "audit", "m2", "delivered");
     for id in ["m1", "m2"] {
-        let message = format!("message={id}");
+        let message = format!("message_id={id}");
         for status in ["queued", "delivered"] {
             let told = log_lines(
                 &host,
@@ -68,7 +68,7 @@ fn what_waited_is_delivered_and_told() {
 fn wait_until_told(host: &Host, hook: &str, id: &str, status: &str) {
     let parts = [
         format!("post-event {hook}"),
-        format!("message={id}"),
+        format!("message_id={id}"),
         format!("to={status}"),
     ];
     let parts: Vec<_> = parts.iter().map(String::as_str).collect();

@@ -43,7 +43,7 @@ fn failing_hooks_are_told_again_later() {
     }
     send(&host, &message("nowhere", "nobody"));
 
-    let told = |line: &str| line.contains("message=nowhere") && line.contains("to=unroutable");
+    let told = |line: &str| line.contains("message_id=nowhere") && line.contains("to=unroutable");
     wait_for_log(&host, |log| log.lines().any(told));
     for (hook, reason) in [
         ("late", "`level`"),
@@ -82,7 +82,7 @@ fn failing_hooks_are_told_again_later() {
     let told = |log: &str| {
         let lines: Vec<_> = log.lines().filter(|line| line.contains("ERROR")).collect();
         let has = |id: &str, to: &str| {
-            let (id, to) = (format!("message={id} "), format!("to={to}"));
+            let (id, to) = (format!("message_id={id} "), format!("to={to}"));
             lines
                 .iter()
                 .any(|line| line.replace('"', "").contains(&id) && line.contains(&to))
@@ -107,7 +107,7 @@ fn large_events_do_not_stop_a_hook() {
         .collect();
     crate::support::post_batch(&host, &lines);
     wait_for_log(&host, |log| {
-        (0..40).all(|n| log.contains(&format!("message=wide-{n} ")))
+        (0..40).all(|n| log.contains(&format!("message_id=wide-{n} ")))
     });
 }
 

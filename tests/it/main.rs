@@ -36,6 +36,7 @@ mod bad_input_is_refused_by_field;
 mod converters_form_a_chain;
 mod every_attempt_carries_its_trace_and_its_end;
 mod every_channel_signs_with_its_own_secret;
+mod every_log_line_names_its_message;
 mod every_outcome_is_stored_as_it_is;
 mod every_problem_has_a_page;
 mod folder;

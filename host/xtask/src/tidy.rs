@@ -3,6 +3,7 @@
 //! - A crate exists because it forbids something: only wharf-store names redb, only wharf-plugin names wasmtime.
 //! - Dependencies point one way: `wharf → wharf-server → {store, plugin, api} → core`.
 //! - Every problem code has a page that says what happened, why, and what to do; every page has a code.
+//! - One thing has one name in the log: a message is `message_id`, since `message` is the text of the line.
 //! - No file grows past what one can hold in the head.
 //! - Nothing in the repository points outside it.
 
@@ -206,6 +207,20 @@ fn check_file(root: &Path, file: &Path, problems: &mut Vec<String>) {
         let owner = file.starts_with("host/wharf-plugin") || file.ends_with("xtask/src/tidy.rs");
         if !owner && text.contains("wasmtime::") {
             problems.push(format!("{name} names wasmtime; only wharf-plugin may"));
+        }
+    }
+    if file.starts_with("host") && file.extension().is_some_and(|extension| extension == "rs") {
+        for (at, line) in text.lines().enumerate() {
+            // A field of a tracing event ends in a comma, where an assignment does not.
+            let is_field = ["message = ", "message = %"]
+                .iter()
+                .any(|field| line.trim().starts_with(field));
+            if is_field && line.trim().ends_with(',') && text.contains("tracing::") {
+                problems.push(format!(
+                    "{name}:{} logs a field `message`; it is `message_id`",
+                    at + 1
+                ));
+            }
         }
     }
     let outside = ["..", "shared"].join("/");

@@ -15,7 +15,7 @@
 //! | field | value |
 //! | --- | --- |
 //! | `cursor` | position in the journal |
-//! | `message` | the message's id |
+//! | `message_id` | the message's id |
 //! | `delivery`, `channel` | the delivery's number and its channel, where there are any |
 //! | `from`, `to` | status before (not on the first event) and after |
 //! | `cause` | why, such as `accepted`, `sent`, `failed` |

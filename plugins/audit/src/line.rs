@@ -23,7 +23,7 @@ pub(crate) fn fields(event: &Event) -> Vec<(String, String)> {
     };
     let all = [
         ("cursor", Some(event.cursor.to_string())),
-        ("message", Some(event.message_id.clone())),
+        ("message_id", Some(event.message_id.clone())),
         ("delivery", event.delivery.map(|number| number.to_string())),
         ("channel", event.channel.clone()),
         ("from", event.from_status.clone()),
@@ -93,7 +93,7 @@ mod tests {
     fn a_delivery_event_has_every_field() {
         assert_eq!(
             line(&event()),
-            "delivery retrying cursor=7 message=01J delivery=3 channel=partner-a from=queued \
+            "delivery retrying cursor=7 message_id=01J delivery=3 channel=partner-a from=queued \
              to=retrying cause=failed attempt=2 at=2021-02-25T15:02:10.042Z code=http-503 \
              reason=it answered 503"
         );
@@ -115,7 +115,7 @@ mod tests {
         };
         assert_eq!(
             line(&bare),
-            "message unroutable cursor=7 message=01J to=unroutable cause=accepted \
+            "message unroutable cursor=7 message_id=01J to=unroutable cause=accepted \
              at=18446744073709551615"
         );
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 use wharf_core::delivery::{self, Transition, conclude};
 use wharf_core::outcome::{Effect, Failure, Scope};
-use wharf_core::{Cause, Message, Outcome, Pairs, Status, TimeMs, WireForm, journal};
+use wharf_core::{Cause, Outcome, Pairs, Status, TimeMs, WireForm, journal};
 use wharf_plugin::Wire;
 use wharf_store::Claim;
 
@@ -81,7 +81,7 @@ pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
     let transition = decide(channel, claim, &outcome, ended_at);
     attempt.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let keep_wire = !transition.to.is_final() && !is_converted;
-    tell(channel, &claim.message, &attempt, &transition, &outcome);
+    tell(channel, claim, &attempt, &transition, &outcome);
     record(&mut attempt, outcome, annotated);
     Ended {
         transition,
@@ -110,7 +110,7 @@ pub(super) fn panicked(channel: &Channel, claim: &Claim) -> Ended {
         started_at: at,
         ..journal::Attempt::default()
     };
-    tell(channel, &claim.message, &attempt, &transition, &outcome);
+    tell(channel, claim, &attempt, &transition, &outcome);
     record(&mut attempt, outcome, Pairs::new());
     Ended {
         transition,
@@ -162,20 +162,23 @@ fn record(attempt: &mut journal::Attempt, outcome: Outcome, annotated: Pairs) {
 /// The log line of an attempt: what went well is debug, a retry is info, what an operator must see is a warning.
 fn tell(
     channel: &Channel,
-    message: &Message,
+    claim: &Claim,
     attempt: &journal::Attempt,
     transition: &Transition,
     outcome: &Outcome,
 ) {
     let (code, reason) = match outcome {
-        Outcome::Retry(failure) => (failure.code.as_str(), failure.reason.as_str()),
-        Outcome::Rejected(refusal) => (refusal.code.as_str(), refusal.reason.as_str()),
-        Outcome::Delivered { .. } | Outcome::Provisional { .. } | Outcome::Pending(_) => ("", ""),
+        Outcome::Retry(failure) => (Some(&*failure.code), Some(&*failure.reason)),
+        Outcome::Rejected(refusal) => (Some(&*refusal.code), Some(&*refusal.reason)),
+        Outcome::Delivered { .. } | Outcome::Provisional { .. } | Outcome::Pending(_) => {
+            (None, None)
+        }
     };
     macro_rules! line {
         ($level:ident, $text:literal) => {
             tracing::$level!(
-                message = %message.id, channel = %channel.name, attempt = attempt.number,
+                message_id = %claim.message.id, delivery = claim.lease.delivery().0, channel = %channel.name,
+                plugin = channel.sender.plugin(), attempt = attempt.number,
                 status = %transition.to, cause = %transition.cause, code, reason, $text
             )
         };

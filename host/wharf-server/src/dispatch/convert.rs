@@ -65,7 +65,8 @@ pub(super) fn plugin_fault(plugin: &str, call: &Call, fault: &PluginFault) -> Ou
 /// The log line of a fault. Its detail can hold what the guest printed, so it goes here and not to the journal.
 pub(super) fn tell_fault(plugin: &str, call: &Call, fault: &PluginFault) {
     tracing::warn!(
-        message = call.message_id,
+        message_id = call.message_id,
+        delivery = call.delivery,
         channel = call.channel,
         plugin,
         fault = fault.kind().as_str(),

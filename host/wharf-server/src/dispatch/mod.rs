@@ -129,6 +129,7 @@ async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim, place: P
         let took = Duration::from_micros(attempt.duration_us);
         channel.numbers.attempt(ended.transition.to, took);
     }
+    let delivery = claim.lease.delivery().0;
     let settle = Settle {
         lease: claim.lease,
         transition: ended.transition,
@@ -139,11 +140,11 @@ async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim, place: P
     match store.settle(vec![settle]).await.as_deref() {
         Ok([Settled::Recorded(_)]) => {}
         Ok(_) => {
-            tracing::error!(channel = %channel.name, message = %claim.message.id, "an attempt's lease was stale; nothing was recorded");
+            tracing::error!(message_id = %claim.message.id, delivery, channel = %channel.name, "an attempt's lease was stale; nothing was recorded");
         }
         // The store has failed and the process ends; the next start tries the delivery again.
         Err(_) => {
-            tracing::warn!(channel = %channel.name, message = %claim.message.id, "an attempt's outcome was not recorded")
+            tracing::warn!(message_id = %claim.message.id, delivery, channel = %channel.name, "an attempt's outcome was not recorded");
         }
     }
 }

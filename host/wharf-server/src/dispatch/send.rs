@@ -84,6 +84,14 @@ pub(super) async fn send(channel: &Channel, call: &Call, wire: Wire) -> Sent {
 }
 
 impl Sender {
+    /// The plugin's name.
+    pub(super) fn plugin(&self) -> &str {
+        match self {
+            Sender::Request(hook) => hook.plugin(),
+            Sender::Own(hook) => hook.plugin(),
+        }
+    }
+
     /// What the journal keeps of its part in an attempt.
     pub(super) fn ran(&self, took: Duration) -> HookRun {
         match self {

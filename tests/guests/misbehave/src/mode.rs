@@ -78,6 +78,11 @@ pub(crate) fn of_attributes(attributes: &[(String, String)]) -> Left {
             log::log(Level::Info, "still here", &[]);
             println!("still here");
         },
+        "say" => log::log(
+            Level::Info,
+            "said",
+            &[("why".to_owned(), "it was told to".to_owned())],
+        ),
         "sleep" => std::thread::sleep(Duration::from_secs(3600)),
         "swell" => drop(black_box(vec![1_u8; 20 << 20])),
         "nap" => std::thread::sleep(Duration::from_millis(2)),
