@@ -1,12 +1,9 @@
 //! The plugin files that a configuration names. A host starts without them, degraded, and the deliveries wait;
 //! `wharf config check` calls them problems.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::Path;
-
 use super::nearest::nearest;
 use super::{Config, HookUse};
+use crate::plugins;
 
 /// What names a plugin that has no file in the plugin folder, one sentence each.
 #[must_use]
@@ -16,7 +13,7 @@ pub fn check_plugins(config: &Config) -> Vec<String> {
         return Vec::new();
     }
     let dir = config.plugin_dir.display();
-    let files = match names(&config.plugin_dir) {
+    let files = match plugins::names(&config.plugin_dir) {
         Ok(files) => files,
         Err(e) => return vec![format!("plugins.dir: {dir} cannot be read: {e}")],
     };
@@ -36,7 +33,7 @@ pub fn check_plugins(config: &Config) -> Vec<String> {
 /// `wharf config check` keeps no log and names them as problems.
 pub(super) fn warn_of_idle_tables(config: &Config) {
     // A folder that cannot be read is told by what loads from it.
-    let Ok(files) = names(&config.plugin_dir) else {
+    let Ok(files) = plugins::names(&config.plugin_dir) else {
         return;
     };
     for plugin in &config.plugins {
@@ -77,21 +74,4 @@ fn place<'a>(
     hooks
         .into_iter()
         .map(move |hook| (at.to_owned(), hook.plugin.as_str()))
-}
-
-/// The names of the plugins that have a file.
-fn names(dir: &Path) -> io::Result<BTreeSet<String>> {
-    let mut names = BTreeSet::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "wasm")
-            && path.is_file()
-            && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
-        {
-            names.insert(name.to_owned());
-        }
-    }
-    Ok(names)
 }

@@ -6,7 +6,7 @@
 //! refused as cut off, and is looked at again when it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
@@ -61,6 +61,12 @@ pub(super) fn list(dir: &Path) -> io::Result<BTreeMap<OsString, Stamp>> {
         }
     }
     Ok(files)
+}
+
+/// What the configuration calls the plugin of a file.
+pub(super) fn plugin_name(file: &OsStr) -> String {
+    let stem = Path::new(file).file_stem().unwrap_or(file);
+    stem.to_string_lossy().into_owned()
 }
 
 /// What is to be done about a file.

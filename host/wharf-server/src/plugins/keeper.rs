@@ -230,7 +230,11 @@ impl Keeper {
             digest: error.findings.digest().map(str::to_owned),
             reason: chain(error),
         };
-        let runs = self.plugins.host.plugin(&plugin_name(file)).is_some();
+        let runs = self
+            .plugins
+            .host
+            .plugin(&folder::plugin_name(file))
+            .is_some();
         let standing = match error.problem {
             // A version that wants more than the last one is not worse than it: it waits.
             LoadProblem::Ungranted { .. } if runs => Standing::Held(verdict),
@@ -242,7 +246,7 @@ impl Keeper {
     /// What runs goes on; what nothing uses is let go.
     fn gone(&mut self, file: &OsString) {
         self.give_up(file);
-        let name = plugin_name(file);
+        let name = folder::plugin_name(file);
         let runs = self.plugins.host.plugin(&name).is_some();
         if runs && self.uses.has(&name) {
             return self.note(file, Standing::Missing);
@@ -257,7 +261,7 @@ impl Keeper {
 
     /// What cannot be bound for want of this plugin says why, and that may be something else by now.
     fn rebind_unbound(&self, file: &OsString) {
-        let name = plugin_name(file);
+        let name = folder::plugin_name(file);
         if self.plugins.host.plugin(&name).is_none() {
             let bound = self
                 .uses
@@ -268,7 +272,7 @@ impl Keeper {
 
     /// Notes down how a file stands, and tells of it where that is new.
     fn note(&mut self, file: &OsString, standing: Standing) {
-        let name = plugin_name(file);
+        let name = folder::plugin_name(file);
         let path = self.plugins.dir.join(file);
         let health = health_name(&path);
         let running = self.plugins.host.plugin(&name);
@@ -339,12 +343,6 @@ impl Keeper {
             }
         }
     }
-}
-
-/// What the configuration calls the plugin of a file.
-fn plugin_name(file: &OsString) -> String {
-    let stem = Path::new(file).file_stem().unwrap_or(file);
-    stem.to_string_lossy().into_owned()
 }
 
 fn health_name(path: &Path) -> String {

@@ -29,8 +29,9 @@ mod uses;
 mod view;
 mod watch;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wharf_plugin::{Grants, Host, Plugin};
@@ -125,6 +126,12 @@ impl Plugins {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The names of the plugins that have a file.
+pub(crate) fn names(dir: &Path) -> io::Result<BTreeSet<String>> {
+    let files = folder::list(dir)?;
+    Ok(files.keys().map(|file| folder::plugin_name(file)).collect())
 }
 
 /// What the configuration grants a plugin.
