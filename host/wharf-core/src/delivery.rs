@@ -23,8 +23,8 @@ pub struct Transition {
 pub struct Attempt {
     /// Its number, from 1.
     pub number: u32,
-    /// When the message was accepted.
-    pub accepted_at: TimeMs,
+    /// What its number and time are held against.
+    pub budget: retry::Budget,
     /// When the attempt ended.
     pub ended_at: TimeMs,
     /// For the jitter, 0..1.
@@ -54,8 +54,10 @@ pub fn conclude(outcome: &Outcome, attempt: Attempt, policy: &retry::Policy) -> 
         },
         Outcome::Retry(failure) => {
             match policy.next(
-                attempt.number,
-                attempt.accepted_at,
+                attempt
+                    .number
+                    .saturating_sub(attempt.budget.attempts_before),
+                attempt.budget.began_at,
                 attempt.ended_at,
                 failure.after,
                 attempt.chance,
@@ -81,5 +83,56 @@ pub fn conclude(outcome: &Outcome, attempt: Attempt, policy: &retry::Policy) -> 
                 Refuser::Converter => Cause::ConversionRefused,
             },
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::outcome::{Effect, Failure, Scope};
+
+    const T0: TimeMs = TimeMs(1_000_000);
+
+    /// After a redrive neither the attempts nor the time before it count.
+    #[test]
+    fn a_budget_counts_from_where_it_began() {
+        let policy = retry::Policy {
+            attempts_max: Some(2),
+            age_max: Some(Duration::from_secs(60)),
+            jitter: 0.0,
+            ..retry::Policy::default()
+        };
+        let failure = Outcome::Retry(Failure {
+            code: "http-503".to_owned(),
+            reason: String::new(),
+            effect: Effect::Unknown,
+            scope: Scope::Message,
+            pause: false,
+            after: None,
+            notes: Vec::new(),
+            is_fault: false,
+        });
+        let check = |number, budget_of: (u32, u64), expected| {
+            let budget = retry::Budget {
+                attempts_before: budget_of.0,
+                began_at: T0.after(Duration::from_secs(budget_of.1)),
+            };
+            let attempt = Attempt {
+                number,
+                budget,
+                ended_at: T0.after(Duration::from_secs(100)),
+                chance: 0.5,
+            };
+            let transition = conclude(&failure, attempt, &policy);
+            assert_eq!((transition.to, transition.cause), expected);
+        };
+        let (dead, retrying) = (Status::Dead, (Status::Retrying, Cause::Failed));
+        check(1, (0, 90), retrying);
+        check(2, (0, 90), (dead, Cause::AttemptsSpent));
+        check(3, (2, 90), retrying);
+        check(4, (2, 90), (dead, Cause::AttemptsSpent));
+        check(3, (2, 0), (dead, Cause::AgeSpent));
     }
 }

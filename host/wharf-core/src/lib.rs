@@ -12,6 +12,7 @@ pub mod invariant;
 pub mod journal;
 pub mod limits;
 pub mod message;
+pub mod operator;
 pub mod outcome;
 pub mod retry;
 pub mod route;

@@ -32,10 +32,19 @@ pub struct Policy {
     pub schedule: Schedule,
     /// Attempts in all, the first included. None: as many as the schedule has, or unbounded.
     pub attempts_max: Option<u32>,
-    /// Age of the message past which no further attempt is made.
+    /// Age of the message, or time since its last redrive, past which no further attempt is made.
     pub age_max: Option<Duration>,
     /// Share by which a wait varies both ways, 0 to 1: 0.2 makes 10 s anything from 8 to 12 s.
     pub jitter: f64,
+}
+
+/// From where on a delivery's attempts and age count: its message's acceptance, or its last redrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Attempts made before; they count no longer.
+    pub attempts_before: u32,
+    /// When it began.
+    pub began_at: TimeMs,
 }
 
 /// What the policy says.
@@ -81,7 +90,7 @@ impl Policy {
     /// The names that [`Policy::preset`] knows.
     pub const PRESETS: &[&str] = &["standard-webhooks", "acapy"];
 
-    /// When to try again after `attempts` attempts (at least 1) of a message accepted at `accepted_at`.
+    /// When to try again after `attempts` attempts (at least 1) on a budget that began at `began_at`.
     ///
     /// `wish` is the receiver's `Retry-After`: it lengthens a wait, never shortens it, and is clamped to
     /// [`RETRY_AFTER_MAX`]. `chance` in 0..1 decides the jitter; over a wish it only adds.
@@ -89,7 +98,7 @@ impl Policy {
     pub fn next(
         &self,
         attempts: u32,
-        accepted_at: TimeMs,
+        began_at: TimeMs,
         now: TimeMs,
         wish: Option<Duration>,
         chance: f64,
@@ -109,7 +118,7 @@ impl Policy {
             None => jittered,
         };
         let at = now.after(wait);
-        if self.age_max.is_some_and(|max| at.since(accepted_at) > max) {
+        if self.age_max.is_some_and(|max| at.since(began_at) > max) {
             return Next::Spent(Cause::AgeSpent);
         }
         Next::At(at)
