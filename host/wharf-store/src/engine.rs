@@ -254,11 +254,11 @@ impl Engine {
         // From here on the lease ends with the commit, not with the guard.
         ended.lease.settled();
         let is_live = self.shared.index.lock().begin_settle(id, fence);
-        Ok(if is_live {
-            Settled::Recorded(settle::apply(tables, &ended)?)
+        if is_live {
+            settle::apply(tables, ended)
         } else {
-            Settled::Stale
-        })
+            Ok(Settled::Stale)
+        }
     }
 
     /// Brings what is in memory up to date with what was committed. The ids first: what is claimed, or seen in the
@@ -275,8 +275,8 @@ impl Engine {
                     accept::file(&mut index, MessageSeq(seq), prepared);
                 }
             }
-            for (id, status, due) in effects.settled {
-                settle::file(&mut index, id, status, due);
+            for settled in effects.settled {
+                settle::file(&mut index, &settled);
             }
             index.set_counts(self.state.counts);
             (index.wake(), index.next_due())

@@ -6,7 +6,7 @@ use redb::{ReadableTable, Table, WriteTransaction};
 use wharf_core::journal::Subject;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, Status, TimeMs};
 
-use crate::error::{Malformed, ReadError};
+use crate::error::ReadError;
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::table::journal::Draft;
@@ -40,8 +40,16 @@ pub(crate) struct Group<'tx> {
 pub(crate) struct Effects {
     /// New messages with the number of the first; the others follow without a gap.
     pub(crate) accepted: Option<(MessageSeq, Vec<Prepared>)>,
-    pub(crate) settled: Vec<(DeliveryId, Status, Option<TimeMs>)>,
+    pub(crate) settled: Vec<Settled>,
     pub(crate) ids: ids::Effects,
+}
+
+/// A delivery whose lease ends with the commit.
+pub(crate) struct Settled {
+    pub(crate) id: DeliveryId,
+    pub(crate) status: Status,
+    pub(crate) due: Option<TimeMs>,
+    pub(crate) has_row: bool,
 }
 
 /// Journal rows that are not in the table yet.
@@ -194,8 +202,8 @@ impl<'tx> Group<'tx> {
         Ok(())
     }
 
-    /// The tail of a delivery, and where to change it.
-    pub(crate) fn tail(&mut self, id: DeliveryId) -> Result<(SlotAt, Tail), ReadError> {
+    /// The tail of a delivery, and where to change it; none where there is no such delivery.
+    pub(crate) fn tail(&mut self, id: DeliveryId) -> Result<Option<(SlotAt, Tail)>, ReadError> {
         let seq = id.message().0;
         let known = self
             .touched
@@ -203,19 +211,23 @@ impl<'tx> Group<'tx> {
             .next_back()
             .filter(|(first, touched)| seq - **first < touched.tails.messages_count() as u64);
         let first = match known {
-            Some((first, _)) => *first,
+            Some((first, _)) => Some(*first),
             None => self.touch(seq)?,
+        };
+        let Some(first) = first else {
+            return Ok(None);
         };
         let tails = &self.touched[&first].tails;
         let slots = tails.slots((seq - first) as usize);
         let slot = slots.start + usize::from(id.place());
-        if slot >= slots.end {
-            return Err(Malformed("a delivery is not in its chunk").into());
-        }
-        Ok((SlotAt { first, slot }, tails.tail(slot)?))
+        Ok(if slot < slots.end {
+            Some((SlotAt { first, slot }, tails.tail(slot)?))
+        } else {
+            None
+        })
     }
 
-    fn touch(&mut self, seq: u64) -> Result<u64, ReadError> {
+    fn touch(&mut self, seq: u64) -> Result<Option<u64>, ReadError> {
         for (table, was_open) in [(&self.open, true), (&self.closed, false)] {
             let Some(entry) = table.range(..=seq)?.next_back() else {
                 continue;
@@ -224,10 +236,10 @@ impl<'tx> Group<'tx> {
             let (first, tails) = (first.value(), Tails::read(value.value())?);
             if seq - first < tails.messages_count() as u64 {
                 self.touched.insert(first, Touched { tails, was_open });
-                return Ok(first);
+                return Ok(Some(first));
             }
         }
-        Err(Malformed("a delivery has no tail").into())
+        Ok(None)
     }
 
     /// Changes a tail.
@@ -260,9 +272,9 @@ impl<'tx> Group<'tx> {
         Ok(())
     }
 
-    /// A delivery was settled.
-    pub(crate) fn settled(&mut self, id: DeliveryId, status: Status, due: Option<TimeMs>) {
-        self.effects.settled.push((id, status, due));
+    /// The lease of a delivery ends with this commit.
+    pub(crate) fn settled(&mut self, settled: Settled) {
+        self.effects.settled.push(settled);
     }
 
     /// Forgets the ids of messages before this one; returns from where on ids are known.

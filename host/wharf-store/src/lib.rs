@@ -47,6 +47,7 @@ mod options;
 mod read;
 mod recover;
 mod request;
+mod step;
 mod store;
 mod table;
 

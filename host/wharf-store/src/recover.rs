@@ -47,7 +47,7 @@ pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot) -> Result<u64, ReadEr
         let (id, value) = entry?;
         let row = Row::decode(value.value())?;
         let at = index.queue(&row.channel);
-        index.file(at, DeliveryId(id.value()), row.status, row.due);
+        index.file(at, DeliveryId(id.value()), row.status, row.due, true);
     }
     Ok(open.len()? + rows.len()?)
 }

@@ -295,7 +295,9 @@ impl Walk<'_> {
             },
             None => None,
         };
-        let is_needed = Row::is_needed(status, row.as_ref().and_then(|row| row.due));
+        let is_needed = row
+            .as_ref()
+            .map_or(Row::is_always_needed(status), Row::is_needed);
         self.expect(is_needed == has_row, || {
             format!("delivery {id} is {status}, row: {has_row}")
         });

@@ -3,23 +3,24 @@
 use wharf_core::{DeliveryId, Status, TimeMs};
 
 use super::{Index, QueueAt};
-use crate::table::delivery::Row;
 
 impl Index {
-    /// Files a stored delivery under what it waits for. A final one is only counted.
+    /// Files a stored delivery under what it waits for. A final one is only counted. `has_row` says whether one that
+    /// waits for nothing has a row; all others do.
     pub(crate) fn file(
         &mut self,
         at: QueueAt,
         id: DeliveryId,
         status: Status,
         due: Option<TimeMs>,
+        has_row: bool,
     ) {
         match status {
             Status::Queued | Status::Retrying => match due {
                 Some(due) => {
                     self.due.insert((due, id), at);
                 }
-                None => self.push_stored(at, id, Row::is_needed(status, due)),
+                None => self.push_stored(at, id, has_row),
             },
             Status::Pending | Status::Provisional => {
                 self.waiting.insert((due.unwrap_or(TimeMs(u64::MAX)), id));

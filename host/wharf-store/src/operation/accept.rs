@@ -198,20 +198,16 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
             to: Status::Queued,
         };
         let last = group.journal(&first_row(subject, Cause::Accepted, at, delay))?;
-        let has_row = Row::is_needed(Status::Queued, delay);
-        if has_row {
-            let row = Row {
-                status: Status::Queued,
-                channel: planned.channel.clone(),
-                attempts_count: 0,
-                due: delay,
-                token: None,
-                has_wire: false,
-            };
+        let row = delay.map(|due| Row {
+            due: Some(due),
+            ..Row::new(Status::Queued, planned.channel.clone())
+        });
+        if let Some(row) = &row {
+            debug_assert!(row.is_needed(), "what has a row needs it");
             group.delivery.insert(id.0, row.encode().as_slice())?;
         }
         let tail = Tail {
-            place: Place::Delivery(Status::Queued, has_row),
+            place: Place::Delivery(Status::Queued, row.is_some()),
             last,
         };
         group.new_tails().slot(tail, Some(&planned.channel));
@@ -239,7 +235,7 @@ pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
         let id = DeliveryId::new(seq, place);
         let at = index.queue(&planned.channel);
         match prepared.delay() {
-            Some(delay) => index.file(at, id, Status::Queued, Some(delay)),
+            Some(delay) => index.file(at, id, Status::Queued, Some(delay), true),
             None => index.push_new(at, id, &prepared.message, &planned.route),
         }
     }

@@ -1,19 +1,17 @@
 //! Settling: the outcome of an attempt becomes the delivery's status, with its journal row, in one commit.
 
-use redb::ReadableTable;
 use wharf_core::delivery::Transition;
-use wharf_core::journal::{Attempt, Subject};
+use wharf_core::journal::Attempt;
 use wharf_core::{Cursor, DeliveryId, Status, TimeMs, WireForm};
 
-use crate::error::{Malformed, ReadError, WriteError};
-use crate::group::Group;
+use crate::error::{ReadError, WriteError};
+use crate::group::{self, Group};
 use crate::index::Index;
 use crate::lease::Lease;
 use crate::request::Write;
+use crate::step::{Current, Step};
 use crate::store::Store;
 use crate::table::delivery::Row;
-use crate::table::journal::Draft;
-use crate::table::tails::{Place, Tail};
 use crate::table::{attempt, wire};
 
 /// How a leased delivery goes on.
@@ -105,75 +103,51 @@ impl Ended {
 }
 
 /// The writer's part, for a settle whose lease is live.
-pub(crate) fn apply(group: &mut Group<'_>, ended: &Ended) -> Result<Cursor, ReadError> {
+pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, ReadError> {
     let id = ended.lease.delivery();
+    let current = Current::leased(group, id, ended.lease.channel())?;
     let Transition {
         to,
         cause,
         due,
         token,
-    } = &ended.transition;
-    let (slot, tail) = group.tail(id)?;
-    let Place::Delivery(from, had_row) = tail.place else {
-        return Err(Malformed("a delivery's slot says that its message has none").into());
+    } = ended.transition;
+    let before = &current.row;
+    let made = ended.attempt.as_ref().map_or(0, |(number, _)| *number);
+    let row = Row {
+        status: to,
+        attempts_count: before.attempts_count.max(made),
+        due,
+        token,
+        has_wire: (before.has_wire || ended.wire.is_some()) && Row::keeps_wire(to),
+        ..before.clone()
     };
-    debug_assert!(Status::allows(Some(from), *to), "no step {from} -> {to}");
-    let last = group.journal(&Draft {
-        previous: Some(tail.last),
-        subject: Subject::Delivery {
-            id,
-            from: Some(from),
-            to: *to,
-        },
-        cause: *cause,
+    let has_row = row.is_needed();
+    let step = Step {
+        row,
+        cause,
         at: ended.at,
-        due: *due,
         attempt: ended.attempt.as_ref().map(|(_, facts)| facts.as_slice()),
-    })?;
-    let before = if had_row { Some(row(group, id)?) } else { None };
-    let has_row = Row::is_needed(*to, *due);
-    let had_wire = before.as_ref().is_some_and(|row| row.has_wire);
-    let has_wire = (had_wire || ended.wire.is_some()) && Row::keeps_wire(*to);
-    if let Some(form) = &ended.wire {
-        group.wire.insert(id.0, form.as_slice())?;
-    } else if had_wire && !has_wire {
-        group.wire.remove(id.0)?;
-    }
-    if has_row {
-        let made = ended.attempt.as_ref().map_or(0, |(number, _)| *number);
-        let row = Row {
-            status: *to,
-            channel: ended.lease.channel().clone(),
-            attempts_count: before.map_or(0, |row| row.attempts_count).max(made),
-            due: *due,
-            token: token.clone(),
-            has_wire,
-        };
-        group.delivery.insert(id.0, row.encode().as_slice())?;
-    } else if had_row {
-        group.delivery.remove(id.0)?;
-    }
-    group.set_tail(
-        slot,
-        Tail {
-            place: Place::Delivery(*to, has_row),
-            last,
-        },
-    );
-    group.settled(id, *to, *due);
-    Ok(last)
-}
-
-fn row(group: &Group<'_>, id: DeliveryId) -> Result<Row, ReadError> {
-    let value = group
-        .delivery
-        .get(id.0)?
-        .ok_or(Malformed("a delivery has no row"))?;
-    Ok(Row::decode(value.value())?)
+        wire: ended.wire.as_deref(),
+    };
+    let last = current.step(group, &step)?;
+    group.settled(group::Settled {
+        id,
+        status: to,
+        due,
+        has_row,
+    });
+    Ok(Settled::Recorded(last))
 }
 
 /// The index's part, after the commit.
-pub(crate) fn file(index: &mut Index, id: DeliveryId, status: Status, due: Option<TimeMs>) {
-    let at = index.end_settle(id);
-    index.file(at, id, status, due);
+pub(crate) fn file(index: &mut Index, settled: &group::Settled) {
+    let at = index.end_settle(settled.id);
+    let group::Settled {
+        id,
+        status,
+        due,
+        has_row,
+    } = *settled;
+    index.file(at, id, status, due, has_row);
 }

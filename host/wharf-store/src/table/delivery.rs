@@ -1,5 +1,6 @@
 //! `delivery`: the deliveries that wait for something, or ended other than well.
 
+use wharf_core::retry::Budget;
 use wharf_core::{ChannelName, Status, TimeMs};
 
 use super::Numbered;
@@ -7,11 +8,11 @@ use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
 /// Key: delivery number, `message << 16 | place`. Value: [`Row`]. There for whatever is retrying, pending,
-/// provisional, held, queued with a time, or final other than delivered; a delivered delivery has only its tail and
+/// provisional, held, queued and not new, or final other than delivered; a delivered delivery has only its tail and
 /// its journal. A start scans this table, so wire forms stand in [`super::wire`].
 pub(crate) const TABLE: Numbered = Numbered::new("delivery");
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The state of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +23,45 @@ pub(crate) struct Row {
     pub(crate) attempts_count: u32,
     /// When it is looked at again.
     pub(crate) due: Option<TimeMs>,
-    /// What to poll with.
+    /// What to poll with: while it is pending or provisional, and once that ended with nobody knowing how.
     pub(crate) token: Option<String>,
     /// Whether [`super::wire`] has its wire form.
     pub(crate) has_wire: bool,
+    /// Whether it is cancelled instead of being tried again. Never once it has ended.
+    pub(crate) is_cancelled: bool,
+    /// How often it was redriven under a new idempotency key.
+    pub(crate) key_generation: u32,
+    /// Where its last redrive began its budget anew.
+    pub(crate) redriven: Option<Budget>,
 }
 
 impl Row {
-    /// Whether a delivery with this status has a row.
-    pub(crate) fn is_needed(status: Status, due: Option<TimeMs>) -> bool {
+    /// What is known of a delivery that no attempt or command has been about.
+    pub(crate) fn new(status: Status, channel: ChannelName) -> Self {
+        Self {
+            status,
+            channel,
+            attempts_count: 0,
+            due: None,
+            token: None,
+            has_wire: false,
+            is_cancelled: false,
+            key_generation: 0,
+            redriven: None,
+        }
+    }
+
+    /// Whether it has to be stored, or is all said by the delivery's tail.
+    pub(crate) fn is_needed(&self) -> bool {
+        Self::is_always_needed(self.status)
+            || self.status == Status::Queued
+                && *self != Self::new(Status::Queued, self.channel.clone())
+    }
+
+    /// Whether every delivery with this status has a row.
+    pub(crate) fn is_always_needed(status: Status) -> bool {
         match status {
-            Status::Queued => due.is_some(),
-            Status::Delivered => false,
+            Status::Queued | Status::Delivered => false,
             Status::Held
             | Status::Retrying
             | Status::Pending
@@ -62,6 +90,13 @@ impl Row {
         value.put_maybe_number(self.due.map(|t| t.0));
         value.put_maybe_text(self.token.as_deref());
         value.put_u8(u8::from(self.has_wire));
+        value.put_u8(u8::from(self.is_cancelled));
+        value.put_number(u64::from(self.key_generation));
+        value.put_u8(u8::from(self.redriven.is_some()));
+        if let Some(budget) = self.redriven {
+            value.put_number(u64::from(budget.attempts_before));
+            value.put_number(budget.began_at.0);
+        }
         value
     }
 
@@ -74,6 +109,16 @@ impl Row {
             due: take.maybe_time()?,
             token: take.maybe_text()?.map(str::to_owned),
             has_wire: take.flag()?,
+            is_cancelled: take.flag()?,
+            key_generation: take.u32()?,
+            redriven: if take.flag()? {
+                Some(Budget {
+                    attempts_before: take.u32()?,
+                    began_at: TimeMs(take.number()?),
+                })
+            } else {
+                None
+            },
         };
         take.end()?;
         Ok(row)
@@ -86,25 +131,56 @@ mod tests {
 
     use super::*;
 
+    fn rows() -> impl Strategy<Value = Row> {
+        let names = (0..Status::ALL.len(), any::<String>());
+        let facts = any::<(u32, Option<u64>, Option<String>, bool)>();
+        let wishes = any::<(bool, u32, Option<(u32, u64)>)>();
+        (names, facts, wishes).prop_map(
+            |(
+                (status, channel),
+                (attempts_count, due, token, has_wire),
+                (is_cancelled, key_generation, redriven),
+            )| {
+                Row {
+                    status: Status::ALL[status],
+                    channel: ChannelName::new(&channel),
+                    attempts_count,
+                    due: due.map(TimeMs),
+                    token,
+                    has_wire,
+                    is_cancelled,
+                    key_generation,
+                    redriven: redriven.map(|(attempts_before, began_at)| Budget {
+                        attempts_before,
+                        began_at: TimeMs(began_at),
+                    }),
+                }
+            },
+        )
+    }
+
     proptest! {
         #[test]
-        fn rows_round_trip(
-            status in 0..Status::ALL.len(),
-            channel: String,
-            attempts_count: u32,
-            due: Option<u64>,
-            token: Option<String>,
-            has_wire: bool,
-        ) {
-            let row = Row {
-                status: Status::ALL[status],
-                channel: ChannelName::new(&channel),
-                attempts_count,
-                due: due.map(TimeMs),
-                token,
-                has_wire,
-            };
+        fn rows_round_trip(row in rows()) {
             prop_assert_eq!(Row::decode(&row.encode()).unwrap(), row);
+        }
+
+        /// What is not stored is what [`Row::new`] says; a queued row with anything else in it is stored.
+        #[test]
+        fn nothing_that_matters_goes_unstored(row in rows()) {
+            let plain = Row::new(row.status, row.channel.clone());
+            let is_needed = match row.status {
+                Status::Delivered => false,
+                Status::Queued => row != plain,
+                _ => true,
+            };
+            prop_assert_eq!(row.is_needed(), is_needed);
+            prop_assert_eq!(plain.is_needed(), Row::is_always_needed(row.status));
+        }
+
+        #[test]
+        fn broken_rows_are_refused(value: Vec<u8>) {
+            let _ = Row::decode(&value);
         }
     }
 

@@ -1,0 +1,120 @@
+//! A step of a delivery: everything that is written when its status changes, whichever command changes it.
+
+use redb::ReadableTable;
+use wharf_core::journal::Subject;
+use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
+
+use crate::error::{Malformed, ReadError};
+use crate::group::{Group, SlotAt};
+use crate::table::delivery::Row;
+use crate::table::journal::Draft;
+use crate::table::tails::{Place, Tail};
+
+/// A delivery as it stands in the commit that is being made.
+pub(crate) struct Current {
+    pub(crate) id: DeliveryId,
+    /// What its row says; where it has none, what that would say.
+    pub(crate) row: Row,
+    had_row: bool,
+    slot: SlotAt,
+    last: Cursor,
+}
+
+/// How it goes on.
+pub(crate) struct Step<'a> {
+    /// Its row afterwards.
+    pub(crate) row: Row,
+    pub(crate) cause: Cause,
+    pub(crate) at: TimeMs,
+    /// The attempt that led here, encoded.
+    pub(crate) attempt: Option<&'a [u8]>,
+    /// A wire form to store, encoded; where the row has one and this is none, the stored one stays.
+    pub(crate) wire: Option<&'a [u8]>,
+}
+
+impl Current {
+    /// A leased delivery, whose channel is known.
+    pub(crate) fn leased(
+        group: &mut Group<'_>,
+        id: DeliveryId,
+        channel: &ChannelName,
+    ) -> Result<Self, ReadError> {
+        let current = Self::read(group, id, |_, _| Ok(channel.clone()))?;
+        current.ok_or(Malformed("a delivery has no tail").into())
+    }
+
+    fn read(
+        group: &mut Group<'_>,
+        id: DeliveryId,
+        channel: impl FnOnce(&Group<'_>, SlotAt) -> Result<ChannelName, ReadError>,
+    ) -> Result<Option<Self>, ReadError> {
+        let Some((slot, tail)) = group.tail(id)? else {
+            return Ok(None);
+        };
+        let Place::Delivery(status, had_row) = tail.place else {
+            return Ok(None);
+        };
+        let row = if had_row {
+            row(group, id)?
+        } else {
+            Row::new(status, channel(group, slot)?)
+        };
+        if row.status != status {
+            return Err(Malformed("a delivery's row and its tail differ").into());
+        }
+        Ok(Some(Self {
+            id,
+            row,
+            had_row,
+            slot,
+            last: tail.last,
+        }))
+    }
+
+    /// Writes the step; returns its journal row. What it means for the index is for the caller to say.
+    pub(crate) fn step(&self, group: &mut Group<'_>, step: &Step<'_>) -> Result<Cursor, ReadError> {
+        let (from, to) = (self.row.status, step.row.status);
+        debug_assert!(Status::allows(Some(from), to), "no step {from} -> {to}");
+        let subject = Subject::Delivery {
+            id: self.id,
+            from: Some(from),
+            to,
+        };
+        let last = group.journal(&Draft {
+            previous: Some(self.last),
+            subject,
+            cause: step.cause,
+            at: step.at,
+            due: step.row.due,
+            attempt: step.attempt,
+        })?;
+        match step.wire {
+            Some(form) if step.row.has_wire => {
+                group.wire.insert(self.id.0, form)?;
+            }
+            _ if self.row.has_wire && !step.row.has_wire => {
+                group.wire.remove(self.id.0)?;
+            }
+            _ => {}
+        }
+        let has_row = step.row.is_needed();
+        if has_row {
+            group
+                .delivery
+                .insert(self.id.0, step.row.encode().as_slice())?;
+        } else if self.had_row {
+            group.delivery.remove(self.id.0)?;
+        }
+        let place = Place::Delivery(to, has_row);
+        group.set_tail(self.slot, Tail { place, last });
+        Ok(last)
+    }
+}
+
+fn row(group: &Group<'_>, id: DeliveryId) -> Result<Row, ReadError> {
+    let value = group
+        .delivery
+        .get(id.0)?
+        .ok_or(Malformed("a delivery has no row"))?;
+    Ok(Row::decode(value.value())?)
+}
