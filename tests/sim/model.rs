@@ -9,7 +9,7 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Accepted, Settled};
+use wharf_store::{Accept, Accepted, Cancelled, Settled, Target};
 
 /// Everything that the store holds. Cloned for every commit, so what never changes is shared.
 #[derive(Clone, Debug)]
@@ -37,6 +37,7 @@ pub(crate) struct ModelDelivery {
     pub(crate) due: Option<TimeMs>,
     pub(crate) token: Option<String>,
     pub(crate) wire: Option<WireForm>,
+    pub(crate) is_cancelled: bool,
     pub(crate) last: Cursor,
 }
 
@@ -106,6 +107,7 @@ impl Model {
                     due,
                     token: None,
                     wire: None,
+                    is_cancelled: false,
                     last,
                 }
             })
@@ -133,33 +135,103 @@ impl Model {
             return Settled::Stale;
         }
         let before = self.delivery(settle.id).clone();
-        let Transition {
-            to,
-            cause,
-            due,
-            token,
-        } = settle.transition.clone();
+        let mut transition = settle.transition.clone();
+        let is_cancelled = before.is_cancelled && transition.to == Status::Retrying;
+        if is_cancelled {
+            transition = Transition {
+                to: Status::Cancelled,
+                cause: Cause::Cancelled,
+                due: None,
+                token: None,
+            };
+        }
+        let made = settle.attempt.as_ref().map_or(0, |attempt| attempt.number);
+        let offered = settle.wire.clone().filter(|_| !transition.to.is_final());
+        let after = ModelDelivery {
+            status: transition.to,
+            attempts_count: before.attempts_count.max(made),
+            due: transition.due,
+            token: transition.token,
+            wire: before.wire.clone().or(offered),
+            ..before
+        };
+        let attempt = settle.attempt.clone().map(Box::new);
+        let last = self.step(settle.id, after, transition.cause, settle.at, attempt);
+        if is_cancelled {
+            Settled::Cancelled(last)
+        } else {
+            Settled::Recorded(last)
+        }
+    }
+
+    pub(crate) fn cancel(
+        &mut self,
+        target: &Target,
+        leased: &BTreeMap<DeliveryId, u64>,
+        at: TimeMs,
+    ) -> Vec<(DeliveryId, Cancelled)> {
+        let ids = match target {
+            Target::Delivery(id) => vec![*id],
+            Target::Message(id) => match self.ids.get(id) {
+                Some(seq) => (0..self.messages[seq].deliveries.len() as u16)
+                    .map(|place| DeliveryId::new(*seq, place))
+                    .collect(),
+                None => vec![],
+            },
+        };
+        ids.into_iter()
+            .map(|id| (id, self.cancel_one(id, leased.contains_key(&id), at)))
+            .collect()
+    }
+
+    fn cancel_one(&mut self, id: DeliveryId, is_leased: bool, at: TimeMs) -> Cancelled {
+        let Some(before) = self.find(id).cloned() else {
+            return Cancelled::Unknown;
+        };
+        match before.status {
+            status if status.is_final() => Cancelled::Ended(status),
+            status @ (Status::Pending | Status::Provisional) => Cancelled::Refused(status),
+            _ if is_leased => {
+                self.delivery_mut(id).is_cancelled = true;
+                Cancelled::Flagged
+            }
+            _ => {
+                let after = ModelDelivery {
+                    status: Status::Cancelled,
+                    due: None,
+                    token: None,
+                    ..before
+                };
+                Cancelled::Recorded(self.step(id, after, Cause::Cancelled, at, None))
+            }
+        }
+    }
+
+    /// Changes a delivery and writes the journal row. What an ended one cannot need any more goes.
+    fn step(
+        &mut self,
+        id: DeliveryId,
+        mut after: ModelDelivery,
+        cause: Cause,
+        at: TimeMs,
+        attempt: Option<Box<Attempt>>,
+    ) -> Cursor {
+        let before = self.delivery(id);
+        let to = after.status;
         let subject = Subject::Delivery {
-            id: settle.id,
+            id,
             from: Some(before.status),
             to,
         };
-        let attempt = settle.attempt.clone().map(Box::new);
-        let last = self.row(Some(before.last), subject, cause, settle.at, due, attempt);
-        let offered = settle.wire.clone().filter(|_| !to.is_final());
         let keeps_wire = Status::ALL
             .iter()
             .any(|next| Status::allows(Some(to), *next));
-        let made = settle.attempt.as_ref().map_or(0, |attempt| attempt.number);
-        *self.delivery_mut(settle.id) = ModelDelivery {
-            status: to,
-            attempts_count: before.attempts_count.max(made),
-            due,
-            token,
-            wire: before.wire.or(offered).filter(|_| keeps_wire),
-            last,
-        };
-        Settled::Recorded(last)
+        after.last = self.row(Some(before.last), subject, cause, at, after.due, attempt);
+        after.wire = after.wire.filter(|_| keeps_wire);
+        after.is_cancelled &= !to.is_final();
+        let last = after.last;
+        *self.delivery_mut(id) = after;
+        last
     }
 
     pub(crate) fn set_cursor(&mut self, name: &str, to: Cursor) -> Cursor {
@@ -188,6 +260,11 @@ impl Model {
 
     pub(crate) fn delivery(&self, id: DeliveryId) -> &ModelDelivery {
         &self.message(id).deliveries[usize::from(id.place())]
+    }
+
+    fn find(&self, id: DeliveryId) -> Option<&ModelDelivery> {
+        let message = self.messages.get(&id.message())?;
+        message.deliveries.get(usize::from(id.place()))
     }
 
     pub(crate) fn count(&self, status: Status) -> u64 {

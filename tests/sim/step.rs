@@ -7,24 +7,23 @@ use wharf_core::journal::{Attempt, HookRun};
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
 use wharf_core::route::Planned;
-use wharf_core::{Cause, Cursor, Message, MessageId, MessageSeq, Status, TimeMs, WireForm};
-use wharf_store::{Accept, Accepted, Settle, Settled};
+use wharf_core::{
+    Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
+};
+use wharf_store::{Accept, Cancel, Settle, Target};
 
 use crate::model::{Model, ModelSettle};
 use crate::verify::same;
-use crate::world::{Answer, Asked, Held, RECENT_IDS, World, answers};
+use crate::world::{Answer, Asked, Held, RECENT_IDS, Said, Unsaid, World, answers};
 
-/// What an answer should be.
-enum Expected {
-    Accept(Vec<Accepted>),
-    Settle(Vec<Settled>),
-    SetCursor(Cursor),
-    ForgetIds(MessageSeq),
+/// Something to commit, as the world asks it.
+fn written(asked: impl Future<Output = Result<Said, Unsaid>> + 'static) -> Asked {
+    Box::pin(async { Answer::Written(asked.await) })
 }
 
 impl World {
     pub(crate) fn step(&mut self) -> Result<(), String> {
-        match self.random.below(40) {
+        match self.random.below(44) {
             0..=15 => self.group(),
             16..=27 => self.claim(),
             28..=31 => {
@@ -42,6 +41,7 @@ impl World {
                 self.revoke_some();
                 Ok(())
             }
+            39..=42 => self.operate(),
             // In the middle of life, with leases out and deliveries waiting.
             _ => self.verify(),
         }
@@ -62,18 +62,29 @@ impl World {
             asked.push(one);
             expected.push(answer);
         }
+        self.commit(asked, expected, model)
+    }
+
+    /// What is committed alone.
+    fn operate(&mut self) -> Result<(), String> {
+        let mut model = self.model.clone();
+        let (asked, expected) = self.ask_cancel(&mut model);
+        self.commit(vec![asked], vec![expected], model)
+    }
+
+    /// Has the writer make one commit of what is asked, and compares what it says. `model` is what stands then.
+    fn commit(
+        &mut self,
+        asked: Vec<Asked>,
+        expected: Vec<Said>,
+        model: Model,
+    ) -> Result<(), String> {
         let new_count = model.messages.len() - self.model.messages.len();
         let ids = self.store.stats().ids;
         let answers = answers(&mut self.engine, asked);
-        let is_acknowledged = answers.iter().any(|answer| {
-            matches!(
-                answer,
-                Answer::Accept(Ok(_))
-                    | Answer::Settle(Ok(_))
-                    | Answer::SetCursor(Ok(_))
-                    | Answer::ForgetIds(Ok(_))
-            )
-        });
+        let is_acknowledged = answers
+            .iter()
+            .any(|answer| matches!(answer, Answer::Written(Ok(_))));
         if !is_acknowledged {
             return if self.disk.is_cut() {
                 self.model_in_flight = Some(model);
@@ -86,28 +97,23 @@ impl World {
         // What is acknowledged is on disk, whatever happens from here on.
         self.model = model;
         for (answer, expected) in answers.into_iter().zip(expected) {
-            match (answer, expected) {
-                (Answer::Accept(Ok(found)), Expected::Accept(expected)) => {
-                    same("accepted", found, expected)?;
-                }
-                (Answer::Settle(Ok(found)), Expected::Settle(expected)) => {
-                    same("settled", found, expected)?;
-                }
-                (Answer::SetCursor(Ok(found)), Expected::SetCursor(expected)) => {
-                    same("cursor", found, expected)?;
-                }
-                (Answer::ForgetIds(Ok(found)), Expected::ForgetIds(expected)) => {
-                    same("forgotten", found, expected)?;
-                }
+            match answer {
+                Answer::Written(Ok(found)) => same("answer", found, expected)?,
                 // The power went after the commit and before the first answer to a duplicate was read.
-                (Answer::Accept(Err(_)), _) if self.disk.is_cut() => {}
-                _ => return Err("one commit has two outcomes".to_owned()),
+                Answer::Written(Err(Unsaid::FirstAnswer)) if self.disk.is_cut() => {}
+                Answer::Written(Err(Unsaid::FirstAnswer)) => {
+                    return Err("a first answer is not read with the power on".to_owned());
+                }
+                Answer::Written(Err(Unsaid::Other(cause))) => {
+                    return Err(format!("one commit has two outcomes: {cause}"));
+                }
+                Answer::Check(_) | Answer::Close(_) => return Err("another answer".to_owned()),
             }
         }
         Ok(())
     }
 
-    fn ask_accept(&mut self, model: &mut Model) -> (Asked, Expected) {
+    fn ask_accept(&mut self, model: &mut Model) -> (Asked, Said) {
         let mut batch = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..=self.random.below(5) {
@@ -116,8 +122,8 @@ impl World {
             batch.push(accept);
         }
         let store = self.store.clone();
-        let asked = async move { Answer::Accept(store.accept(batch).await) };
-        (Box::pin(asked), Expected::Accept(expected))
+        let asked = written(async move { Ok(Said::Accept(store.accept(batch).await?)) });
+        (asked, Said::Accept(expected))
     }
 
     /// A new message mostly; else one sent again, as it was or changed.
@@ -180,14 +186,18 @@ impl World {
         Accept { message, planned }
     }
 
-    fn ask_settle(&mut self, model: &mut Model) -> (Asked, Expected) {
+    fn ask_settle(&mut self, model: &mut Model) -> (Asked, Said) {
         let count = self.random.below(5).min(self.claims.len() as u64);
         let mut batch = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..count {
             let nth = self.random.below(self.claims.len() as u64) as usize;
             let Held { claim, is_stale } = self.claims.swap_remove(nth);
-            let settle = self.outcome(claim.lease.delivery(), claim.attempts_count + 1, is_stale);
+            let settle = if claim.is_cancelled && self.random.once_in(2) {
+                self.give_up(claim.lease.delivery(), is_stale)
+            } else {
+                self.outcome(claim.lease.delivery(), claim.attempts_count + 1, is_stale)
+            };
             expected.push(model.settle(&settle));
             if !is_stale {
                 self.leased.remove(&settle.id);
@@ -201,11 +211,11 @@ impl World {
             });
         }
         let store = self.store.clone();
-        let asked = async move { Answer::Settle(store.settle(batch).await) };
-        (Box::pin(asked), Expected::Settle(expected))
+        let asked = written(async move { Ok(Said::Settle(store.settle(batch).await?)) });
+        (asked, Said::Settle(expected))
     }
 
-    fn outcome(&mut self, id: wharf_core::DeliveryId, number: u32, is_stale: bool) -> ModelSettle {
+    fn outcome(&mut self, id: DeliveryId, number: u32, is_stale: bool) -> ModelSettle {
         let random = &mut self.random;
         let (to, cause) = *random.pick(&[
             (Status::Delivered, Cause::Sent),
@@ -260,23 +270,70 @@ impl World {
         }
     }
 
-    fn ask_cursor(&mut self, model: &mut Model) -> (Asked, Expected) {
+    /// What a dispatcher makes of a claim that is to be cancelled.
+    fn give_up(&self, id: DeliveryId, is_stale: bool) -> ModelSettle {
+        ModelSettle {
+            id,
+            is_stale,
+            transition: Transition {
+                to: Status::Cancelled,
+                cause: Cause::Cancelled,
+                due: None,
+                token: None,
+            },
+            attempt: None,
+            wire: None,
+            at: self.now,
+        }
+    }
+
+    fn ask_cursor(&mut self, model: &mut Model) -> (Asked, Said) {
         let name = format!("reader-{}", self.random.below(3));
         let to = Cursor(self.random.below(self.model.head().0 + 1));
         let stands = model.set_cursor(&name, to);
         let store = self.store.clone();
-        let asked = async move { Answer::SetCursor(store.set_cursor(&name, to).await) };
-        (Box::pin(asked), Expected::SetCursor(stands))
+        let asked = written(async move { Ok(Said::SetCursor(store.set_cursor(&name, to).await?)) });
+        (asked, Said::SetCursor(stands))
     }
 
-    fn ask_forget(&mut self, model: &mut Model) -> (Asked, Expected) {
+    /// A delivery or a whole message, whatever its status, and now and then one that does not exist.
+    fn ask_cancel(&mut self, model: &mut Model) -> (Asked, Said) {
+        let mut batch = Vec::new();
+        let mut expected = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let target = self.target(model);
+            expected.push(model.cancel(&target, &self.leased, self.now));
+            batch.push(Cancel {
+                target,
+                at: self.now,
+            });
+        }
+        let store = self.store.clone();
+        let asked = written(async move { Ok(Said::Cancel(store.cancel(batch).await?)) });
+        (asked, Said::Cancel(expected))
+    }
+
+    fn target(&mut self, model: &Model) -> Target {
+        // Not one whose id was forgotten: a flag leaves no row, and is seen after a cut by the id alone.
+        let known = model.messages.len() as u64 + 1 - model.ids_known_from.0;
+        let seq = MessageSeq(model.ids_known_from.0 + self.random.below(known + 1));
+        match model.messages.get(&seq) {
+            Some(known) if self.random.once_in(3) => Target::Message(known.message.id.clone()),
+            None if self.random.once_in(3) => {
+                Target::Message(MessageId::parse("unknown").expect("it is in the alphabet"))
+            }
+            _ => Target::Delivery(DeliveryId::new(seq, self.random.below(3) as u16)),
+        }
+    }
+
+    fn ask_forget(&mut self, model: &mut Model) -> (Asked, Said) {
         // All of them rarely, and past the end sometimes.
         let reach = if self.random.once_in(10) { 200 } else { 8 };
         let before = MessageSeq(model.ids_known_from.0 + self.random.below(reach));
         let stands = model.forget_ids(before);
         let store = self.store.clone();
-        let asked = async move { Answer::ForgetIds(store.forget_ids(before).await) };
-        (Box::pin(asked), Expected::ForgetIds(stands))
+        let asked = written(async move { Ok(Said::ForgetIds(store.forget_ids(before).await?)) });
+        (asked, Said::ForgetIds(stands))
     }
 
     /// Claims, and compares what is claimed with the model.
@@ -303,6 +360,7 @@ impl World {
                 expected.attempts_count,
             )?;
             same("claimed wire form", &claim.wire, &expected.wire)?;
+            same("claimed flag", claim.is_cancelled, expected.is_cancelled)?;
             same("sendable", claim.status.is_sendable(), true)?;
             same("due", expected.due.is_none_or(|due| due <= self.now), true)?;
             if self.leased.insert(id, claim.lease.fence().0).is_some() {

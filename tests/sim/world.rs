@@ -5,9 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use wharf_core::{ChannelName, DeliveryId, TimeMs};
+use wharf_core::{ChannelName, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
-    Accepted, CheckError, Claim, CloseError, Engine, IdSizes, Options, Settled, Store, WriteError,
+    Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
+    Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -51,14 +52,43 @@ pub(crate) struct Held {
     pub(crate) is_stale: bool,
 }
 
+/// What the store says of something that it has committed.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Said {
+    Accept(Vec<Accepted>),
+    Settle(Vec<Settled>),
+    SetCursor(wharf_core::Cursor),
+    ForgetIds(MessageSeq),
+    Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
+}
+
 /// An answer of the store.
 pub(crate) enum Answer {
-    Accept(Result<Vec<Accepted>, WriteError>),
-    Settle(Result<Vec<Settled>, WriteError>),
-    SetCursor(Result<wharf_core::Cursor, WriteError>),
-    ForgetIds(Result<wharf_core::MessageSeq, WriteError>),
+    Written(Result<Said, Unsaid>),
     Check(Result<wharf_store::Report, CheckError>),
     Close(Result<(), CloseError>),
+}
+
+/// Why the store does not say that it has committed something.
+pub(crate) enum Unsaid {
+    /// It has, and could not read what a duplicate is answered with.
+    FirstAnswer,
+    Other(String),
+}
+
+impl From<WriteError> for Unsaid {
+    fn from(cause: WriteError) -> Self {
+        match cause {
+            WriteError::FirstAnswer(_) => Self::FirstAnswer,
+            cause => Self::Other(format!("{cause:?}")),
+        }
+    }
+}
+
+impl From<CancelError> for Unsaid {
+    fn from(cause: CancelError) -> Self {
+        Self::Other(format!("{cause:?}"))
+    }
 }
 
 pub(crate) type Asked = Pin<Box<dyn Future<Output = Answer>>>;

@@ -8,7 +8,7 @@ use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
-use wharf_core::{Cursor, MessageSeq};
+use wharf_core::{Cursor, DeliveryId, MessageSeq};
 
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
@@ -16,8 +16,9 @@ use crate::group::{Effects, Group};
 use crate::ids;
 use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
 use crate::operation::accept::Verdict;
+use crate::operation::cancel::Cancelled;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cursor, settle};
+use crate::operation::{accept, cancel, cursor, settle};
 use crate::options::{IdSizes, Options, Planted};
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
@@ -44,6 +45,7 @@ enum Reply {
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
     Floor(Waiter<MessageSeq>),
+    Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
 }
 
 /// Whom to answer, and with what; with nothing where the write could not be applied.
@@ -75,6 +77,7 @@ impl Reply {
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
             Self::Floor(waiter) => waiter.send(),
+            Self::Cancel(waiter) => waiter.send(),
         }
     }
 }
@@ -137,17 +140,18 @@ impl Engine {
         }
     }
 
-    /// One group: the first request and what waits behind it, up to the limits. What is no write ends the group
-    /// and comes after its commit. Returns how many messages and settles were in it.
+    /// One group: the first request and what waits behind it, up to the limits. What is no write, or is committed
+    /// alone, ends the group and comes after its commit. Returns how many messages and settles were in it.
     fn turn(&mut self, first: Request) -> usize {
         let mut group = Vec::new();
         let (mut items_count, mut bytes) = (0, 0);
         let mut next = Some(first);
-        while let Some(Request::Write(write)) = next {
+        while let Some(Request::Write(write)) = next.take_if(|next| next.joins(&group)) {
             items_count += write.items_count();
             bytes += write.bytes();
+            let is_full =
+                write.is_alone() || items_count >= GROUP_ITEMS_MAX || bytes >= GROUP_BYTES_MAX;
             group.push(write);
-            let is_full = items_count >= GROUP_ITEMS_MAX || bytes >= GROUP_BYTES_MAX;
             next = if is_full {
                 None
             } else {
@@ -160,7 +164,9 @@ impl Engine {
         match next {
             Some(Request::Check(answer)) => drop(answer.send(self.check())),
             Some(Request::Close(answer)) => drop(answer.send(self.close())),
-            Some(Request::Write(_)) | None => {}
+            // With nothing in front of it, it is committed, and nothing joins it.
+            Some(alone @ Request::Write(_)) => items_count += self.turn(alone),
+            None => {}
         }
         items_count
     }
@@ -242,6 +248,10 @@ impl Engine {
                 let floor = tables.forget_ids(asked.question);
                 Reply::new(Reply::Floor, asked.answer, Ok(floor))
             }
+            Write::Cancel(asked) => {
+                let answers = cancel::apply(tables, &self.shared.index, asked.question);
+                Reply::new(Reply::Cancel, asked.answer, answers)
+            }
         }
     }
 
@@ -277,6 +287,9 @@ impl Engine {
             }
             for settled in effects.settled {
                 settle::file(&mut index, &settled);
+            }
+            for id in effects.marked {
+                index.end_mark(id);
             }
             index.set_counts(self.state.counts);
             (index.wake(), index.next_due())

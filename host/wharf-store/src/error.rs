@@ -110,6 +110,17 @@ pub enum WriteError {
     FirstAnswer(#[source] ReadError),
 }
 
+/// Why nothing was cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// A message could not be looked up by its id. Nothing was written.
+    #[error("the message to cancel could not be looked up")]
+    Find(#[source] ReadError),
+    /// It was not acknowledged.
+    #[error("the cancellation was not committed")]
+    Write(#[source] WriteError),
+}
+
 /// Why closing failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 use wharf_core::journal::Subject;
-use wharf_core::{Cursor, DeliveryId, MessageSeq, Status, TimeMs};
+use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Status, TimeMs};
 
-use crate::error::ReadError;
+use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::table::journal::Draft;
 use crate::table::state::State;
-use crate::table::tails::{self, Tail, Tails};
+use crate::table::tails::{self, Place, Tail, Tails};
 use crate::table::{blob, chunk, cursor, delivery, journal, meta, wire};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
@@ -41,6 +41,8 @@ pub(crate) struct Effects {
     /// New messages with the number of the first; the others follow without a gap.
     pub(crate) accepted: Option<(MessageSeq, Vec<Prepared>)>,
     pub(crate) settled: Vec<Settled>,
+    /// Deliveries whose row was written while they were being attempted.
+    pub(crate) marked: Vec<DeliveryId>,
     pub(crate) ids: ids::Effects,
 }
 
@@ -202,19 +204,26 @@ impl<'tx> Group<'tx> {
         Ok(())
     }
 
+    /// The deliveries of a message; none where there is no such message, or where it has none.
+    pub(crate) fn deliveries(&mut self, seq: MessageSeq) -> Result<Vec<DeliveryId>, ReadError> {
+        let Some(first) = self.first_of_chunk(seq.0)? else {
+            return Ok(Vec::new());
+        };
+        let tails = &self.touched[&first].tails;
+        let slots = tails.slots((seq.0 - first) as usize);
+        let mut ids = Vec::with_capacity(slots.len());
+        for (place, slot) in (0..).zip(slots) {
+            if let Place::Delivery(..) = tails.tail(slot)?.place {
+                ids.push(DeliveryId::new(seq, place));
+            }
+        }
+        Ok(ids)
+    }
+
     /// The tail of a delivery, and where to change it; none where there is no such delivery.
     pub(crate) fn tail(&mut self, id: DeliveryId) -> Result<Option<(SlotAt, Tail)>, ReadError> {
         let seq = id.message().0;
-        let known = self
-            .touched
-            .range(..=seq)
-            .next_back()
-            .filter(|(first, touched)| seq - **first < touched.tails.messages_count() as u64);
-        let first = match known {
-            Some((first, _)) => Some(*first),
-            None => self.touch(seq)?,
-        };
-        let Some(first) = first else {
+        let Some(first) = self.first_of_chunk(seq)? else {
             return Ok(None);
         };
         let tails = &self.touched[&first].tails;
@@ -225,6 +234,27 @@ impl<'tx> Group<'tx> {
         } else {
             None
         })
+    }
+
+    /// The channel of a slot, whose tail was read before.
+    pub(crate) fn channel(&self, at: SlotAt) -> Result<ChannelName, ReadError> {
+        let tails = &self.touched[&at.first].tails;
+        let names = tails.names()?;
+        let name = names.get(tails.channel(at.slot));
+        Ok(name.ok_or(Malformed("a delivery has no channel"))?.clone())
+    }
+
+    /// The chunk of a message, its tails read; none where there is no such message.
+    fn first_of_chunk(&mut self, seq: u64) -> Result<Option<u64>, ReadError> {
+        let known = self
+            .touched
+            .range(..=seq)
+            .next_back()
+            .filter(|(first, touched)| seq - **first < touched.tails.messages_count() as u64);
+        match known {
+            Some((first, _)) => Ok(Some(*first)),
+            None => self.touch(seq),
+        }
     }
 
     fn touch(&mut self, seq: u64) -> Result<Option<u64>, ReadError> {
@@ -275,6 +305,12 @@ impl<'tx> Group<'tx> {
     /// The lease of a delivery ends with this commit.
     pub(crate) fn settled(&mut self, settled: Settled) {
         self.effects.settled.push(settled);
+    }
+
+    /// The row of a delivery was written that is being attempted.
+    pub(crate) fn marked(&mut self, id: DeliveryId) {
+        self.changed();
+        self.effects.marked.push(id);
     }
 
     /// Forgets the ids of messages before this one; returns from where on ids are known.

@@ -54,11 +54,14 @@ mod table;
 pub use backend::Backend;
 pub use check::Report;
 pub use engine::Engine;
-pub use error::{CheckError, CloseError, FileError, Malformed, OpenError, ReadError, WriteError};
+pub use error::{
+    CancelError, CheckError, CloseError, FileError, Malformed, OpenError, ReadError, WriteError,
+};
 pub use lease::Lease;
 pub use limits::{CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT};
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
+pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::Claim;
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver};

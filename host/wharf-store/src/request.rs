@@ -1,11 +1,12 @@
 //! What handles ask of the writer.
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wharf_core::{Cursor, MessageSeq};
+use wharf_core::{Cursor, DeliveryId, MessageSeq};
 
 use crate::check::Report;
 use crate::error::{CheckError, CloseError, WriteError};
 use crate::operation::accept::{Prepared, Verdict};
+use crate::operation::cancel::{self, Cancelled};
 use crate::operation::settle::{Ended, Settled};
 
 /// A request with whom to answer.
@@ -21,6 +22,7 @@ pub(crate) enum Write {
     Settle(Asked<Vec<Ended>, Vec<Settled>>),
     SetCursor(Asked<(String, Cursor), Cursor>),
     ForgetIds(Asked<MessageSeq, MessageSeq>),
+    Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
 }
 
 /// A question and its answer's address.
@@ -32,13 +34,33 @@ pub(crate) struct Asked<Q, A> {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
+impl Request {
+    /// Whether it can be committed together with what is in a group already.
+    pub(crate) fn joins(&self, group: &[Write]) -> bool {
+        match self {
+            Self::Write(write) => group.is_empty() || !write.is_alone(),
+            Self::Check(_) | Self::Close(_) => false,
+        }
+    }
+}
+
 impl Write {
+    /// Whether it is committed by itself. An operator's command is decided on what is stored and on where the index has
+    /// a delivery; within a group the index is behind.
+    pub(crate) fn is_alone(&self) -> bool {
+        match self {
+            Self::Accept(_) | Self::Settle(_) | Self::SetCursor(_) | Self::ForgetIds(_) => false,
+            Self::Cancel(_) => true,
+        }
+    }
+
     /// Messages or settles in it.
     pub(crate) fn items_count(&self) -> usize {
         match self {
             Self::Accept(asked) => asked.question.len(),
             Self::Settle(asked) => asked.question.len(),
             Self::SetCursor(_) | Self::ForgetIds(_) => 1,
+            Self::Cancel(asked) => asked.question.len(),
         }
     }
 
@@ -47,7 +69,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
-            Self::SetCursor(_) | Self::ForgetIds(_) => 0,
+            Self::SetCursor(_) | Self::ForgetIds(_) | Self::Cancel(_) => 0,
         }
     }
 
@@ -59,6 +81,7 @@ impl Write {
             Self::Settle(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetCursor(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::ForgetIds(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
         }
     }
 }

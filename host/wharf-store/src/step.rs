@@ -20,6 +20,16 @@ pub(crate) struct Current {
     last: Cursor,
 }
 
+/// What a command finds that names a delivery by its number.
+pub(crate) enum Found {
+    /// The delivery.
+    Current(Current),
+    /// There is no such one.
+    Unknown,
+    /// What is stored of it cannot be read. That is no reason to fail the commit, and the store with it.
+    Unreadable(Malformed),
+}
+
 /// How it goes on.
 pub(crate) struct Step<'a> {
     /// Its row afterwards.
@@ -41,6 +51,16 @@ impl Current {
     ) -> Result<Self, ReadError> {
         let current = Self::read(group, id, |_, _| Ok(channel.clone()))?;
         current.ok_or(Malformed("a delivery has no tail").into())
+    }
+
+    /// Any delivery.
+    pub(crate) fn find(group: &mut Group<'_>, id: DeliveryId) -> Result<Found, ReadError> {
+        match Self::read(group, id, |group, slot| group.channel(slot)) {
+            Ok(Some(current)) => Ok(Found::Current(current)),
+            Ok(None) => Ok(Found::Unknown),
+            Err(ReadError::Malformed(cause)) => Ok(Found::Unreadable(cause)),
+            Err(cause) => Err(cause),
+        }
     }
 
     fn read(
@@ -69,6 +89,17 @@ impl Current {
             slot,
             last: tail.last,
         }))
+    }
+
+    /// Flags it to be cancelled instead of being tried again. No step: its journal is as it was.
+    pub(crate) fn flag(mut self, group: &mut Group<'_>) -> Result<(), ReadError> {
+        self.row.is_cancelled = true;
+        let value = self.row.encode();
+        group.delivery.insert(self.id.0, value.as_slice())?;
+        let place = Place::Delivery(self.row.status, true);
+        let last = self.last;
+        group.set_tail(self.slot, Tail { place, last });
+        Ok(())
     }
 
     /// Writes the step; returns its journal row. What it means for the index is for the caller to say.

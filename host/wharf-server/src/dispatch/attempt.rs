@@ -30,15 +30,15 @@ pub(super) struct Ended {
 /// Makes one attempt of a claimed delivery and says what to record.
 pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
     let started_at = clock::now();
-    if claim.message.expires_at.is_some_and(|at| at <= started_at) {
-        let expired = Transition {
-            to: Status::Expired,
-            cause: Cause::Expired,
+    if let Some((to, cause)) = without_attempt(claim, started_at) {
+        let transition = Transition {
+            to,
+            cause,
             due: None,
             token: None,
         };
         return Ended {
-            transition: expired,
+            transition,
             at: started_at,
             attempt: None,
             wire: None,
@@ -90,6 +90,15 @@ pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
         attempt: Some(attempt),
         wire: sent.filter(|_| keep_wire).map(SentWire::into_form),
     }
+}
+
+/// How a delivery ends that is not to be attempted any more.
+fn without_attempt(claim: &Claim, now: TimeMs) -> Option<(Status, Cause)> {
+    if claim.is_cancelled {
+        return Some((Status::Cancelled, Cause::Cancelled));
+    }
+    let is_expired = claim.message.expires_at.is_some_and(|at| at <= now);
+    is_expired.then_some((Status::Expired, Cause::Expired))
 }
 
 /// What to record of an attempt that panicked in the host.

@@ -315,6 +315,9 @@ impl Walk<'_> {
         self.expect(row.status == status, || {
             format!("delivery {id} is {status}, its row says {}", row.status)
         });
+        self.expect(!(row.is_cancelled && status.is_final()), || {
+            format!("delivery {id} is {status} and still to be cancelled")
+        });
         self.expect(channel == Some(&row.channel), || {
             format!(
                 "delivery {id} is for {channel:?}, its row says {}",

@@ -12,8 +12,18 @@ pub(crate) struct Leased {
     fence: Fence,
     pub(super) queue: QueueAt,
     pub(super) has_row: bool,
-    /// Its settle is in the commit that is being made: too late to take it back.
-    is_settling: bool,
+    hold: Hold,
+}
+
+/// What the commit that is being made does with a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// Nothing: it can be given back.
+    None,
+    /// Its delivery is settled: too late to take it back.
+    Settling,
+    /// Its delivery's row is written: what is given back meanwhile is ready once that is done, with its row.
+    Marking { is_released: bool },
 }
 
 impl Leased {
@@ -22,8 +32,24 @@ impl Leased {
             fence,
             queue,
             has_row,
-            is_settling: false,
+            hold: Hold::None,
         }
+    }
+
+    /// One of the writer's own, which ends with its commit.
+    pub(super) fn of_writer(fence: Fence, queue: QueueAt) -> Self {
+        Self {
+            hold: Hold::Settling,
+            ..Self::new(fence, queue, false)
+        }
+    }
+
+    /// Keeps it until its delivery's row is written. False where it ends with the commit anyway.
+    pub(super) fn begin_mark(&mut self) -> bool {
+        if self.hold == Hold::None {
+            self.hold = Hold::Marking { is_released: false };
+        }
+        self.hold != Hold::Settling
     }
 }
 
@@ -31,8 +57,8 @@ impl Index {
     /// Whether a settle under this number counts. If so, nothing ends the lease before the commit does.
     pub(crate) fn begin_settle(&mut self, id: DeliveryId, fence: Fence) -> bool {
         match self.leases.get_mut(&id) {
-            Some(leased) if leased.fence == fence && !leased.is_settling => {
-                leased.is_settling = true;
+            Some(leased) if leased.fence == fence && leased.hold == Hold::None => {
+                leased.hold = Hold::Settling;
                 true
             }
             _ => false,
@@ -49,19 +75,42 @@ impl Index {
         leased.queue
     }
 
+    /// The row of a delivery was written that was being attempted.
+    pub(crate) fn end_mark(&mut self, id: DeliveryId) {
+        let Entry::Occupied(mut entry) = self.leases.entry(id) else {
+            return;
+        };
+        let leased = entry.get_mut();
+        leased.has_row = true;
+        let is_released = leased.hold == Hold::Marking { is_released: true };
+        leased.hold = Hold::None;
+        if is_released {
+            let leased = entry.remove();
+            self.put_back(leased, id);
+        }
+    }
+
     /// Gives a lease back unsettled; with no number, whichever it is. False where there is none, or where it is
     /// too late.
     pub(crate) fn release(&mut self, id: DeliveryId, fence: Option<Fence>) -> bool {
-        match self.leases.get(&id) {
-            Some(leased)
-                if !leased.is_settling && fence.is_none_or(|fence| fence == leased.fence) =>
-            {
-                let leased = *leased;
-                self.leases.remove(&id);
+        let Entry::Occupied(mut entry) = self.leases.entry(id) else {
+            return false;
+        };
+        let leased = entry.get_mut();
+        if fence.is_some_and(|fence| fence != leased.fence) {
+            return false;
+        }
+        match leased.hold {
+            Hold::None => {
+                let leased = entry.remove();
                 self.put_back(leased, id);
                 true
             }
-            _ => false,
+            Hold::Marking { is_released } => {
+                leased.hold = Hold::Marking { is_released: true };
+                !is_released
+            }
+            Hold::Settling => false,
         }
     }
 
@@ -73,7 +122,7 @@ impl Index {
         {
             let leased = entry.remove();
             self.forget_lease(leased);
-            self.stuck_count += 1;
+            self.stuck.insert(id);
         }
     }
 

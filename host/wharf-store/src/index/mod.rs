@@ -6,11 +6,12 @@
 mod due;
 mod lease;
 mod ready;
+mod seize;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use wharf_core::invariant::Spread;
 use wharf_core::{ChannelName, DeliveryId, Fence, TimeMs};
@@ -39,7 +40,7 @@ pub(crate) struct Index {
     held_count: u64,
     /// Deliveries that cannot be read. Nothing can be done with them while this process runs; the next start files
     /// them as ready again.
-    stuck_count: u64,
+    stuck: FxHashSet<DeliveryId>,
     resident_bytes: usize,
     resident_bytes_max: usize,
     /// Copied here after each commit, so that counters and indexes are always read together.
@@ -60,7 +61,7 @@ impl SharedIndex {
             due: BTreeMap::new(),
             waiting: BTreeSet::new(),
             held_count: 0,
-            stuck_count: 0,
+            stuck: FxHashSet::default(),
             resident_bytes: 0,
             resident_bytes_max,
             counts: Counts::default(),
@@ -124,7 +125,7 @@ impl Index {
         Spread {
             ready: self.queues.iter().map(|queue| queue.len() as u64).sum(),
             leased: self.leases.len() as u64,
-            blocked: self.stuck_count,
+            blocked: self.stuck.len() as u64,
             due: (self.due.len() + self.waiting.len()) as u64,
             held: self.held_count,
             ended: self.counts.ended(),

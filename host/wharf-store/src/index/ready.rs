@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use tokio::sync::Notify;
 use wharf_core::{ChannelName, DeliveryId, Fence, Message};
 
@@ -110,6 +111,21 @@ impl Index {
         );
     }
 
+    /// Takes those of `ids` that can be claimed out of a queue, in one pass.
+    pub(super) fn pull(&mut self, at: QueueAt, ids: &FxHashSet<DeliveryId>) -> Vec<DeliveryId> {
+        let mut pulled = Vec::with_capacity(ids.len());
+        let resident_bytes = &mut self.resident_bytes;
+        self.queues[at.0].ready.retain(|ready| {
+            let is_wanted = ids.contains(&ready.id);
+            if is_wanted {
+                *resident_bytes -= ready.resident.as_ref().map_or(0, |resident| resident.bytes);
+                pulled.push(ready.id);
+            }
+            !is_wanted
+        });
+        pulled
+    }
+
     fn push(&mut self, at: QueueAt, ready: Ready) {
         let queue = &mut self.queues[at.0];
         queue.ready.push_back(ready);
@@ -141,6 +157,15 @@ impl Index {
             });
         }
         taken
+    }
+
+    /// Puts a delivery that waits nowhere under a lease of the writer's own.
+    pub(super) fn hold(&mut self, at: QueueAt, id: DeliveryId) {
+        self.last_fence.0 += 1;
+        let leased = Leased::of_writer(self.last_fence, at);
+        let before = self.leases.insert(id, leased);
+        debug_assert!(before.is_none(), "a delivery has at most one live lease");
+        self.queues[at.0].leased_count += 1;
     }
 
     /// A delivery whose lease ended without a settle is the first to be claimed again.

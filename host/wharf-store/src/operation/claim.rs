@@ -27,6 +27,8 @@ pub struct Claim {
     pub attempts_count: u32,
     /// What an earlier attempt sent, to be sent again as it is.
     pub wire: Option<WireForm>,
+    /// Someone asked to cancel it during an attempt that never settled: settle it as cancelled instead.
+    pub is_cancelled: bool,
 }
 
 /// What a claim is made of, read from the file.
@@ -87,6 +89,7 @@ fn resident(lease: Lease, taken: Taken) -> Option<Claim> {
         status: Status::Queued,
         attempts_count: 0,
         wire: None,
+        is_cancelled: false,
     })
 }
 
@@ -110,6 +113,7 @@ fn read(snapshot: &Snapshot, leased: Vec<(Lease, Taken)>) -> Result<Vec<Claim>, 
                     status: found.status,
                     attempts_count: found.attempts_count,
                     wire: found.wire,
+                    is_cancelled: found.is_cancelled,
                 });
             }
             Err(ReadError::Malformed(cause)) => {
@@ -134,6 +138,7 @@ struct Found {
     status: Status,
     attempts_count: u32,
     wire: Option<WireForm>,
+    is_cancelled: bool,
 }
 
 struct Reader {
@@ -156,10 +161,12 @@ impl Reader {
             status: Status::Queued,
             attempts_count: 0,
             wire: None,
+            is_cancelled: false,
         };
         if taken.has_row {
             let row = self.rows.row(id)?;
             (found.status, found.attempts_count) = (row.status, row.attempts_count);
+            found.is_cancelled = row.is_cancelled;
             if row.has_wire {
                 found.wire = Some(self.rows.wire(id)?);
             }

@@ -11,6 +11,7 @@ use crate::index::SharedIndex;
 use crate::read::{Journal, Rows, Snapshot};
 use crate::store::Store;
 use crate::table::chunk;
+use crate::table::delivery::Row;
 use crate::table::tails::{Place, Tail};
 
 /// A message, and where it stands.
@@ -45,6 +46,8 @@ pub struct DeliveryView {
     pub due: Option<TimeMs>,
     /// What to poll with.
     pub token: Option<String>,
+    /// Someone asked to cancel it while it was being attempted: it is not tried again.
+    pub is_cancelled: bool,
     /// Its last journal row.
     pub last: Cursor,
 }
@@ -69,16 +72,17 @@ fn view(
     let mut deliveries = Vec::with_capacity(stored.planned.len());
     for ((place, planned), slot) in (0..).zip(stored.planned).zip(tails.slots(place)) {
         let (id, tail) = (DeliveryId::new(seq, place), tails.tail(slot)?);
-        let known = known(&rows, &mut journal, id, tail)?;
+        let row = row(&rows, &mut journal, &planned.channel, id, tail)?;
         deliveries.push(DeliveryView {
             id,
             channel: planned.channel,
             route: planned.route,
-            status: known.status,
+            status: row.status,
             is_leased: index.lock().is_leased(id),
-            attempts_count: known.attempts_count,
-            due: known.due,
-            token: known.token,
+            attempts_count: row.attempts_count,
+            due: row.due,
+            token: row.token,
+            is_cancelled: row.is_cancelled,
             last: tail.last,
         });
     }
@@ -90,39 +94,23 @@ fn view(
     })
 }
 
-/// What tail, row and journal say of a delivery.
-struct Known {
-    status: Status,
-    attempts_count: u32,
-    due: Option<TimeMs>,
-    token: Option<String>,
-}
-
-fn known(
+/// A delivery's row. Where it has none, what that would say: how many attempts a delivered one took is in its journal.
+fn row(
     rows: &Rows,
     journal: &mut Journal,
+    channel: &ChannelName,
     id: DeliveryId,
     tail: Tail,
-) -> Result<Known, ReadError> {
+) -> Result<Row, ReadError> {
     let Place::Delivery(status, has_row) = tail.place else {
         return Err(Malformed("a delivery's slot says that its message has none").into());
     };
     if has_row {
-        let row = rows.row(id)?;
-        let (attempts_count, due, token) = (row.attempts_count, row.due, row.token);
-        return Ok(Known {
-            status,
-            attempts_count,
-            due,
-            token,
-        });
+        return rows.row(id);
     }
     let attempt = journal.row(tail.last)?.attempt;
-    let attempts_count = attempt.map_or(0, |attempt| attempt.number);
-    Ok(Known {
-        status,
-        attempts_count,
-        due: None,
-        token: None,
+    Ok(Row {
+        attempts_count: attempt.map_or(0, |attempt| attempt.number),
+        ..Row::new(status, channel.clone())
     })
 }

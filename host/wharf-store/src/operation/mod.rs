@@ -1,6 +1,7 @@
 //! The commands, one file each: what a handle asks, and what the writer does about it.
 
 pub(crate) mod accept;
+pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod close;
 pub(crate) mod cursor;

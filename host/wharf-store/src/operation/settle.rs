@@ -2,7 +2,7 @@
 
 use wharf_core::delivery::Transition;
 use wharf_core::journal::Attempt;
-use wharf_core::{Cursor, DeliveryId, Status, TimeMs, WireForm};
+use wharf_core::{Cursor, DeliveryId, Status, TimeMs, WireForm, operator};
 
 use crate::error::{ReadError, WriteError};
 use crate::group::{self, Group};
@@ -34,6 +34,8 @@ pub struct Settle {
 pub enum Settled {
     /// It stands, with this journal row.
     Recorded(Cursor),
+    /// It was to be tried again, and someone had asked to cancel it: it is cancelled, with this journal row.
+    Cancelled(Cursor),
     /// The lease had been taken back: nothing changed.
     Stale,
 }
@@ -106,13 +108,19 @@ impl Ended {
 pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, ReadError> {
     let id = ended.lease.delivery();
     let current = Current::leased(group, id, ended.lease.channel())?;
+    let before = &current.row;
+    let wanted = ended.transition.to;
+    let transition = if before.is_cancelled {
+        operator::cancelled_instead(before.status, ended.transition)
+    } else {
+        ended.transition
+    };
     let Transition {
         to,
         cause,
         due,
         token,
-    } = ended.transition;
-    let before = &current.row;
+    } = transition;
     let made = ended.attempt.as_ref().map_or(0, |(number, _)| *number);
     let row = Row {
         status: to,
@@ -120,6 +128,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         due,
         token,
         has_wire: (before.has_wire || ended.wire.is_some()) && Row::keeps_wire(to),
+        is_cancelled: before.is_cancelled && !to.is_final(),
         ..before.clone()
     };
     let has_row = row.is_needed();
@@ -137,7 +146,11 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         due,
         has_row,
     });
-    Ok(Settled::Recorded(last))
+    Ok(if to == wanted {
+        Settled::Recorded(last)
+    } else {
+        Settled::Cancelled(last)
+    })
 }
 
 /// The index's part, after the commit.

@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use redb::{Database, Key, ReadableTable, TableDefinition};
-use wharf_core::{Cursor, MessageSeq, Status, WireForm, invariant};
-use wharf_store::{Accepted, CheckError, IdSizes, Options, Store, WriteError};
+use wharf_core::{Cursor, DeliveryId, MessageSeq, Status, WireForm, invariant};
+use wharf_store::{Accepted, Cancel, CheckError, IdSizes, Options, Store, Target, WriteError};
 
 use crate::fixture::{End, Fixture, T0, accept, channel, id, settle, wait};
 
@@ -94,6 +94,16 @@ fn check(table: Numbered, damage: impl FnOnce(&mut [u8]), readable: &[&str]) {
     assert_eq!(stats.spread.blocked, 3 - readable.len() as u64);
     assert_eq!(stats.channels[0].leased, readable.len() as u64);
     invariant::deliveries_are_partitioned(stats.spread, stats.counts.deliveries()).unwrap();
+    // An operator can be rid of it.
+    drop(claims);
+    let targets = (1..=3).map(|seq| Cancel {
+        target: Target::Delivery(DeliveryId::new(MessageSeq(seq), 0)),
+        at: T0,
+    });
+    wait(fixture.store.cancel(targets.collect())).unwrap();
+    let stats = fixture.store.stats();
+    assert_eq!(stats.spread.ended, 3);
+    invariant::deliveries_are_partitioned(stats.spread, 3).unwrap();
 }
 
 #[test]

@@ -13,9 +13,10 @@ use wharf_core::delivery::Transition;
 use wharf_core::journal::Attempt;
 use wharf_core::message::Priority;
 use wharf_core::route::Planned;
-use wharf_core::{Cause, ChannelName, Message, MessageId, Status, TimeMs, WireForm};
+use wharf_core::{Cause, ChannelName, DeliveryId, Message, MessageId, Status, TimeMs, WireForm};
 use wharf_store::{
-    Accept, Accepted, Claim, DeliveryView, MessageView, Options, Report, Settle, Settled, Store,
+    Accept, Accepted, Cancel, Cancelled, Claim, DeliveryView, MessageView, Options, Report, Settle,
+    Settled, Store, Target,
 };
 
 pub(crate) struct Fixture {
@@ -178,6 +179,16 @@ impl Fixture {
         let settled = wait(self.store.settle(batch)).unwrap();
         self.check();
         settled
+    }
+
+    pub(crate) fn cancel(&self, targets: Vec<Target>) -> Vec<Vec<(DeliveryId, Cancelled)>> {
+        let batch = targets
+            .into_iter()
+            .map(|target| Cancel { target, at: T0 })
+            .collect();
+        let answers = wait(self.store.cancel(batch)).unwrap();
+        self.check();
+        answers
     }
 
     pub(crate) fn get(&self, name: &str) -> MessageView {

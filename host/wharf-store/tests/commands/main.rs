@@ -5,6 +5,7 @@ mod fixture;
 mod stepped;
 
 mod accept;
+mod cancel;
 mod claim;
 mod cursor;
 mod damage;
