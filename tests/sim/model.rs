@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use wharf_core::delivery::Transition;
 use wharf_core::journal::{Attempt, Row, Subject};
+use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Accepted, Cancelled, Settled, Target};
+use wharf_store::{Accept, Accepted, Cancelled, Redrive, Redriven, Settled, Target};
 
 /// Everything that the store holds. Cloned for every commit, so what never changes is shared.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub(crate) struct ModelDelivery {
     pub(crate) token: Option<String>,
     pub(crate) wire: Option<WireForm>,
     pub(crate) is_cancelled: bool,
+    pub(crate) key_generation: u32,
+    pub(crate) redriven: Option<Budget>,
     pub(crate) last: Cursor,
 }
 
@@ -108,6 +111,8 @@ impl Model {
                     token: None,
                     wire: None,
                     is_cancelled: false,
+                    key_generation: 0,
+                    redriven: None,
                     last,
                 }
             })
@@ -207,6 +212,31 @@ impl Model {
         }
     }
 
+    pub(crate) fn redrive(&mut self, redrive: &Redrive) -> Redriven {
+        let id = redrive.delivery;
+        let Some(before) = self.find(id).cloned() else {
+            return Redriven::Unknown;
+        };
+        let to = match (before.status, self.row_of(id).cause) {
+            (Status::Dead, Cause::OutcomeUnknown) => Status::Pending,
+            (Status::Dead | Status::Rejected | Status::Shed, _) => Status::Queued,
+            (status, _) => return Redriven::Refused(status),
+        };
+        let after = ModelDelivery {
+            status: to,
+            due: (to == Status::Pending).then_some(redrive.at),
+            wire: before.wire.clone().filter(|_| !redrive.reconvert),
+            key_generation: before.key_generation + u32::from(redrive.new_key),
+            redriven: Some(Budget {
+                attempts_before: before.attempts_count,
+                began_at: redrive.at,
+            }),
+            ..before
+        };
+        let row = self.step(id, after, Cause::Redriven, redrive.at, None);
+        Redriven::Recorded { row, to }
+    }
+
     /// Changes a delivery and writes the journal row. What an ended one cannot need any more goes.
     fn step(
         &mut self,
@@ -260,6 +290,21 @@ impl Model {
 
     pub(crate) fn delivery(&self, id: DeliveryId) -> &ModelDelivery {
         &self.message(id).deliveries[usize::from(id.place())]
+    }
+
+    /// Every delivery that has ended.
+    pub(crate) fn ended(&self) -> Vec<DeliveryId> {
+        let ended = self.messages.values().flat_map(|message| {
+            let places = (0..).zip(&message.deliveries);
+            let ended = places.filter(|(_, delivery)| delivery.status.is_final());
+            ended.map(|(place, _)| DeliveryId::new(message.seq, place))
+        });
+        ended.collect()
+    }
+
+    /// The last journal row of a delivery.
+    fn row_of(&self, id: DeliveryId) -> &Row {
+        &self.journal[self.delivery(id).last.0 as usize - 1]
     }
 
     fn find(&self, id: DeliveryId) -> Option<&ModelDelivery> {

@@ -6,11 +6,12 @@ use wharf_core::delivery::Transition;
 use wharf_core::journal::{Attempt, HookRun};
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
+use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Cancel, Settle, Target};
+use wharf_store::{Accept, Cancel, Redrive, Settle, Target};
 
 use crate::model::{Model, ModelSettle};
 use crate::verify::same;
@@ -68,7 +69,11 @@ impl World {
     /// What is committed alone.
     fn operate(&mut self) -> Result<(), String> {
         let mut model = self.model.clone();
-        let (asked, expected) = self.ask_cancel(&mut model);
+        let (asked, expected) = if self.random.once_in(2) {
+            self.ask_cancel(&mut model)
+        } else {
+            self.ask_redrive(&mut model)
+        };
         self.commit(vec![asked], vec![expected], model)
     }
 
@@ -227,12 +232,15 @@ impl World {
             (Status::Provisional, Cause::Sent),
             (Status::Rejected, Cause::Refused),
             (Status::Dead, Cause::AttemptsSpent),
+            (Status::Dead, Cause::OutcomeUnknown),
+            (Status::Shed, Cause::Failed),
             (Status::Expired, Cause::Expired),
         ]);
         let waits = matches!(to, Status::Pending | Status::Provisional);
         let has_due = to == Status::Retrying || waits && random.once_in(2);
         let due = has_due.then(|| self.now.after(Duration::from_millis(random.below(3_000))));
-        let token = waits.then(|| format!("token-{number}"));
+        let can_be_polled = waits || cause == Cause::OutcomeUnknown;
+        let token = can_be_polled.then(|| format!("token-{number}"));
         let attempt = (to != Status::Expired).then(|| Attempt {
             number,
             started_at: self.now,
@@ -313,6 +321,35 @@ impl World {
         (asked, Said::Cancel(expected))
     }
 
+    /// Deliveries of any status; mostly such as have ended.
+    fn ask_redrive(&mut self, model: &mut Model) -> (Asked, Said) {
+        let mut batch = Vec::new();
+        let mut expected = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let any = DeliveryId::new(
+                MessageSeq(1 + self.random.below(model.messages.len() as u64 + 1)),
+                self.random.below(3) as u16,
+            );
+            let ended = model.ended();
+            let delivery = if ended.is_empty() || self.random.once_in(4) {
+                any
+            } else {
+                *self.random.pick(&ended)
+            };
+            let redrive = Redrive {
+                delivery,
+                reconvert: self.random.once_in(2),
+                new_key: self.random.once_in(2),
+                at: self.now,
+            };
+            expected.push(model.redrive(&redrive));
+            batch.push(redrive);
+        }
+        let store = self.store.clone();
+        let asked = written(async move { Ok(Said::Redrive(store.redrive(batch).await?)) });
+        (asked, Said::Redrive(expected))
+    }
+
     fn target(&mut self, model: &Model) -> Target {
         // Not one whose id was forgotten: a flag leaves no row, and is seen after a cut by the id alone.
         let known = model.messages.len() as u64 + 1 - model.ids_known_from.0;
@@ -361,6 +398,12 @@ impl World {
             )?;
             same("claimed wire form", &claim.wire, &expected.wire)?;
             same("claimed flag", claim.is_cancelled, expected.is_cancelled)?;
+            let budget = expected.redriven.unwrap_or(Budget {
+                attempts_before: 0,
+                began_at: message.message.accepted_at,
+            });
+            same("claimed budget", claim.budget, budget)?;
+            same("claimed key", claim.key_generation, expected.key_generation)?;
             same("sendable", claim.status.is_sendable(), true)?;
             same("due", expected.due.is_none_or(|due| due <= self.now), true)?;
             if self.leased.insert(id, claim.lease.fence().0).is_some() {

@@ -77,6 +77,8 @@ fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Resu
         same("due", found.due, expected_one.due)?;
         same("token", &found.token, &expected_one.token)?;
         same("flag", found.is_cancelled, expected_one.is_cancelled)?;
+        same("budget", found.redriven, expected_one.redriven)?;
+        same("key", found.key_generation, expected_one.key_generation)?;
         same("last row", found.last, expected_one.last)?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::{ChannelName, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
-    Settled, Store, WriteError,
+    Redriven, Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -60,6 +60,7 @@ pub(crate) enum Said {
     SetCursor(wharf_core::Cursor),
     ForgetIds(MessageSeq),
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
+    Redrive(Vec<Redriven>),
 }
 
 /// An answer of the store.

@@ -17,8 +17,9 @@ use crate::ids;
 use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
+use crate::operation::redrive::Redriven;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cancel, cursor, settle};
+use crate::operation::{accept, cancel, cursor, redrive, settle};
 use crate::options::{IdSizes, Options, Planted};
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
@@ -46,6 +47,7 @@ enum Reply {
     Cursor(Waiter<Cursor>),
     Floor(Waiter<MessageSeq>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
+    Redrive(Waiter<Vec<Redriven>>),
 }
 
 /// Whom to answer, and with what; with nothing where the write could not be applied.
@@ -78,6 +80,7 @@ impl Reply {
             Self::Cursor(waiter) => waiter.send(),
             Self::Floor(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
+            Self::Redrive(waiter) => waiter.send(),
         }
     }
 }
@@ -252,6 +255,11 @@ impl Engine {
                 let answers = cancel::apply(tables, &self.shared.index, asked.question);
                 Reply::new(Reply::Cancel, asked.answer, answers)
             }
+            Write::Redrive(asked) => {
+                let wanted = asked.question.iter();
+                let redriven = wanted.map(|one| redrive::apply(tables, one));
+                Reply::new(Reply::Redrive, asked.answer, redriven.collect())
+            }
         }
     }
 
@@ -285,8 +293,11 @@ impl Engine {
                     accept::file(&mut index, MessageSeq(seq), prepared);
                 }
             }
-            for settled in effects.settled {
-                settle::file(&mut index, &settled);
+            for filed in &effects.settled {
+                settle::file(&mut index, filed);
+            }
+            for (channel, filed) in &effects.redriven {
+                redrive::file(&mut index, channel, filed);
             }
             for id in effects.marked {
                 index.end_mark(id);

@@ -40,14 +40,17 @@ pub(crate) struct Group<'tx> {
 pub(crate) struct Effects {
     /// New messages with the number of the first; the others follow without a gap.
     pub(crate) accepted: Option<(MessageSeq, Vec<Prepared>)>,
-    pub(crate) settled: Vec<Settled>,
+    /// Deliveries whose lease ends.
+    pub(crate) settled: Vec<Filed>,
+    /// Deliveries that had ended and go on, with their channel.
+    pub(crate) redriven: Vec<(ChannelName, Filed)>,
     /// Deliveries whose row was written while they were being attempted.
     pub(crate) marked: Vec<DeliveryId>,
     pub(crate) ids: ids::Effects,
 }
 
-/// A delivery whose lease ends with the commit.
-pub(crate) struct Settled {
+/// Where the index has a delivery from now on.
+pub(crate) struct Filed {
     pub(crate) id: DeliveryId,
     pub(crate) status: Status,
     pub(crate) due: Option<TimeMs>,
@@ -303,8 +306,13 @@ impl<'tx> Group<'tx> {
     }
 
     /// The lease of a delivery ends with this commit.
-    pub(crate) fn settled(&mut self, settled: Settled) {
-        self.effects.settled.push(settled);
+    pub(crate) fn settled(&mut self, filed: Filed) {
+        self.effects.settled.push(filed);
+    }
+
+    /// A delivery that had ended goes on.
+    pub(crate) fn redriven(&mut self, channel: &ChannelName, filed: Filed) {
+        self.effects.redriven.push((channel.clone(), filed));
     }
 
     /// The row of a delivery was written that is being attempted.

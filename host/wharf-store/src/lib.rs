@@ -65,6 +65,7 @@ pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::Claim;
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
+pub use operation::redrive::{Redrive, Redriven};
 pub use operation::settle::{Settle, Settled};
 pub use operation::stats::{ChannelStats, IdStats, Stats};
 pub use options::{IdSizes, Options, Planted};

@@ -4,6 +4,7 @@ use redb::{ReadableTable, ReadableTableMetadata};
 use wharf_core::{DeliveryId, MessageSeq};
 
 use crate::error::{Malformed, ReadError};
+use crate::group::Filed;
 use crate::index::Index;
 use crate::read::Snapshot;
 use crate::table::delivery::{self, Row};
@@ -47,7 +48,13 @@ pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot) -> Result<u64, ReadEr
         let (id, value) = entry?;
         let row = Row::decode(value.value())?;
         let at = index.queue(&row.channel);
-        index.file(at, DeliveryId(id.value()), row.status, row.due, true);
+        let filed = Filed {
+            id: DeliveryId(id.value()),
+            status: row.status,
+            due: row.due,
+            has_row: true,
+        };
+        index.file(at, &filed);
     }
     Ok(open.len()? + rows.len()?)
 }

@@ -7,6 +7,7 @@ use crate::check::Report;
 use crate::error::{CheckError, CloseError, WriteError};
 use crate::operation::accept::{Prepared, Verdict};
 use crate::operation::cancel::{self, Cancelled};
+use crate::operation::redrive::{Redrive, Redriven};
 use crate::operation::settle::{Ended, Settled};
 
 /// A request with whom to answer.
@@ -23,6 +24,7 @@ pub(crate) enum Write {
     SetCursor(Asked<(String, Cursor), Cursor>),
     ForgetIds(Asked<MessageSeq, MessageSeq>),
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
+    Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
 }
 
 /// A question and its answer's address.
@@ -50,7 +52,7 @@ impl Write {
     pub(crate) fn is_alone(&self) -> bool {
         match self {
             Self::Accept(_) | Self::Settle(_) | Self::SetCursor(_) | Self::ForgetIds(_) => false,
-            Self::Cancel(_) => true,
+            Self::Cancel(_) | Self::Redrive(_) => true,
         }
     }
 
@@ -61,6 +63,7 @@ impl Write {
             Self::Settle(asked) => asked.question.len(),
             Self::SetCursor(_) | Self::ForgetIds(_) => 1,
             Self::Cancel(asked) => asked.question.len(),
+            Self::Redrive(asked) => asked.question.len(),
         }
     }
 
@@ -69,7 +72,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
-            Self::SetCursor(_) | Self::ForgetIds(_) | Self::Cancel(_) => 0,
+            Self::SetCursor(_) | Self::ForgetIds(_) | Self::Cancel(_) | Self::Redrive(_) => 0,
         }
     }
 
@@ -82,6 +85,7 @@ impl Write {
             Self::SetCursor(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::ForgetIds(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
         }
     }
 }

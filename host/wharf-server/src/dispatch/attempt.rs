@@ -6,7 +6,6 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 use wharf_core::delivery::{self, Transition, conclude};
 use wharf_core::outcome::{Effect, Failure, Scope};
-use wharf_core::retry::Budget;
 use wharf_core::{Cause, Outcome, Pairs, Status, TimeMs, WireForm, journal};
 use wharf_plugin::Wire;
 use wharf_store::Claim;
@@ -133,10 +132,7 @@ pub(super) fn panicked(channel: &Channel, claim: &Claim) -> Ended {
 fn decide(channel: &Channel, claim: &Claim, outcome: &Outcome, ended_at: TimeMs) -> Transition {
     let attempt = delivery::Attempt {
         number: claim.attempts_count + 1,
-        budget: Budget {
-            attempts_before: 0,
-            began_at: claim.message.accepted_at,
-        },
+        budget: claim.budget,
         ended_at,
         chance: clock::chance(),
     };

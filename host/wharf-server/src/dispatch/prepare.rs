@@ -28,7 +28,7 @@ pub(super) fn call(channel: &Channel, claim: &Claim, now: TimeMs) -> Call {
         route: claim.route.to_string(),
         message_id: message.id.to_string(),
         delivery: claim.lease.delivery().0,
-        idempotency_key: message.id.to_string(),
+        idempotency_key: claim.idempotency_key(),
         attempt: claim.attempts_count + 1,
         accepted_ms: message.accepted_at.0,
         now_ms: now.0,

@@ -318,6 +318,17 @@ impl Walk<'_> {
         self.expect(!(row.is_cancelled && status.is_final()), || {
             format!("delivery {id} is {status} and still to be cancelled")
         });
+        let can_be_polled = matches!(status, Status::Pending | Status::Provisional | Status::Dead);
+        self.expect(can_be_polled || row.token.is_none(), || {
+            format!("delivery {id} is {status} and has something to poll with")
+        });
+        let before = row.redriven.map_or(0, |budget| budget.attempts_before);
+        self.expect(before <= row.attempts_count, || {
+            format!(
+                "delivery {id} made {} attempts, {before} before",
+                row.attempts_count
+            )
+        });
         self.expect(channel == Some(&row.channel), || {
             format!(
                 "delivery {id} is for {channel:?}, its row says {}",

@@ -1,20 +1,19 @@
 //! Deliveries that wait for a time.
 
-use wharf_core::{DeliveryId, Status, TimeMs};
+use wharf_core::{Status, TimeMs};
 
 use super::{Index, QueueAt};
+use crate::group::Filed;
 
 impl Index {
-    /// Files a stored delivery under what it waits for. A final one is only counted. `has_row` says whether one that
-    /// waits for nothing has a row; all others do.
-    pub(crate) fn file(
-        &mut self,
-        at: QueueAt,
-        id: DeliveryId,
-        status: Status,
-        due: Option<TimeMs>,
-        has_row: bool,
-    ) {
+    /// Files a stored delivery under what it waits for. A final one is only counted.
+    pub(crate) fn file(&mut self, at: QueueAt, filed: &Filed) {
+        let Filed {
+            id,
+            status,
+            due,
+            has_row,
+        } = *filed;
         match status {
             Status::Queued | Status::Retrying => match due {
                 Some(due) => {

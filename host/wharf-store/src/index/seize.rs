@@ -53,6 +53,7 @@ mod tests {
     use wharf_core::{ChannelName, MessageSeq, TimeMs};
 
     use super::*;
+    use crate::group::Filed;
     use crate::index::SharedIndex;
 
     const DUE: Option<TimeMs> = Some(TimeMs(7));
@@ -65,19 +66,25 @@ mod tests {
         let channel = ChannelName::new("a");
         let at = index.queue(&channel);
         let id = |number| DeliveryId::new(MessageSeq(number), 0);
+        let filed = |number, status, due: Option<TimeMs>| Filed {
+            id: id(number),
+            status,
+            due,
+            has_row: status != Status::Queued,
+        };
         let row = |status, due| Row {
             due,
             ..Row::new(status, channel.clone())
         };
-        index.file(at, id(1), Status::Queued, None, false);
+        index.file(at, &filed(1, Status::Queued, None));
         let leased = index.take(at, 1);
-        index.file(at, id(2), Status::Queued, None, false);
+        index.file(at, &filed(2, Status::Queued, None));
         let stuck = index.take(at, 1);
         index.stick(id(2), stuck[0].fence);
-        index.file(at, id(3), Status::Queued, None, false);
-        index.file(at, id(4), Status::Queued, None, false);
-        index.file(at, id(5), Status::Retrying, DUE, true);
-        index.file(at, id(6), Status::Held, None, true);
+        index.file(at, &filed(3, Status::Queued, None));
+        index.file(at, &filed(4, Status::Queued, None));
+        index.file(at, &filed(5, Status::Retrying, DUE));
+        index.file(at, &filed(6, Status::Held, None));
         let wanted = [
             (id(1), row(Status::Queued, None)),
             (id(2), row(Status::Queued, None)),

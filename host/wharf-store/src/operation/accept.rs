@@ -9,7 +9,7 @@ use wharf_core::route::Planned;
 use wharf_core::{Cause, DeliveryId, Message, MessageSeq, Standing, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError, WriteError};
-use crate::group::Group;
+use crate::group::{Filed, Group};
 use crate::index::Index;
 use crate::request::Write;
 use crate::store::Store;
@@ -235,7 +235,15 @@ pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
         let id = DeliveryId::new(seq, place);
         let at = index.queue(&planned.channel);
         match prepared.delay() {
-            Some(delay) => index.file(at, id, Status::Queued, Some(delay), true),
+            Some(delay) => {
+                let filed = Filed {
+                    id,
+                    status: Status::Queued,
+                    due: Some(delay),
+                    has_row: true,
+                };
+                index.file(at, &filed);
+            }
             None => index.push_new(at, id, &prepared.message, &planned.route),
         }
     }

@@ -5,7 +5,7 @@ use wharf_core::operator::{self, Cancellation};
 use wharf_core::{Cause, Cursor, DeliveryId, MessageId, MessageSeq, Status, TimeMs};
 
 use crate::error::{CancelError, ReadError};
-use crate::group::{self, Group};
+use crate::group::{Filed, Group};
 use crate::index::SharedIndex;
 use crate::request::Write;
 use crate::step::{Current, Found, Step};
@@ -156,7 +156,7 @@ fn cancel(
                 wire: None,
             };
             let last = current.step(group, &step)?;
-            group.settled(group::Settled {
+            group.settled(Filed {
                 id,
                 status: Status::Cancelled,
                 due: None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tracing::error;
+use wharf_core::retry::Budget;
 use wharf_core::{ChannelName, DeliveryId, Message, MessageSeq, Status, TimeMs, WireForm};
 
 use crate::error::{Malformed, ReadError};
@@ -29,12 +30,28 @@ pub struct Claim {
     pub wire: Option<WireForm>,
     /// Someone asked to cancel it during an attempt that never settled: settle it as cancelled instead.
     pub is_cancelled: bool,
+    /// How often it was redriven under a new idempotency key.
+    pub key_generation: u32,
+    /// What its attempts are held against.
+    pub budget: Budget,
 }
 
 /// What a claim is made of, read from the file.
 struct Loaded {
     message: Arc<Message>,
     routes: Vec<Arc<str>>,
+}
+
+impl Claim {
+    /// What every attempt carries, so that the receiver knows it again: the message id, until a redrive asks for
+    /// another one.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        match self.key_generation {
+            0 => self.message.id.to_string(),
+            generation => format!("{}-{generation}", self.message.id),
+        }
+    }
 }
 
 impl Store {
@@ -82,15 +99,7 @@ impl Store {
 /// The claim of a delivery that is new and whose message is in memory.
 fn resident(lease: Lease, taken: Taken) -> Option<Claim> {
     let resident = taken.resident?;
-    Some(Claim {
-        lease,
-        message: resident.message,
-        route: resident.route,
-        status: Status::Queued,
-        attempts_count: 0,
-        wire: None,
-        is_cancelled: false,
-    })
+    Some(Found::new(resident.message, resident.route).under(lease))
 }
 
 /// Claims what can be read. An unreadable delivery is kept back, so that it does not stop the ones behind it.
@@ -106,15 +115,7 @@ fn read(snapshot: &Snapshot, leased: Vec<(Lease, Taken)>) -> Result<Vec<Claim>, 
             Ok(found) => {
                 lease.status = found.status;
                 lease.has_wire = found.wire.is_some();
-                claims.push(Claim {
-                    lease,
-                    message: found.message,
-                    route: found.route,
-                    status: found.status,
-                    attempts_count: found.attempts_count,
-                    wire: found.wire,
-                    is_cancelled: found.is_cancelled,
-                });
+                claims.push(found.under(lease));
             }
             Err(ReadError::Malformed(cause)) => {
                 error!(
@@ -139,6 +140,42 @@ struct Found {
     attempts_count: u32,
     wire: Option<WireForm>,
     is_cancelled: bool,
+    key_generation: u32,
+    budget: Budget,
+}
+
+impl Found {
+    /// Of a delivery that no attempt or command has been about.
+    fn new(message: Arc<Message>, route: Arc<str>) -> Self {
+        let budget = Budget {
+            attempts_before: 0,
+            began_at: message.accepted_at,
+        };
+        Self {
+            message,
+            route,
+            status: Status::Queued,
+            attempts_count: 0,
+            wire: None,
+            is_cancelled: false,
+            key_generation: 0,
+            budget,
+        }
+    }
+
+    fn under(self, lease: Lease) -> Claim {
+        Claim {
+            lease,
+            message: self.message,
+            route: self.route,
+            status: self.status,
+            attempts_count: self.attempts_count,
+            wire: self.wire,
+            is_cancelled: self.is_cancelled,
+            key_generation: self.key_generation,
+            budget: self.budget,
+        }
+    }
 }
 
 struct Reader {
@@ -155,18 +192,13 @@ impl Reader {
             Some(resident) => (resident.message, resident.route),
             None => self.load(id)?,
         };
-        let mut found = Found {
-            message,
-            route,
-            status: Status::Queued,
-            attempts_count: 0,
-            wire: None,
-            is_cancelled: false,
-        };
+        let mut found = Found::new(message, route);
         if taken.has_row {
             let row = self.rows.row(id)?;
             (found.status, found.attempts_count) = (row.status, row.attempts_count);
             found.is_cancelled = row.is_cancelled;
+            found.key_generation = row.key_generation;
+            found.budget = row.redriven.unwrap_or(found.budget);
             if row.has_wire {
                 found.wire = Some(self.rows.wire(id)?);
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wharf_core::retry::Budget;
 use wharf_core::{
     ChannelName, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs,
 };
@@ -48,6 +49,10 @@ pub struct DeliveryView {
     pub token: Option<String>,
     /// Someone asked to cancel it while it was being attempted: it is not tried again.
     pub is_cancelled: bool,
+    /// How often it was redriven under a new idempotency key.
+    pub key_generation: u32,
+    /// Where its last redrive began its budget anew.
+    pub redriven: Option<Budget>,
     /// Its last journal row.
     pub last: Cursor,
 }
@@ -83,6 +88,8 @@ fn view(
             due: row.due,
             token: row.token,
             is_cancelled: row.is_cancelled,
+            key_generation: row.key_generation,
+            redriven: row.redriven,
             last: tail.last,
         });
     }

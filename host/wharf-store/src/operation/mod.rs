@@ -9,6 +9,7 @@ pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod journal;
 pub(crate) mod promote;
+pub(crate) mod redrive;
 pub(crate) mod settle;
 pub(crate) mod stats;
 pub(crate) mod watch;

@@ -2,10 +2,10 @@
 
 use wharf_core::delivery::Transition;
 use wharf_core::journal::Attempt;
-use wharf_core::{Cursor, DeliveryId, Status, TimeMs, WireForm, operator};
+use wharf_core::{Cause, Cursor, DeliveryId, Status, TimeMs, WireForm, operator};
 
 use crate::error::{ReadError, WriteError};
-use crate::group::{self, Group};
+use crate::group::{Filed, Group};
 use crate::index::Index;
 use crate::lease::Lease;
 use crate::request::Write;
@@ -122,6 +122,12 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         token,
     } = transition;
     let made = ended.attempt.as_ref().map_or(0, |(number, _)| *number);
+    let token = match (to, cause) {
+        (Status::Pending | Status::Provisional, _) => token,
+        // Nobody knows what became of it: redriven, it is asked for first.
+        (Status::Dead, Cause::OutcomeUnknown) => token.or_else(|| before.token.clone()),
+        _ => None,
+    };
     let row = Row {
         status: to,
         attempts_count: before.attempts_count.max(made),
@@ -140,7 +146,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         wire: ended.wire.as_deref(),
     };
     let last = current.step(group, &step)?;
-    group.settled(group::Settled {
+    group.settled(Filed {
         id,
         status: to,
         due,
@@ -154,13 +160,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
 }
 
 /// The index's part, after the commit.
-pub(crate) fn file(index: &mut Index, settled: &group::Settled) {
-    let at = index.end_settle(settled.id);
-    let group::Settled {
-        id,
-        status,
-        due,
-        has_row,
-    } = *settled;
-    index.file(at, id, status, due, has_row);
+pub(crate) fn file(index: &mut Index, filed: &Filed) {
+    let at = index.end_settle(filed.id);
+    index.file(at, filed);
 }

@@ -8,8 +8,8 @@ use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
 /// Key: delivery number, `message << 16 | place`. Value: [`Row`]. There for whatever is retrying, pending,
-/// provisional, held, queued and not new, or final other than delivered; a delivered delivery has only its tail and
-/// its journal. A start scans this table, so wire forms stand in [`super::wire`].
+/// provisional, held, queued and not new, delivered after a redrive, or final other than delivered. What was delivered
+/// without one has only its tail and its journal. A start scans this table, so wire forms stand in [`super::wire`].
 pub(crate) const TABLE: Numbered = Numbered::new("delivery");
 
 const VERSION: u8 = 2;
@@ -53,9 +53,12 @@ impl Row {
 
     /// Whether it has to be stored, or is all said by the delivery's tail.
     pub(crate) fn is_needed(&self) -> bool {
-        Self::is_always_needed(self.status)
-            || self.status == Status::Queued
-                && *self != Self::new(Status::Queued, self.channel.clone())
+        match self.status {
+            Status::Queued => *self != Self::new(Status::Queued, self.channel.clone()),
+            // How many attempts it took is in its journal; under which key they were made is not.
+            Status::Delivered => self.redriven.is_some(),
+            status => Self::is_always_needed(status),
+        }
     }
 
     /// Whether every delivery with this status has a row.
@@ -165,12 +168,12 @@ mod tests {
             prop_assert_eq!(Row::decode(&row.encode()).unwrap(), row);
         }
 
-        /// What is not stored is what [`Row::new`] says; a queued row with anything else in it is stored.
+        /// What is not stored of a queued delivery is what [`Row::new`] says, and a redrive is never forgotten.
         #[test]
         fn nothing_that_matters_goes_unstored(row in rows()) {
             let plain = Row::new(row.status, row.channel.clone());
             let is_needed = match row.status {
-                Status::Delivered => false,
+                Status::Delivered => row.redriven.is_some(),
                 Status::Queued => row != plain,
                 _ => true,
             };

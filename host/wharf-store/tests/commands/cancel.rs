@@ -5,27 +5,15 @@ use std::sync::Mutex;
 
 use wharf_core::delivery::Transition;
 use wharf_core::journal::Subject;
-use wharf_core::{Cause, DeliveryId, MessageSeq, Status, WireForm};
+use wharf_core::{Cause, DeliveryId, MessageSeq, Status};
 use wharf_store::{Cancel, Cancelled, Claim, Settle, Settled, Target};
 
 use crate::fixture::{
-    End, Fixture, T0, accept, after_ms, channel, end, id, message, settle, to, wait,
+    End, Fixture, T0, accept, after_ms, channel, end, id, message, retry, settle, to, wait,
 };
 
 fn first() -> DeliveryId {
     DeliveryId::new(MessageSeq(1), 0)
-}
-
-fn retry(due_ms: u64) -> End {
-    End {
-        to: Status::Retrying,
-        due: Some(after_ms(due_ms)),
-        wire: Some(WireForm {
-            endpoint: None,
-            headers: vec![],
-            body: b"wire".to_vec(),
-        }),
-    }
 }
 
 /// Cancels message `m`, which `prepare` has brought somewhere, and looks at the answer and at what it is then, now and
@@ -76,10 +64,10 @@ fn what_waits_is_cancelled_at_once() {
         fixture.accept(vec![to(delayed, &["a"])]);
     };
     check(delayed, is_recorded, Status::Cancelled);
-    let retrying = |fixture: &Fixture| settled(fixture, retry(10));
+    let retrying = |fixture: &Fixture| settled(fixture, retry(10, "wire"));
     check(retrying, is_recorded, Status::Cancelled);
     let fell_due = |fixture: &Fixture| {
-        settled(fixture, retry(10));
+        settled(fixture, retry(10, "wire"));
         fixture.store.promote_due(after_ms(10));
     };
     check(fell_due, is_recorded, Status::Cancelled);
@@ -189,7 +177,7 @@ fn any_outcome_of_the_attempt_wins_but_a_retry() {
         assert_eq!(fixture.delivery("m").is_cancelled, !to.is_final(), "{to}");
     }
     let cancelled = |settled| matches!(settled, Settled::Cancelled(_));
-    let fixture = check_flagged(retry(10), cancelled, Status::Cancelled);
+    let fixture = check_flagged(retry(10, "wire"), cancelled, Status::Cancelled);
     let rows = fixture.store.journal_of(&id("m")).unwrap();
     let last = rows.last().unwrap();
     assert_eq!((last.cause, last.due), (Cause::Cancelled, None));
@@ -247,7 +235,7 @@ fn the_next_claim_shows_what_a_lost_attempt_did_not_settle() {
         fixture.claim_one("a", T0)
     };
     let retrying = |fixture: &Fixture| {
-        settled(fixture, retry(10));
+        settled(fixture, retry(10, "wire"));
         fixture.claim_one("a", after_ms(10))
     };
     let revoke = |fixture: &mut Fixture, claim: Claim| {

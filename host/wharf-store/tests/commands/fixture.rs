@@ -15,8 +15,8 @@ use wharf_core::message::Priority;
 use wharf_core::route::Planned;
 use wharf_core::{Cause, ChannelName, DeliveryId, Message, MessageId, Status, TimeMs, WireForm};
 use wharf_store::{
-    Accept, Accepted, Cancel, Cancelled, Claim, DeliveryView, MessageView, Options, Report, Settle,
-    Settled, Store, Target,
+    Accept, Accepted, Cancel, Cancelled, Claim, DeliveryView, MessageView, Options, Redrive,
+    Redriven, Report, Settle, Settled, Store, Target,
 };
 
 pub(crate) struct Fixture {
@@ -107,6 +107,23 @@ pub(crate) fn end(to: Status) -> End {
     }
 }
 
+/// An attempt that will be tried again, and what it sent.
+pub(crate) fn retry(due_ms: u64, body: &str) -> End {
+    End {
+        to: Status::Retrying,
+        due: Some(after_ms(due_ms)),
+        wire: Some(wire(body)),
+    }
+}
+
+pub(crate) fn wire(body: &str) -> WireForm {
+    WireForm {
+        endpoint: None,
+        headers: vec![],
+        body: body.as_bytes().to_vec(),
+    }
+}
+
 pub(crate) fn settle(claim: Claim, end: End) -> Settle {
     let waits = matches!(end.to, Status::Pending | Status::Provisional);
     let attempt = Attempt {
@@ -187,6 +204,12 @@ impl Fixture {
             .map(|target| Cancel { target, at: T0 })
             .collect();
         let answers = wait(self.store.cancel(batch)).unwrap();
+        self.check();
+        answers
+    }
+
+    pub(crate) fn redrive(&self, batch: Vec<Redrive>) -> Vec<Redriven> {
+        let answers = wait(self.store.redrive(batch)).unwrap();
         self.check();
         answers
     }

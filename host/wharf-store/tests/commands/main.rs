@@ -14,6 +14,7 @@ mod hang;
 mod ids;
 mod journal;
 mod open;
+mod redrive;
 mod settle;
 mod throughput;
 mod wait;
