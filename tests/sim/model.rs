@@ -10,7 +10,7 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Accepted, Cancelled, Redrive, Redriven, Settled, Target};
+use wharf_store::{Accept, Accepted, Cancelled, Filter, Redrive, Redriven, Settled, Target};
 
 /// Everything that the store holds. Cloned for every commit, so what never changes is shared.
 #[derive(Clone, Debug)]
@@ -300,6 +300,33 @@ impl Model {
             ended.map(|(place, _)| DeliveryId::new(message.seq, place))
         });
         ended.collect()
+    }
+
+    /// What a list should have: the message, and the last journal row of what is listed, by number.
+    pub(crate) fn listed(&self, filter: &Filter) -> Vec<(MessageSeq, MessageId, Cursor)> {
+        let mut listed = Vec::new();
+        for (seq, message) in &self.messages {
+            let id = &message.message.id;
+            if message.planned.is_empty() && filter.standings.contains(&Standing::Unroutable) {
+                listed.push((*seq, id.clone(), self.of_message(*seq)));
+            }
+            for (planned, delivery) in message.planned.iter().zip(&message.deliveries) {
+                let channel = filter.channel.as_ref();
+                if filter.statuses.contains(&delivery.status)
+                    && channel.is_none_or(|channel| *channel == planned.channel)
+                {
+                    listed.push((*seq, id.clone(), delivery.last));
+                }
+            }
+        }
+        listed
+    }
+
+    /// The journal row of a message that has no deliveries.
+    pub(crate) fn of_message(&self, seq: MessageSeq) -> Cursor {
+        let is_of = |row: &Arc<Row>| row.subject.message() == seq;
+        let place = self.journal.iter().position(is_of);
+        Cursor(place.expect("every message has a row") as u64 + 1)
     }
 
     /// The last journal row of a delivery.

@@ -1,7 +1,7 @@
 //! Whether the store holds what the model holds: all of it, and nothing else.
 
-use wharf_core::{DeliveryId, Status};
-use wharf_store::Store;
+use wharf_core::{ChannelName, DeliveryId, Standing, Status};
+use wharf_store::{Filter, Of, Store};
 
 use crate::model::{Model, ModelMessage};
 
@@ -34,10 +34,57 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     same("journal rows", page.entries.len(), model.journal.len())?;
     same("journal rows passed over", page.passed_over.len(), 0)?;
     same("journal page's end", page.end, model.head())?;
+    let all = Filter {
+        statuses: Status::ALL.to_vec(),
+        standings: Standing::ALL.to_vec(),
+        channel: None,
+    };
+    verify_list(store, model, &all)?;
+    let with_rows = [
+        Status::Retrying,
+        Status::Pending,
+        Status::Dead,
+        Status::Shed,
+    ];
+    for channel in ["a", "b"] {
+        let some = Filter {
+            statuses: with_rows.to_vec(),
+            standings: vec![],
+            channel: Some(ChannelName::new(channel)),
+        };
+        verify_list(store, model, &some)?;
+    }
     for (name, cursor) in &model.cursors {
         same(name, read(store.cursor(name))?, Some(*cursor))?;
     }
     Ok(())
+}
+
+/// Whether a list, page by page, has what the model has, in order, and says the same of it.
+fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), String> {
+    let mut expected = model.listed(filter).into_iter();
+    let mut after = None;
+    loop {
+        let page = read(store.list(filter, after, 7))?;
+        for entry in page.entries {
+            let last = match &entry.of {
+                Of::Delivery(view) => view.last,
+                Of::Message(_) => model.of_message(entry.seq),
+            };
+            let listed = (entry.seq, entry.message, last);
+            same("listed", Some(listed), expected.next())?;
+            let row = &model.journal[last.0 as usize - 1];
+            same(
+                "listed change",
+                (entry.changed_at, entry.cause),
+                (row.at, row.cause),
+            )?;
+        }
+        after = page.next;
+        if after.is_none() {
+            return same("listed", None, expected.next());
+        }
+    }
 }
 
 fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {

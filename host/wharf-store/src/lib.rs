@@ -50,6 +50,7 @@ mod request;
 mod step;
 mod store;
 mod table;
+mod walk;
 
 pub use backend::Backend;
 pub use check::Report;
@@ -65,6 +66,7 @@ pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::Claim;
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
+pub use operation::list::{Entry, Filter, Of, Page};
 pub use operation::redrive::{Redrive, Redriven};
 pub use operation::settle::{Settle, Settled};
 pub use operation::stats::{ChannelStats, IdStats, Stats};

@@ -20,6 +20,16 @@ pub(crate) const REQUESTS_WAITING_MAX: usize = 1024;
 /// KiB of messages and wire forms that wait for the writer at most: eight full groups.
 pub(crate) const REQUESTS_WAITING_KIB_MAX: usize = 64 << 10;
 
+/// Deliveries that a call of `list` looks at, at most: it holds up its caller's thread, here for some milliseconds.
+pub(crate) const LIST_SCAN_MAX: usize = 16 << 10;
+
+/// Entries of a page of `list`, at most. Each is put together from several values.
+pub(crate) const LIST_ENTRIES_MAX: usize = 1000;
+
+/// Journal rows that are looked through for the last attempt of a listed delivery. Commands write rows without one;
+/// nobody gives a delivery so many of them between two attempts.
+pub(crate) const LIST_LOOK_BACK_ROWS: usize = 8;
+
 /// Memory that the engine caches pages in. Measured: 64 to 256 MiB are as fast as its default of 1 GiB.
 pub const CACHE_BYTES_DEFAULT: usize = 128 << 20;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wharf_core::retry::Budget;
+use wharf_core::route::Planned;
 use wharf_core::{
     ChannelName, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs,
 };
@@ -77,21 +78,8 @@ fn view(
     let mut deliveries = Vec::with_capacity(stored.planned.len());
     for ((place, planned), slot) in (0..).zip(stored.planned).zip(tails.slots(place)) {
         let (id, tail) = (DeliveryId::new(seq, place), tails.tail(slot)?);
-        let row = row(&rows, &mut journal, &planned.channel, id, tail)?;
-        deliveries.push(DeliveryView {
-            id,
-            channel: planned.channel,
-            route: planned.route,
-            status: row.status,
-            is_leased: index.lock().is_leased(id),
-            attempts_count: row.attempts_count,
-            due: row.due,
-            token: row.token,
-            is_cancelled: row.is_cancelled,
-            key_generation: row.key_generation,
-            redriven: row.redriven,
-            last: tail.last,
-        });
+        let view = DeliveryView::read(&rows, &mut journal, index, planned, id, tail)?;
+        deliveries.push(view);
     }
     Ok(MessageView {
         seq,
@@ -101,23 +89,42 @@ fn view(
     })
 }
 
-/// A delivery's row. Where it has none, what that would say: how many attempts a delivered one took is in its journal.
-fn row(
-    rows: &Rows,
-    journal: &mut Journal,
-    channel: &ChannelName,
-    id: DeliveryId,
-    tail: Tail,
-) -> Result<Row, ReadError> {
-    let Place::Delivery(status, has_row) = tail.place else {
-        return Err(Malformed("a delivery's slot says that its message has none").into());
-    };
-    if has_row {
-        return rows.row(id);
+impl DeliveryView {
+    /// What tail, row and plan say of a delivery. Where it has no row, its journal says how many attempts it took.
+    pub(crate) fn read(
+        rows: &Rows,
+        journal: &mut Journal,
+        index: &SharedIndex,
+        planned: Planned,
+        id: DeliveryId,
+        tail: Tail,
+    ) -> Result<Self, ReadError> {
+        let Planned { channel, route } = planned;
+        let Place::Delivery(status, has_row) = tail.place else {
+            return Err(Malformed("a delivery's slot says that its message has none").into());
+        };
+        let row = if has_row {
+            rows.row(id)?
+        } else {
+            let attempt = journal.row(tail.last)?.attempt;
+            Row {
+                attempts_count: attempt.map_or(0, |attempt| attempt.number),
+                ..Row::new(status, channel.clone())
+            }
+        };
+        Ok(Self {
+            id,
+            channel,
+            route,
+            status,
+            is_leased: index.lock().is_leased(id),
+            attempts_count: row.attempts_count,
+            due: row.due,
+            token: row.token,
+            is_cancelled: row.is_cancelled,
+            key_generation: row.key_generation,
+            redriven: row.redriven,
+            last: tail.last,
+        })
     }
-    let attempt = journal.row(tail.last)?.attempt;
-    Ok(Row {
-        attempts_count: attempt.map_or(0, |attempt| attempt.number),
-        ..Row::new(status, channel.clone())
-    })
 }

@@ -23,9 +23,10 @@ pub(crate) struct Stored {
     pub(crate) standing: Option<Standing>,
 }
 
-/// What a journal row says of its message.
+/// What a journal row, or a list, says of its message.
 pub(crate) struct About<'a> {
     pub(crate) id: MessageId,
+    pub(crate) accepted_at: TimeMs,
     pub(crate) attributes: Pairs,
     /// Route and channel of the delivery that was asked for.
     pub(crate) planned: Option<(&'a str, &'a str)>,
@@ -116,8 +117,7 @@ pub(crate) fn first_answer(part: &[u8]) -> Result<(TimeMs, usize), Malformed> {
 /// What a row about the message, or about its delivery at a place, says of it.
 pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malformed> {
     let mut take = Take::new(part);
-    let id = take_id(&mut take)?;
-    take.number()?;
+    let (id, accepted_at) = (take_id(&mut take)?, TimeMs(take.number()?));
     let count = take.count()?;
     let mut planned = None;
     for at in 0..count {
@@ -133,6 +133,7 @@ pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malfor
     }
     Ok(About {
         id,
+        accepted_at,
         attributes: take.pairs()?,
         planned,
     })
@@ -209,6 +210,7 @@ pub(crate) mod tests {
             for place in [None, Some(place)] {
                 let about = about(&part, place).unwrap();
                 prop_assert_eq!(&about.id, &message.id);
+                prop_assert_eq!(about.accepted_at, message.accepted_at);
                 prop_assert_eq!(&about.attributes, &message.attributes);
                 let one = place.and_then(|place| planned.get(usize::from(place)));
                 prop_assert_eq!(about.planned, one.map(|p| (&*p.route, p.channel.as_str())));

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use redb::{Database, Key, ReadableTable, TableDefinition};
+use redb::{Database, Key, ReadableTable, TableDefinition, TableHandle};
 use wharf_core::{Cursor, DeliveryId, MessageSeq, Status, WireForm, invariant};
-use wharf_store::{Accepted, Cancel, CheckError, IdSizes, Options, Store, Target, WriteError};
+use wharf_store::{
+    Accepted, Cancel, CheckError, Filter, IdSizes, Options, Store, Target, WriteError,
+};
 
 use crate::fixture::{End, Fixture, T0, accept, channel, id, settle, wait};
 
@@ -94,6 +96,20 @@ fn check(table: Numbered, damage: impl FnOnce(&mut [u8]), readable: &[&str]) {
     assert_eq!(stats.spread.blocked, 3 - readable.len() as u64);
     assert_eq!(stats.channels[0].leased, readable.len() as u64);
     invariant::deliveries_are_partitioned(stats.spread, stats.counts.deliveries()).unwrap();
+    // It is left out of lists, and what can be read is not.
+    let queued = Filter {
+        statuses: vec![Status::Queued, Status::Retrying],
+        ..Filter::default()
+    };
+    let page = fixture.store.list(&queued, None, 10).unwrap();
+    // A list reads no wire forms.
+    let expected = if table.name() == WIRE.name() {
+        3
+    } else {
+        readable.len()
+    };
+    assert_eq!((page.entries.len(), page.next), (expected, None));
+    assert_eq!(page.unreadable_count, 3 - expected as u64);
     // An operator can be rid of it.
     drop(claims);
     let targets = (1..=3).map(|seq| Cancel {

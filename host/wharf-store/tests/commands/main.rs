@@ -13,6 +13,7 @@ mod failure;
 mod hang;
 mod ids;
 mod journal;
+mod list;
 mod open;
 mod redrive;
 mod settle;
