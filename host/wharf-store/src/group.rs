@@ -52,6 +52,8 @@ pub(crate) struct Effects {
 /// Where the index has a delivery from now on.
 pub(crate) struct Filed {
     pub(crate) id: DeliveryId,
+    /// Its status before; none where the index has not heard of it yet.
+    pub(crate) from: Option<Status>,
     pub(crate) status: Status,
     pub(crate) due: Option<TimeMs>,
     pub(crate) has_row: bool,

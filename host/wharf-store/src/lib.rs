@@ -69,7 +69,7 @@ pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
 pub use operation::list::{Entry, Filter, Of, Page};
 pub use operation::redrive::{Redrive, Redriven};
 pub use operation::settle::{Settle, Settled};
-pub use operation::stats::{ChannelStats, IdStats, Stats};
+pub use operation::stats::{ChannelStats, Depths, IdStats, Stats};
 pub use options::{IdSizes, Options, Planted};
 pub use store::{FailureReason, Store};
 pub use table::state::Counts;

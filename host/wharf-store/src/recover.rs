@@ -1,7 +1,7 @@
 //! What a start reads: the state row, the tails of open chunks, and the deliveries that have a row.
 
 use redb::{ReadableTable, ReadableTableMetadata};
-use wharf_core::{DeliveryId, MessageSeq};
+use wharf_core::{DeliveryId, MessageSeq, Status};
 
 use crate::error::{Malformed, ReadError};
 use crate::group::Filed;
@@ -50,6 +50,7 @@ pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot) -> Result<u64, ReadEr
         let at = index.queue(&row.channel);
         let filed = Filed {
             id: DeliveryId(id.value()),
+            from: None,
             status: row.status,
             due: row.due,
             has_row: true,
@@ -71,7 +72,14 @@ fn fill_chunk(index: &mut Index, first: u64, tails: &Tails) -> Result<(), ReadEr
             if tails.tail(slot)?.is_open() {
                 let at = queues.get(tails.channel(slot));
                 let at = at.ok_or(Malformed("a delivery has no channel"))?;
-                index.push_stored(*at, DeliveryId::new(seq, place), false);
+                let filed = Filed {
+                    id: DeliveryId::new(seq, place),
+                    from: None,
+                    status: Status::Queued,
+                    due: None,
+                    has_row: false,
+                };
+                index.file(*at, &filed);
             }
         }
     }

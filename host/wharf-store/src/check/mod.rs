@@ -122,6 +122,7 @@ pub(crate) fn check(
     let deliveries = counted.counts.deliveries();
     if !counted.is_incomplete {
         check_counts(&state.counts, &counted.counts, &mut findings);
+        check_channels(index, &counted.counts, &mut findings);
         check_lengths(snapshot, &counted, &mut findings)?;
         if let Some(ids_count) = ids_count {
             findings.expect(ids_count == counted.ids, || {
@@ -164,6 +165,19 @@ fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
             standing.as_str(),
             stored,
             counted,
+        ));
+    }
+}
+
+/// What channels have together is what all have.
+fn check_channels(index: &SharedIndex, counted: &Counts, findings: &mut Findings) {
+    let channels: Vec<_> = index.lock().channels().collect();
+    for status in Status::ALL.iter().filter(|s| **s != Status::Delivered) {
+        let of_channels = channels.iter().map(|one| one.depths.status(*status));
+        findings.note(invariant::counter_equals_rows(
+            status.as_str(),
+            of_channels.sum(),
+            counted.status(*status),
         ));
     }
 }

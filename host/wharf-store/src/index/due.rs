@@ -10,10 +10,12 @@ impl Index {
     pub(crate) fn file(&mut self, at: QueueAt, filed: &Filed) {
         let Filed {
             id,
+            from,
             status,
             due,
             has_row,
         } = *filed;
+        self.count(at, from, status);
         match status {
             Status::Queued | Status::Retrying => match due {
                 Some(due) => {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use wharf_core::invariant::Spread;
 use wharf_core::{ChannelName, DeliveryId, Fence, TimeMs};
 
+use crate::operation::stats::ChannelStats;
 use crate::table::state::Counts;
 
 pub(crate) use lease::Leased;
@@ -132,11 +133,14 @@ impl Index {
         }
     }
 
-    /// Channel, ready and leased deliveries of each queue.
-    pub(crate) fn channels(&self) -> impl Iterator<Item = (&ChannelName, u64, u64)> {
-        self.queues
-            .iter()
-            .map(|queue| (queue.channel(), queue.len() as u64, queue.leased_count()))
+    /// Numbers about each queue.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = ChannelStats> {
+        self.queues.iter().map(|queue| ChannelStats {
+            channel: queue.channel().clone(),
+            ready: queue.len() as u64,
+            leased: queue.leased_count(),
+            depths: queue.depths(),
+        })
     }
 
     /// Whom to wake after a change.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 use tokio::sync::Notify;
-use wharf_core::{ChannelName, DeliveryId, Fence, Message};
+use wharf_core::{ChannelName, DeliveryId, Fence, Message, Status, TimeMs};
 
 use super::{Index, Leased, QueueAt};
+use crate::operation::stats::Depths;
 
 /// A message that is kept from its acceptance to its first claim.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ pub(super) struct Queue {
     channel: ChannelName,
     ready: VecDeque<Ready>,
     leased_count: u64,
+    depths: Depths,
     notify: Arc<Notify>,
     is_changed: bool,
 }
@@ -48,6 +50,7 @@ impl Queue {
             channel,
             ready: VecDeque::new(),
             leased_count: 0,
+            depths: Depths::default(),
             notify: Arc::new(Notify::new()),
             is_changed: false,
         }
@@ -59,6 +62,10 @@ impl Queue {
 
     pub(super) fn len(&self) -> usize {
         self.ready.len()
+    }
+
+    pub(super) fn depths(&self) -> Depths {
+        self.depths
     }
 
     pub(super) fn leased_count(&self) -> u64 {
@@ -79,6 +86,7 @@ impl Index {
         message: &Arc<Message>,
         route: &Arc<str>,
     ) {
+        self.count(at, None, Status::Queued);
         // Deliveries of one message share it; counting it for each errs on the safe side.
         let bytes = message.resident_bytes();
         let resident = (self.resident_bytes + bytes <= self.resident_bytes_max).then(|| {
@@ -97,6 +105,11 @@ impl Index {
                 has_row: false,
             },
         );
+    }
+
+    /// A delivery of the channel has gone from one status to another.
+    pub(super) fn count(&mut self, at: QueueAt, from: Option<Status>, to: Status) {
+        self.queues[at.0].depths.step(from, to);
     }
 
     /// A stored delivery can be claimed.
@@ -183,6 +196,19 @@ impl Index {
     /// A delivery whose lease ended with a settle.
     pub(super) fn forget_lease(&mut self, leased: Leased) {
         self.queues[leased.queue.0].leased_count -= 1;
+    }
+
+    /// Of each queue that has something to claim: the channel, the delivery that comes first, and when its message was
+    /// accepted where that is in memory.
+    pub(crate) fn firsts(
+        &self,
+    ) -> impl Iterator<Item = (&ChannelName, DeliveryId, Option<TimeMs>)> {
+        self.queues.iter().filter_map(|queue| {
+            let first = queue.ready.front()?;
+            let resident = first.resident.as_ref();
+            let accepted_at = resident.map(|resident| resident.message.accepted_at);
+            Some((&queue.channel, first.id, accepted_at))
+        })
     }
 
     pub(crate) fn is_ready(&self, at: QueueAt) -> bool {

@@ -68,6 +68,7 @@ mod tests {
         let id = |number| DeliveryId::new(MessageSeq(number), 0);
         let filed = |number, status, due: Option<TimeMs>| Filed {
             id: id(number),
+            from: None,
             status,
             due,
             has_row: status != Status::Queued,

@@ -238,6 +238,7 @@ pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
             Some(delay) => {
                 let filed = Filed {
                     id,
+                    from: None,
                     status: Status::Queued,
                     due: Some(delay),
                     has_row: true,

@@ -158,6 +158,7 @@ fn cancel(
             let last = current.step(group, &step)?;
             group.settled(Filed {
                 id,
+                from: Some(status),
                 status: Status::Cancelled,
                 due: None,
                 has_row: true,

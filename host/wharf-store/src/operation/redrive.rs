@@ -83,6 +83,7 @@ pub(crate) fn apply(group: &mut Group<'_>, wanted: &Redrive) -> Result<Redriven,
     };
     let filed = Filed {
         id,
+        from: Some(before.status),
         status: to,
         due: row.due,
         has_row: true,

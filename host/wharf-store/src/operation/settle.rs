@@ -148,6 +148,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
     let last = current.step(group, &step)?;
     group.settled(Filed {
         id,
+        from: Some(current.row.status),
         status: to,
         due,
         has_row,

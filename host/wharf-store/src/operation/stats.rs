@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use wharf_core::ChannelName;
 use wharf_core::invariant::Spread;
+use wharf_core::{ChannelName, Status, TimeMs};
 
+use crate::error::ReadError;
 use crate::meter::Distribution;
 use crate::store::Store;
+use crate::table::chunk;
 use crate::table::state::Counts;
 
 /// Numbers about the store. Counters and indexes are of the same moment.
@@ -50,6 +52,31 @@ pub struct ChannelStats {
     pub ready: u64,
     /// Deliveries that are being attempted.
     pub leased: u64,
+    /// Deliveries by status.
+    pub depths: Depths,
+}
+
+/// Deliveries of a channel by their status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depths([u64; Status::ALL.len()]);
+
+impl Depths {
+    /// Deliveries with this status. Delivered ones are not counted by channel: their number is no depth, and a start
+    /// would have to read them all.
+    #[must_use]
+    pub fn status(&self, status: Status) -> u64 {
+        self.0[status as usize - 1]
+    }
+
+    /// A delivery went from one status to another; from none where it was not counted yet.
+    pub(crate) fn step(&mut self, from: Option<Status>, to: Status) {
+        if let Some(from) = from.filter(|from| *from != Status::Delivered) {
+            self.0[from as usize - 1] -= 1;
+        }
+        if to != Status::Delivered {
+            self.0[to as usize - 1] += 1;
+        }
+    }
 }
 
 impl Store {
@@ -66,22 +93,45 @@ impl Store {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let index = self.index().lock();
-        let channels = index
-            .channels()
-            .map(|(channel, ready, leased)| ChannelStats {
-                channel: channel.clone(),
-                ready,
-                leased,
-            });
         Stats {
             counts: index.counts(),
             spread: index.spread(),
             waiting: index.waiting_count(),
-            channels: channels.collect(),
+            channels: index.channels().collect(),
             resident_bytes: index.resident_bytes(),
             ids: self.ids().stats(),
             commit_us: self.shared.meter.commit_us(),
             group_items: self.shared.meter.group_items(),
         }
+    }
+
+    /// When the message was accepted that comes first in its channel's queue, of each channel that has something to
+    /// claim: how far it is behind. Reads one message a channel from the file where that is not in memory; one that
+    /// cannot be read is left out.
+    pub fn behind(&self) -> Result<Vec<(ChannelName, TimeMs)>, ReadError> {
+        let firsts: Vec<_> = {
+            let index = self.index().lock();
+            let firsts = index.firsts();
+            firsts
+                .map(|(name, id, at)| (name.clone(), id, at))
+                .collect()
+        };
+        let mut behind = Vec::with_capacity(firsts.len());
+        self.read(|snapshot| {
+            let mut chunks = snapshot.chunks()?;
+            for (channel, id, resident) in firsts {
+                let accepted_at = match resident {
+                    Some(at) => Ok(at),
+                    None => chunks.with(id.message(), |part| Ok(chunk::first_answer(part)?.0)),
+                };
+                match accepted_at {
+                    Ok(at) => behind.push((channel, at)),
+                    Err(ReadError::Malformed(_)) => {}
+                    Err(cause) => return Err(cause),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(behind)
     }
 }

@@ -17,5 +17,6 @@ mod list;
 mod open;
 mod redrive;
 mod settle;
+mod stats;
 mod throughput;
 mod wait;
