@@ -20,6 +20,7 @@ pub(crate) struct Model {
     pub(crate) ids: BTreeMap<MessageId, MessageSeq>,
     pub(crate) ids_known_from: MessageSeq,
     pub(crate) cursors: BTreeMap<String, Cursor>,
+    pub(crate) states: BTreeMap<String, String>,
     pub(crate) journal: Vec<Arc<Row>>,
 }
 
@@ -62,6 +63,7 @@ impl Default for Model {
             ids: BTreeMap::new(),
             ids_known_from: MessageSeq(1),
             cursors: BTreeMap::new(),
+            states: BTreeMap::new(),
             journal: Vec::new(),
         }
     }

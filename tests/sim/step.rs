@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use wharf_core::delivery::Transition;
 use wharf_core::journal::{Attempt, HookRun};
 use wharf_core::message::Priority;
@@ -54,11 +55,12 @@ impl World {
         let mut asked: Vec<Asked> = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..=self.random.below(3) {
-            let (one, answer) = match self.random.below(16) {
+            let (one, answer) = match self.random.below(18) {
                 0..=7 => self.ask_accept(&mut model),
                 8..=13 => self.ask_settle(&mut model),
                 14 => self.ask_cursor(&mut model),
-                _ => self.ask_forget(&mut model),
+                15 => self.ask_forget(&mut model),
+                _ => self.ask_state(&mut model),
             };
             asked.push(one);
             expected.push(answer);
@@ -302,6 +304,21 @@ impl World {
         let store = self.store.clone();
         let asked = written(async move { Ok(Said::SetCursor(store.set_cursor(&name, to).await?)) });
         (asked, Said::SetCursor(stands))
+    }
+
+    fn ask_state(&mut self, model: &mut Model) -> (Asked, Said) {
+        let name = format!("name-{}", self.random.below(4));
+        let value = (!self.random.once_in(3)).then(|| self.random.number().to_string());
+        match &value {
+            Some(value) => model.states.insert(name.clone(), value.clone()),
+            None => model.states.remove(&name),
+        };
+        let store = self.store.clone();
+        let asked = written(async move {
+            store.set_state(&name, value.map(Bytes::from)).await?;
+            Ok(Said::SetState)
+        });
+        (asked, Said::SetState)
     }
 
     /// A delivery or a whole message, whatever its status, and now and then one that does not exist.

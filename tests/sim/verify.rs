@@ -54,6 +54,9 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
         };
         verify_list(store, model, &some)?;
     }
+    let states = store.states("").into_iter();
+    let states = states.map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()));
+    same("named values", states.collect(), model.states.clone())?;
     for (name, cursor) in &model.cursors {
         same(name, read(store.cursor(name))?, Some(*cursor))?;
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::{ChannelName, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
-    Redriven, Settled, Store, WriteError,
+    Redriven, SetStateError, Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -59,6 +59,7 @@ pub(crate) enum Said {
     Settle(Vec<Settled>),
     SetCursor(wharf_core::Cursor),
     ForgetIds(MessageSeq),
+    SetState,
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
 }
@@ -83,6 +84,12 @@ impl From<WriteError> for Unsaid {
             WriteError::FirstAnswer(_) => Self::FirstAnswer,
             cause => Self::Other(format!("{cause:?}")),
         }
+    }
+}
+
+impl From<SetStateError> for Unsaid {
+    fn from(cause: SetStateError) -> Self {
+        Self::Other(format!("{cause:?}"))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
 use crate::operation::redrive::Redriven;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cancel, cursor, redrive, settle};
+use crate::operation::{accept, cancel, cursor, keyed, redrive, settle};
 use crate::options::{IdSizes, Options, Planted};
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
@@ -46,6 +46,7 @@ enum Reply {
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
     Floor(Waiter<MessageSeq>),
+    State(Waiter<keyed::Verdict>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
 }
@@ -79,6 +80,7 @@ impl Reply {
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
             Self::Floor(waiter) => waiter.send(),
+            Self::State(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
         }
@@ -251,6 +253,10 @@ impl Engine {
                 let floor = tables.forget_ids(asked.question);
                 Reply::new(Reply::Floor, asked.answer, Ok(floor))
             }
+            Write::SetState(asked) => {
+                let stands = keyed::apply(tables, asked.question);
+                Reply::new(Reply::State, asked.answer, stands)
+            }
             Write::Cancel(asked) => {
                 let answers = cancel::apply(tables, &self.shared.index, asked.question);
                 Reply::new(Reply::Cancel, asked.answer, answers)
@@ -305,16 +311,19 @@ impl Engine {
             index.set_counts(self.state.counts);
             (index.wake(), index.next_due())
         };
+        self.shared.keyed.reflect(effects.keyed);
         self.shared.head.send_replace(self.state.head());
         self.shared.tell_next_due(next_due);
         wake.all();
     }
 
     fn check(&self) -> Result<check::Report, CheckError> {
-        let Shared { index, ids, .. } = &*self.shared;
-        let checked = self
-            .shared
-            .read(|snapshot| check::check(snapshot, ids, index, &self.state, &self.manifest))?;
+        let Shared {
+            index, ids, keyed, ..
+        } = &*self.shared;
+        let checked = self.shared.read(|snapshot| {
+            check::check(snapshot, ids, index, keyed, &self.state, &self.manifest)
+        })?;
         checked.map_err(CheckError::Violations)
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use wharf_core::invariant::Violation;
 
+use crate::limits::{STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX};
 use crate::store::FailureReason;
 
 /// The engine below reported an error.
@@ -118,6 +119,23 @@ pub enum CancelError {
     Find(#[source] ReadError),
     /// It was not acknowledged.
     #[error("the cancellation was not committed")]
+    Write(#[source] WriteError),
+}
+
+/// Why a named value was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum SetStateError {
+    /// Its name is empty, or has more than [`STATE_NAME_BYTES_MAX`] bytes.
+    #[error("the name has {0} bytes: it takes 1 to {STATE_NAME_BYTES_MAX}")]
+    Name(usize),
+    /// It has more than [`STATE_BYTES_MAX`] bytes.
+    #[error("the value has {0} bytes: it takes up to {STATE_BYTES_MAX}")]
+    TooLarge(usize),
+    /// There are [`STATE_COUNT_MAX`] values with other names.
+    #[error("there are {STATE_COUNT_MAX} named values already: remove some")]
+    Full,
+    /// It was not acknowledged.
+    #[error("the named value was not committed")]
     Write(#[source] WriteError),
 }
 

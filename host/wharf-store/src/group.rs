@@ -9,6 +9,7 @@ use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Status, TimeMs};
 use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
+use crate::operation::keyed::Set;
 use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
@@ -17,6 +18,8 @@ use crate::table::{blob, chunk, cursor, delivery, journal, meta, wire};
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 
 pub(crate) struct Group<'tx> {
+    /// For tables that few commits change.
+    pub(crate) tx: &'tx WriteTransaction,
     pub(crate) ids: ids::Change<'tx>,
     pub(crate) delivery: Numbered<'tx>,
     pub(crate) wire: Numbered<'tx>,
@@ -44,6 +47,8 @@ pub(crate) struct Effects {
     pub(crate) settled: Vec<Filed>,
     /// Deliveries that had ended and go on, with their channel.
     pub(crate) redriven: Vec<(ChannelName, Filed)>,
+    /// Named values that were set.
+    pub(crate) keyed: Vec<Set>,
     /// Deliveries whose row was written while they were being attempted.
     pub(crate) marked: Vec<DeliveryId>,
     pub(crate) ids: ids::Effects,
@@ -87,6 +92,7 @@ impl<'tx> Group<'tx> {
         ids: ids::Change<'tx>,
     ) -> Result<Self, ReadError> {
         Ok(Self {
+            tx,
             ids,
             delivery: tx.open_table(delivery::TABLE)?,
             wire: tx.open_table(wire::TABLE)?,
@@ -315,6 +321,12 @@ impl<'tx> Group<'tx> {
     /// A delivery that had ended goes on.
     pub(crate) fn redriven(&mut self, channel: &ChannelName, filed: Filed) {
         self.effects.redriven.push((channel.clone(), filed));
+    }
+
+    /// A named value was set.
+    pub(crate) fn set_state(&mut self, set: Set) {
+        self.changed();
+        self.effects.keyed.push(set);
     }
 
     /// The row of a delivery was written that is being attempted.

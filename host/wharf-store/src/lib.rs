@@ -56,10 +56,14 @@ pub use backend::Backend;
 pub use check::Report;
 pub use engine::Engine;
 pub use error::{
-    CancelError, CheckError, CloseError, FileError, Malformed, OpenError, ReadError, WriteError,
+    CancelError, CheckError, CloseError, FileError, Malformed, OpenError, ReadError, SetStateError,
+    WriteError,
 };
 pub use lease::Lease;
-pub use limits::{CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT};
+pub use limits::{
+    CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX,
+    STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+};
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
 pub use operation::cancel::{Cancel, Cancelled, Target};

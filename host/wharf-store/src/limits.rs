@@ -20,6 +20,15 @@ pub(crate) const REQUESTS_WAITING_MAX: usize = 1024;
 /// KiB of messages and wire forms that wait for the writer at most: eight full groups.
 pub(crate) const REQUESTS_WAITING_KIB_MAX: usize = 64 << 10;
 
+/// Length of a named value's name: a channel's and a lane's fit.
+pub const STATE_NAME_BYTES_MAX: usize = 512;
+
+/// Size of a named value. All are in memory; it is for marks and reasons.
+pub const STATE_BYTES_MAX: usize = 4 << 10;
+
+/// Named values, at most: 18 MB of memory with the two above, where every one of them is as large as it may be.
+pub const STATE_COUNT_MAX: u64 = 4096;
+
 /// Deliveries that a call of `list` looks at, at most: it holds up its caller's thread, here for some milliseconds.
 pub(crate) const LIST_SCAN_MAX: usize = 16 << 10;
 

@@ -17,6 +17,7 @@ use crate::error::{OpenError, ReadError};
 use crate::ids::{self, Ids};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
+use crate::operation::keyed::Keyed;
 use crate::options::Options;
 use crate::read::Snapshot;
 use crate::recover;
@@ -24,7 +25,7 @@ use crate::store::{Shared, Store};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
 use crate::table::{
-    chunk, cursor, delivery, id_filter, id_log, id_run, journal, meta, tails, wire,
+    chunk, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, tails, wire,
 };
 
 impl Store {
@@ -161,6 +162,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     tx.open_table(id_run::TABLE)?;
     tx.open_table(id_filter::TABLE)?;
     tx.open_table(cursor::TABLE)?;
+    tx.open_table(keyed::TABLE)?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
         let mut id_key = vec![meta::ID_KEY_VERSION];
@@ -184,14 +186,15 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         let manifest = snapshot.id_manifest()?;
         let memory = ids::load(&snapshot, &manifest, options.id_filter_bytes_max)?;
         let ids = Ids::new(id_key, memory);
+        let keyed = Keyed::new(recover::keyed(&snapshot)?);
         let mut index = index.lock();
         let scanned_count = recover::fill(&mut index, &snapshot)?;
         index.set_counts(state.counts);
         // Nobody sleeps yet.
         drop(index.wake());
-        Ok((state, manifest, ids, index.next_due(), scanned_count))
+        Ok((state, manifest, ids, keyed, index.next_due(), scanned_count))
     };
-    let (state, manifest, ids, next_due, scanned_count) = read().map_err(OpenError::Read)?;
+    let (state, manifest, ids, keyed, next_due, scanned_count) = read().map_err(OpenError::Read)?;
     info!(
         messages = state.counts.messages(),
         deliveries = state.counts.deliveries(),
@@ -200,7 +203,8 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
-    let shared = Arc::new(Shared::new(database, index, ids, state.head(), next_due));
+    let shared = Shared::new(database, index, ids, keyed, state.head(), next_due);
+    let shared = Arc::new(shared);
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
     let engine = Engine::new(shared.clone(), receiver, state, manifest, options);
     Ok((Store::new(shared, sender), engine))

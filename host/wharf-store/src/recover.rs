@@ -1,5 +1,8 @@
 //! What a start reads: the state row, the tails of open chunks, and the deliveries that have a row.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use redb::{ReadableTable, ReadableTableMetadata};
 use wharf_core::{DeliveryId, MessageSeq, Status};
 
@@ -10,7 +13,7 @@ use crate::read::Snapshot;
 use crate::table::delivery::{self, Row};
 use crate::table::state::State;
 use crate::table::tails::{self, Tails};
-use crate::table::{id_entry::IdKey, meta};
+use crate::table::{id_entry::IdKey, keyed, meta};
 
 /// The writer's state as of the last commit.
 pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
@@ -34,6 +37,17 @@ pub(crate) fn id_key(snapshot: &Snapshot) -> Result<IdKey, ReadError> {
         }
         _ => Err(Malformed("the version of the id key is unknown").into()),
     }
+}
+
+/// The named values.
+pub(crate) fn keyed(snapshot: &Snapshot) -> Result<BTreeMap<String, Bytes>, ReadError> {
+    let mut values = BTreeMap::new();
+    for entry in snapshot.tx().open_table(keyed::TABLE)?.iter()? {
+        let (name, value) = entry?;
+        let value = Bytes::copy_from_slice(keyed::decode(value.value())?);
+        values.insert(name.value().to_owned(), value);
+    }
+    Ok(values)
 }
 
 /// Fills an empty index. Reads no messages. Returns how many rows were scanned.

@@ -12,6 +12,7 @@ use crate::ids::Ids;
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_KIB_MAX;
 use crate::meter::Meter;
+use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
 use crate::request::{Asked, Request, Write};
 use crate::table::id_entry::Entry;
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     database: RwLock<Option<Database>>,
     pub(crate) index: SharedIndex,
     pub(crate) ids: Ids,
+    pub(crate) keyed: Keyed,
     pub(crate) meter: Meter,
     /// Cursor of the last committed row.
     pub(crate) head: watch::Sender<Cursor>,
@@ -58,6 +60,7 @@ impl Shared {
         database: Database,
         index: SharedIndex,
         ids: Ids,
+        keyed: Keyed,
         head: Cursor,
         next_due: Option<TimeMs>,
     ) -> Self {
@@ -65,6 +68,7 @@ impl Shared {
             database: RwLock::new(Some(database)),
             index,
             ids,
+            keyed,
             meter: Meter::new(),
             head: watch::Sender::new(head),
             next_due: watch::Sender::new(next_due),

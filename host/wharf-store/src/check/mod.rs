@@ -16,7 +16,9 @@ use wharf_core::{Cursor, Standing, Status};
 use crate::error::{CheckError, Malformed, ReadError};
 use crate::ids::Ids;
 use crate::index::SharedIndex;
+use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
+use crate::recover;
 use crate::request::Request;
 use crate::store::Store;
 use crate::table::id_manifest::Manifest;
@@ -111,6 +113,7 @@ pub(crate) fn check(
     snapshot: &Snapshot,
     ids: &Ids,
     index: &SharedIndex,
+    keyed: &Keyed,
     state: &State,
     manifest: &Manifest,
 ) -> Result<Result<Report, Vec<Violation>>, ReadError> {
@@ -119,6 +122,10 @@ pub(crate) fn check(
     let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
     let counted = chunks::check(snapshot, ids, state, &journal, &mut findings)?;
     check_cursors(snapshot, state.head(), &mut findings)?;
+    let stored = recover::keyed(snapshot)?;
+    findings.expect(keyed.read(|values| *values == stored), || {
+        "the named values in memory are not those in the file".to_owned()
+    });
     let deliveries = counted.counts.deliveries();
     if !counted.is_incomplete {
         check_counts(&state.counts, &counted.counts, &mut findings);

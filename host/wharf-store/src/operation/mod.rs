@@ -8,6 +8,7 @@ pub(crate) mod cursor;
 pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod journal;
+pub(crate) mod keyed;
 pub(crate) mod list;
 pub(crate) mod promote;
 pub(crate) mod redrive;

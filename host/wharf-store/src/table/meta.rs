@@ -13,8 +13,8 @@ pub(crate) const FORMAT_NAME: &str = "format";
 /// The format that this version writes, and the only one that it reads.
 ///
 /// 1 was that of the drafts before the id index had runs, 2 that of those before an attempt kept how long its hooks
-/// took.
-pub(crate) const FORMAT: u32 = 3;
+/// took, 3 that of those before there were named values.
+pub(crate) const FORMAT: u32 = 4;
 
 /// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
 pub(crate) const ID_KEY_NAME: &str = "id-key";

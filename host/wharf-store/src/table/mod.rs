@@ -13,6 +13,7 @@ pub(crate) mod id_log;
 pub(crate) mod id_manifest;
 pub(crate) mod id_run;
 pub(crate) mod journal;
+pub(crate) mod keyed;
 pub(crate) mod meta;
 pub(crate) mod state;
 pub(crate) mod tails;

@@ -13,6 +13,7 @@ mod failure;
 mod hang;
 mod ids;
 mod journal;
+mod keyed;
 mod list;
 mod open;
 mod redrive;

@@ -43,11 +43,11 @@ fn another_format_is_refused_by_its_number() {
             tx.commit().unwrap();
         }
     };
-    check(with_format(4), |error| {
-        matches!(error, OpenError::NewerFormat { found: 4, known: 3 })
+    check(with_format(5), |error| {
+        matches!(error, OpenError::NewerFormat { found: 5, known: 4 })
     });
-    check(with_format(2), |error| {
-        matches!(error, OpenError::OlderFormat { found: 2, known: 3 })
+    check(with_format(3), |error| {
+        matches!(error, OpenError::OlderFormat { found: 3, known: 4 })
     });
 }
 
