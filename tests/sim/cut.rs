@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use wharf_core::Cause;
 use wharf_store::Planted;
 use wharf_testkit::random::Random;
 
+use crate::model::Model;
 use crate::world::{Answer, World, answers, empty_image, options};
 
 /// Cuts that one store lives through, before a new one is begun: stores stay small and the run quick.
@@ -44,6 +46,9 @@ pub(crate) struct Summary {
     /// Of those that hit a commit: the ones in which a run of ids was written.
     pub(crate) in_flight_new_run: u64,
     pub(crate) closed_cleanly: u64,
+    pub(crate) killed: u64,
+    /// Deliveries that were given up because they were out at two unclean stops.
+    pub(crate) crashed: u64,
     pub(crate) messages: u64,
     pub(crate) rows: u64,
 }
@@ -60,6 +65,8 @@ impl fmt::Display for Summary {
         } = self;
         let Self {
             closed_cleanly,
+            killed,
+            crashed,
             messages,
             rows,
             ..
@@ -67,7 +74,8 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{cuts} cuts ({cut_in_recovery} in recovery, {in_flight} in a commit, of which \
-             {in_flight_durable} were durable and {in_flight_new_run} wrote a run of ids), {closed_cleanly} clean restarts, {messages} messages, \
+             {in_flight_durable} were durable and {in_flight_new_run} wrote a run of ids), {killed} kills, \
+             {closed_cleanly} clean restarts, {messages} messages, {crashed} given up after crashes, \
              {rows} journal rows: nothing acknowledged was lost"
         )
     }
@@ -136,9 +144,12 @@ fn live(empty: Vec<u8>, bug: Bug, seed: u64, summary: &mut Summary) -> Result<()
             world.step()?;
             steps_count += 1;
         }
-        if !world.disk.is_cut() {
+        if !world.disk.is_cut() && world.random.once_in(2) {
             close(&mut world)?;
             summary.closed_cleanly += u64::from(!world.disk.is_cut());
+        } else if !world.disk.is_cut() {
+            // The process is killed, and the disk has everything.
+            summary.killed += 1;
         }
         summary.cuts += u64::from(world.disk.is_cut());
         let reopened = world.reopen()?;
@@ -150,6 +161,8 @@ fn live(empty: Vec<u8>, bug: Bug, seed: u64, summary: &mut Summary) -> Result<()
     }
     summary.messages += world.model.messages.len() as u64;
     summary.rows += world.model.head().0;
+    let rows = world.model.journal.iter();
+    summary.crashed += rows.filter(|row| row.cause == Cause::CrashedHost).count() as u64;
     Ok(())
 }
 
@@ -157,8 +170,18 @@ fn close(world: &mut World) -> Result<(), String> {
     let store = world.store.clone();
     let asked = async move { Answer::Close(store.close().await) };
     match answers(&mut world.engine, vec![Box::pin(asked)]).pop() {
-        Some(Answer::Close(Ok(()))) => Ok(()),
-        Some(Answer::Close(Err(_))) if world.disk.is_cut() => Ok(()),
+        Some(Answer::Close(Ok(()))) => {
+            world.model.is_clean = true;
+            Ok(())
+        }
+        Some(Answer::Close(Err(_))) if world.disk.is_cut() => {
+            let is_clean = true;
+            world.model_in_flight = Some(Model {
+                is_clean,
+                ..world.model.clone()
+            });
+            Ok(())
+        }
         _ => Err("the store does not close".to_owned()),
     }
 }

@@ -21,6 +21,9 @@ pub(crate) struct Model {
     pub(crate) ids_known_from: MessageSeq,
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) states: BTreeMap<String, String>,
+    pub(crate) claimed: BTreeMap<DeliveryId, ModelClaim>,
+    /// Whether the store was closed since it was last opened.
+    pub(crate) is_clean: bool,
     pub(crate) journal: Vec<Arc<Row>>,
 }
 
@@ -45,6 +48,13 @@ pub(crate) struct ModelDelivery {
     pub(crate) last: Cursor,
 }
 
+/// A claim that is on disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ModelClaim {
+    pub(crate) found_count: u8,
+    pub(crate) is_out: bool,
+}
+
 /// A settle, without its lease.
 #[derive(Clone, Debug)]
 pub(crate) struct ModelSettle {
@@ -64,12 +74,54 @@ impl Default for Model {
             ids_known_from: MessageSeq(1),
             cursors: BTreeMap::new(),
             states: BTreeMap::new(),
+            claimed: BTreeMap::new(),
+            is_clean: false,
             journal: Vec::new(),
         }
     }
 }
 
 impl Model {
+    /// What opening makes of it. Returns whether the stop was clean.
+    pub(crate) fn start(&mut self, now: TimeMs) -> bool {
+        let is_clean = std::mem::take(&mut self.is_clean);
+        if is_clean {
+            self.claimed.clear();
+        }
+        for claim in self.claimed.values_mut() {
+            claim.found_count += u8::from(std::mem::take(&mut claim.is_out));
+        }
+        let found = self.claimed.clone().into_iter();
+        for (id, _) in found.filter(|(_, claim)| claim.found_count == 2) {
+            let after = ModelDelivery {
+                status: Status::Dead,
+                due: None,
+                token: None,
+                ..self.delivery(id).clone()
+            };
+            self.step(id, after, Cause::CrashedHost, now, None);
+        }
+        is_clean
+    }
+
+    /// Puts claims on disk; what is on disk and out no more is not claimed.
+    pub(crate) fn persist(&mut self, ids: &[DeliveryId], leased: &BTreeMap<DeliveryId, u64>) {
+        self.claimed.retain(|id, claim| {
+            claim.is_out &= leased.contains_key(id);
+            claim.is_out || claim.found_count > 0
+        });
+        for id in ids {
+            self.claimed.entry(*id).or_default().is_out = true;
+        }
+    }
+
+    /// Whether it was out when the process ended, and was not tried since.
+    pub(crate) fn is_suspect(&self, id: DeliveryId) -> bool {
+        self.claimed
+            .get(&id)
+            .is_some_and(|claim| claim.found_count > 0)
+    }
+
     pub(crate) fn accept(&mut self, accept: &Accept) -> Accepted {
         let Accept { message, planned } = accept;
         if let Some(seq) = self.ids.get(&message.id).copied() {
@@ -263,6 +315,7 @@ impl Model {
         after.is_cancelled &= !to.is_final();
         let last = after.last;
         *self.delivery_mut(id) = after;
+        self.claimed.remove(&id);
         last
     }
 
@@ -292,6 +345,19 @@ impl Model {
 
     pub(crate) fn delivery(&self, id: DeliveryId) -> &ModelDelivery {
         &self.message(id).deliveries[usize::from(id.place())]
+    }
+
+    /// What can be sent by now, each with its last journal row.
+    pub(crate) fn ready(&self, now: TimeMs) -> BTreeMap<DeliveryId, Cursor> {
+        let mut ready = BTreeMap::new();
+        for message in self.messages.values() {
+            for (place, delivery) in (0..).zip(&message.deliveries) {
+                if delivery.status.is_sendable() && delivery.due.is_none_or(|due| due <= now) {
+                    ready.insert(DeliveryId::new(message.seq, place), delivery.last);
+                }
+            }
+        }
+        ready
     }
 
     /// Every delivery that has ended.

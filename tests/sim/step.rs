@@ -1,5 +1,7 @@
 //! What happens between two cuts: one thing after the other, chosen by chance.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +14,7 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Cancel, Redrive, Settle, Target};
+use wharf_store::{Accept, Cancel, Claim, Claims, Redrive, Settle, Target, Unpersisted};
 
 use crate::model::{Model, ModelSettle};
 use crate::verify::same;
@@ -395,11 +397,25 @@ impl World {
         let channel = self.random.pick(&self.channels).clone();
         let max = self.random.below(8) as usize;
         let claims = match self.store.claim(&channel, max, self.now) {
-            Ok(claims) => claims,
+            Ok(Claims::Ready(claims)) => {
+                self.may_be_free(&claims)?;
+                claims
+            }
+            Ok(Claims::Careful(_)) if self.was_clean => {
+                return Err("claims are put on disk after a clean stop".to_owned());
+            }
+            Ok(Claims::Careful(claims)) => self.persist(claims)?,
             // The store has failed with the cut.
             Err(_) if self.disk.is_cut() => return Ok(()),
             Err(cause) => return Err(format!("cannot claim: {cause:?}")),
         };
+        let is_suspect = |id: &DeliveryId| self.model.is_suspect(*id);
+        let is_one_out = self.leased.keys().any(is_suspect);
+        let ids = claims.iter().map(|claim| claim.lease.delivery());
+        let suspects_count = ids.filter(is_suspect).count();
+        let is_alone = claims.len() == 1 && self.leased.is_empty();
+        same("beside a suspect", is_one_out && !claims.is_empty(), false)?;
+        same("alone", suspects_count == 0 || is_alone, true)?;
         for claim in claims {
             let id = claim.lease.delivery();
             let (message, expected) = (self.model.message(id), self.model.delivery(id));
@@ -432,6 +448,40 @@ impl World {
             });
         }
         Ok(())
+    }
+
+    /// What was ready at an unclean start is not attempted before its claim is on disk.
+    fn may_be_free(&self, claims: &[Claim]) -> Result<(), String> {
+        for claim in claims {
+            let id = claim.lease.delivery();
+            if self.untried.get(&id) == Some(&self.model.delivery(id).last) {
+                return Err(format!(
+                    "delivery {id} is attempted and its claim is not on disk"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts claims on disk, perhaps together with something else. None where the power goes.
+    fn persist(&mut self, claims: Unpersisted) -> Result<Vec<Claim>, String> {
+        let persisted = Rc::new(RefCell::new(Vec::new()));
+        let mut model = self.model.clone();
+        let ids = claims.deliveries();
+        model.persist(&ids.collect::<Vec<_>>(), &self.leased);
+        let (store, put) = (self.store.clone(), persisted.clone());
+        let mut asked = vec![written(async move {
+            *put.borrow_mut() = store.persist_claims(claims).await?;
+            Ok(Said::Persist)
+        })];
+        let mut expected = vec![Said::Persist];
+        if self.random.once_in(3) {
+            let (accept, answer) = self.ask_accept(&mut model);
+            asked.push(accept);
+            expected.push(answer);
+        }
+        self.commit(asked, expected, model)?;
+        Ok(persisted.take())
     }
 
     /// Workers that go away without a settle.

@@ -1,6 +1,7 @@
 //! The short form of the power-cut simulation, and the proof that it finds what it is for.
 
 mod cut;
+mod killer;
 mod model;
 mod step;
 mod verify;
@@ -22,6 +23,29 @@ fn nothing_acknowledged_is_lost_whenever_the_power_is_cut() {
     assert!(summary.in_flight_durable > 5, "{summary}");
     assert!(summary.in_flight_new_run > 50, "{summary}");
     assert!(summary.cut_in_recovery > 50, "{summary}");
+    assert!(summary.crashed > 5, "{summary}");
+}
+
+/// Goal: what kills the process each time is found by two starts and given up, and nothing else is, however many
+/// others are out, fail, or are given back meanwhile.
+#[test]
+fn what_kills_the_process_is_given_up_and_all_else_is_delivered() {
+    let mut several_count = 0;
+    for seed in 0..300 {
+        let ended = killer::live(seed).unwrap_or_else(|what| panic!("seed {seed}: {what}"));
+        let found_twice = ended.killers.iter().map(|id| (*id, 2)).collect();
+        assert_eq!(ended.dead, found_twice, "seed {seed}: {ended:?}");
+        let others_count = ended.all_count - ended.killers.len();
+        assert_eq!(
+            ended.delivered_count, others_count,
+            "seed {seed}: {ended:?}"
+        );
+        // The first kill is of a process that took no care. From then on a killer is seen twice.
+        let kills_max = 1 + 2 * ended.killers.len();
+        assert!(ended.kills_count <= kills_max, "seed {seed}: {ended:?}");
+        several_count += u64::from(ended.killers.len() > 1);
+    }
+    assert!(several_count > 50, "{several_count}");
 }
 
 #[test]

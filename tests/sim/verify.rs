@@ -20,6 +20,9 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
             model.count(*status),
         )?;
     }
+    let suspects = model.claimed.keys().filter(|id| model.is_suspect(**id));
+    same("suspects", stats.suspects, suspects.count() as u64)?;
+    same("claims on disk", stats.claimed, model.claimed.len() as u64)?;
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
         verify_message(store, model, message)?;
@@ -129,6 +132,8 @@ fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Resu
         same("flag", found.is_cancelled, expected_one.is_cancelled)?;
         same("budget", found.redriven, expected_one.redriven)?;
         same("key", found.key_generation, expected_one.key_generation)?;
+        let is_claimed = model.claimed.contains_key(&found.id);
+        same("claim on disk", found.is_claimed, is_claimed)?;
         same("last row", found.last, expected_one.last)?;
     }
     Ok(())

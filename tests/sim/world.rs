@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use wharf_core::{ChannelName, DeliveryId, MessageSeq, TimeMs};
+use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
     Redriven, SetStateError, Settled, Store, WriteError,
@@ -14,6 +14,9 @@ use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
 
 use crate::model::Model;
+
+/// When everything begins.
+pub(crate) const T0: TimeMs = TimeMs(1_000_000);
 
 /// Small, so that claims come from memory and from the file.
 const RESIDENT_BYTES: usize = 8 << 10;
@@ -25,7 +28,7 @@ pub(crate) const RECENT_IDS: usize = 6;
 const ID_FILTER_BYTES: usize = 1_000;
 
 /// Calls that one recovery makes at most, about: where cuts in it are worth while.
-const RECOVERY_CALLS: u64 = 12;
+const RECOVERY_CALLS: u64 = 24;
 
 pub(crate) struct World {
     pub(crate) random: Random,
@@ -43,6 +46,11 @@ pub(crate) struct World {
     /// Claims that are held; a revoked one is stale.
     pub(crate) claims: Vec<Held>,
     pub(crate) leased: BTreeMap<DeliveryId, u64>,
+    /// What was ready at the last start, if that was unclean, each with its last journal row then: until that changes,
+    /// it has not been tried.
+    pub(crate) untried: BTreeMap<DeliveryId, Cursor>,
+    /// Whether the last stop was clean for sure.
+    pub(crate) was_clean: bool,
     pub(crate) ids_count: u64,
     options: Options,
 }
@@ -57,8 +65,9 @@ pub(crate) struct Held {
 pub(crate) enum Said {
     Accept(Vec<Accepted>),
     Settle(Vec<Settled>),
-    SetCursor(wharf_core::Cursor),
+    SetCursor(Cursor),
     ForgetIds(MessageSeq),
+    Persist,
     SetState,
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
@@ -111,7 +120,7 @@ pub(crate) struct Reopened {
 }
 
 pub(crate) fn options() -> Options {
-    let mut options = Options::new([7; 32]);
+    let mut options = Options::new([7; 32], T0);
     options.resident_bytes_max = RESIDENT_BYTES;
     options.cache_bytes = 4 << 20;
     options.id_filter_bytes_max = ID_FILTER_BYTES;
@@ -166,7 +175,7 @@ impl World {
             Store::open_stepped(disk.plug(), &options).map_err(|cause| format!("{cause:?}"))?;
         Ok(Self {
             random,
-            now: TimeMs(1_000_000),
+            now: T0,
             channels: ["a", "b", "c"].map(ChannelName::new).to_vec(),
             store,
             engine,
@@ -176,6 +185,8 @@ impl World {
             was_new_run: false,
             claims: Vec::new(),
             leased: BTreeMap::new(),
+            untried: BTreeMap::new(),
+            was_clean: true,
             ids_count: 0,
             options,
         })
@@ -186,6 +197,7 @@ impl World {
         let mut reopened = Reopened::default();
         self.claims.clear();
         self.leased.clear();
+        self.options.now = self.now;
         loop {
             self.disk.reboot();
             if self.random.once_in(3) {
@@ -201,14 +213,23 @@ impl World {
                 Err(cause) => return Err(format!("the store does not open: {cause:?}")),
             }
         }
-        if let Some(in_flight) = self.model_in_flight.take() {
+        let mut was_clean = self.model.start(self.now);
+        if let Some(mut in_flight) = self.model_in_flight.take() {
             reopened.was_in_flight = true;
             reopened.was_new_run = self.was_new_run;
+            let would_be_clean = in_flight.start(self.now);
             reopened.was_durable = crate::verify::verify(&self.store, &in_flight).is_ok();
             if reopened.was_durable {
                 self.model = in_flight;
+                was_clean = would_be_clean;
             }
         }
+        // A start that was cut short may have been one already.
+        self.was_clean = was_clean && reopened.cuts == 0;
+        self.untried = match was_clean {
+            true => BTreeMap::new(),
+            false => self.model.ready(self.now),
+        };
         self.verify()?;
         Ok(reopened)
     }

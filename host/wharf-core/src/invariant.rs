@@ -1,6 +1,6 @@
 //! The invariants, each defined once: simulation, tests and debug assertions all call these.
 
-use crate::id::Cursor;
+use crate::id::{Cursor, DeliveryId};
 use crate::journal::{Row, Subject};
 use crate::status::Status;
 
@@ -62,6 +62,14 @@ pub enum Violation {
     /// Something stored cannot be read.
     #[error("{0}")]
     Unreadable(String),
+    /// D8: what is known to be attempted is a delivery that can be.
+    #[error("delivery {id} is claimed on disk, and is {status:?}")]
+    Claimed {
+        /// The delivery.
+        id: DeliveryId,
+        /// Its stored status; none where there is no such delivery.
+        status: Option<Status>,
+    },
     /// The store's tables contradict one another.
     #[error("the tables contradict one another: {0}")]
     Layout(String),
@@ -105,6 +113,15 @@ pub fn journal_ends_at(journal: Option<Status>, stored: Status) -> Result<(), Vi
         Ok(())
     } else {
         Err(Violation::LastRow { journal, stored })
+    }
+}
+
+/// D8, for one claim on disk, given its delivery's stored status.
+pub fn claimed_can_be_sent(id: DeliveryId, status: Option<Status>) -> Result<(), Violation> {
+    if status.is_some_and(Status::is_sendable) {
+        Ok(())
+    } else {
+        Err(Violation::Claimed { id, status })
     }
 }
 

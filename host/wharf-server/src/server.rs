@@ -184,7 +184,8 @@ pub async fn serve(
 async fn open(config: &Config) -> Result<Store, ServeError> {
     let path = config.store_path.clone();
     let opened = tokio::task::spawn_blocking(move || {
-        Store::open(&path, &wharf_store::Options::new(clock::random_bytes()))
+        let options = wharf_store::Options::new(clock::random_bytes(), clock::now());
+        Store::open(&path, &options)
     });
     match opened.await {
         Ok(result) => result.map_err(|source| ServeError::Store {

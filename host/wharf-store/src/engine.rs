@@ -2,25 +2,26 @@
 
 use std::sync::Arc;
 use std::time::Instant;
-use std::vec;
 
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
-use wharf_core::{Cursor, DeliveryId, MessageSeq};
+use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
 use crate::ids;
 use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
+use crate::open;
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
 use crate::operation::redrive::Redriven;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, cancel, cursor, keyed, redrive, settle};
+use crate::operation::{accept, begin, cancel, cursor, keyed, persist, redrive, settle};
 use crate::options::{IdSizes, Options, Planted};
+use crate::recover::Past;
 use crate::request::{Request, Write};
 use crate::store::{FailureReason, Shared};
 use crate::table::id_manifest::Manifest;
@@ -46,6 +47,7 @@ enum Reply {
     Settle(Waiter<Vec<Settled>>),
     Cursor(Waiter<Cursor>),
     Floor(Waiter<MessageSeq>),
+    Persist(Waiter<()>),
     State(Waiter<keyed::Verdict>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
@@ -80,6 +82,7 @@ impl Reply {
             Self::Settle(waiter) => waiter.send(),
             Self::Cursor(waiter) => waiter.send(),
             Self::Floor(waiter) => waiter.send(),
+            Self::Persist(waiter) => waiter.send(),
             Self::State(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
@@ -113,6 +116,16 @@ impl Engine {
             planted: options.planted,
             is_open: true,
         }
+    }
+
+    /// The first commit of a run: what the start makes of the past.
+    pub(crate) fn begin(&mut self, past: &Past, now: TimeMs) -> Result<(), ReadError> {
+        let shared = self.shared.clone();
+        shared.with_database(|database| {
+            self.transact(database, &mut Vec::new(), |_, tables, _| {
+                begin::apply(tables, &shared.index, past, now)
+            })
+        })
     }
 
     /// Runs until the store is closed, has failed, or has lost its last handle.
@@ -186,8 +199,16 @@ impl Engine {
         let mut replies = Vec::with_capacity(group.len());
         let mut writes = group.into_iter();
         let running = shared.meter.begin();
-        let committed =
-            shared.with_database(|database| self.transact(database, &mut writes, &mut replies));
+        let committed = shared.with_database(|database| {
+            self.transact(database, &mut replies, |engine, tables, replies| {
+                for write in writes.by_ref() {
+                    let (reply, outcome) = engine.apply(tables, write);
+                    replies.push(reply);
+                    outcome?;
+                }
+                Ok(())
+            })
+        });
         drop(running);
         match committed {
             Ok(()) => {
@@ -198,12 +219,12 @@ impl Engine {
         }
     }
 
-    /// Applies writes in one transaction and commits it; fills in what they are answered with.
+    /// Applies something in one transaction and commits it; `apply` fills in who is answered then.
     fn transact(
         &mut self,
         database: &Database,
-        writes: &mut vec::IntoIter<Write>,
         replies: &mut Vec<Reply>,
+        apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let tx = database.begin_write()?;
         let ids = ids::Change::begin(
@@ -214,11 +235,7 @@ impl Engine {
             self.planted,
         );
         let mut tables = Group::begin(&tx, self.state, ids)?;
-        for write in writes {
-            let (reply, outcome) = self.apply(&mut tables, write);
-            replies.push(reply);
-            outcome?;
-        }
+        apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
             return Ok(());
@@ -253,6 +270,10 @@ impl Engine {
                 let floor = tables.forget_ids(asked.question);
                 Reply::new(Reply::Floor, asked.answer, Ok(floor))
             }
+            Write::Persist(asked) => {
+                let persisted = persist::apply(tables, &self.shared.index, asked.question);
+                Reply::new(Reply::Persist, asked.answer, persisted)
+            }
             Write::SetState(asked) => {
                 let stands = keyed::apply(tables, asked.question);
                 Reply::new(Reply::State, asked.answer, stands)
@@ -277,7 +298,14 @@ impl Engine {
         let (id, fence) = (ended.lease.delivery(), ended.lease.fence());
         // From here on the lease ends with the commit, not with the guard.
         ended.lease.settled();
-        let is_live = self.shared.index.lock().begin_settle(id, fence);
+        let (is_live, was_claimed) = {
+            let mut index = self.shared.index.lock();
+            let is_live = index.begin_settle(id, fence);
+            (is_live, is_live && index.unclaim(id))
+        };
+        if was_claimed {
+            tables.unclaim(id)?;
+        }
         if is_live {
             settle::apply(tables, ended)
         } else {
@@ -334,6 +362,7 @@ impl Engine {
             .ok_or(CloseError::AlreadyClosed)?;
         self.is_open = false;
         self.refuse_waiting();
+        open::mark_clean_stop(&database).map_err(CloseError::Unclean)?;
         database
             .close()
             .map_err(|cause| CloseError::Unclean(FileError::from(cause)))

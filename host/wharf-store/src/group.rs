@@ -13,7 +13,7 @@ use crate::operation::keyed::Set;
 use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
-use crate::table::{blob, chunk, cursor, delivery, journal, meta, wire};
+use crate::table::{blob, chunk, claimed, cursor, delivery, journal, meta, wire};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 
@@ -321,6 +321,19 @@ impl<'tx> Group<'tx> {
     /// A delivery that had ended goes on.
     pub(crate) fn redriven(&mut self, channel: &ChannelName, filed: Filed) {
         self.effects.redriven.push((channel.clone(), filed));
+    }
+
+    /// Removes a claim that is on disk.
+    pub(crate) fn unclaim(&mut self, id: DeliveryId) -> Result<(), ReadError> {
+        self.tx.open_table(claimed::TABLE)?.remove(id.0)?;
+        Ok(())
+    }
+
+    /// The process begins to work on the store.
+    pub(crate) fn begin_run(&mut self) -> Result<(), ReadError> {
+        self.meta.remove(meta::CLEAN_STOP_NAME)?;
+        self.changed();
+        Ok(())
     }
 
     /// A named value was set.

@@ -10,14 +10,20 @@
 //! each waiter (*group commit*). Nothing is answered before it is on disk.
 //!
 //! Leases are in memory only: a crash makes every delivery ready again that was being attempted. A claim reads the
-//! store only for what is not resident: after a retry, after a restart, or past the bound on resident bytes.
+//! store only for what is not resident: after a retry, after a restart, or past the bound on resident bytes. After an
+//! unclean stop claims go on disk before they are attempted, until what was ready at the start was tried once: what
+//! kills the process is found and given up (`index::careful` says how).
+//!
+//! Operators' commands ([`Store::cancel`], [`Store::redrive`]) are commits of their own: they are decided on what is
+//! stored and on where the index has a delivery, and within a group the index is behind.
 //!
 //! # Layout
 //! One value per commit, not one row per message: a random-keyed B-tree on the hot path costs a factor of three
 //! and more. The messages of a commit are one `table::chunk`; where their deliveries stand is one
 //! `table::tails` value beside it; the journal rows of a commit are one `table::journal` value. Only deliveries
-//! that wait for something have a row of their own, in `table::delivery`. A start scans `open` tails and
-//! delivery rows, never the messages.
+//! that wait for something, or ended other than well, have a row of their own, in `table::delivery`. A start scans
+//! `open` tails and delivery rows, never the messages. `table::keyed` and `table::claimed` are small, and are in memory
+//! too.
 //!
 //! Ids are kept apart, for de-duplication and for look-up: those of a commit are one `table::id_log` value, and go
 //! on from there, with those of many commits, into sorted runs that are merged little by little: `ids`.
@@ -27,6 +33,8 @@
 //! - An id is written some four times before it comes to rest, and every so often a commit writes as many ids as
 //!   were kept in memory: `ids` says more.
 //! - The ready index takes some 24 bytes a waiting delivery; messages beside it are bounded, the entries are not.
+//! - After an unclean stop a commit comes before each attempt for a while, and what was being attempted then runs alone,
+//!   one after the other: where receivers are slow, that takes long.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
 
@@ -67,7 +75,7 @@ pub use limits::{
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
 pub use operation::cancel::{Cancel, Cancelled, Target};
-pub use operation::claim::Claim;
+pub use operation::claim::{Claim, Claims, Unpersisted};
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
 pub use operation::list::{Entry, Filter, Of, Page};

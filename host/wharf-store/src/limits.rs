@@ -20,6 +20,14 @@ pub(crate) const REQUESTS_WAITING_MAX: usize = 1024;
 /// KiB of messages and wire forms that wait for the writer at most: eight full groups.
 pub(crate) const REQUESTS_WAITING_KIB_MAX: usize = 64 << 10;
 
+/// Unclean starts that find a delivery claimed before it is given up. At the first it was one of many, and is tried
+/// alone; at the second it was alone.
+pub(crate) const FOUND_CLAIMED_MAX: u8 = 2;
+
+/// How long other channels wait for one that has a delivery to try alone and does not come for it: twice the usual
+/// time-out of a call, so that what is being attempted ends before.
+pub(crate) const SUSPECT_TURN: Duration = Duration::from_secs(60);
+
 /// Length of a named value's name: a channel's and a lane's fit.
 pub const STATE_NAME_BYTES_MAX: usize = 512;
 

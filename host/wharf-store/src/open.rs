@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::backend::{Backend, Boxed};
 use crate::engine::Engine;
-use crate::error::{OpenError, ReadError};
+use crate::error::{FileError, OpenError, ReadError};
 use crate::ids::{self, Ids};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
@@ -25,7 +25,7 @@ use crate::store::{Shared, Store};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
 use crate::table::{
-    chunk, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, tails, wire,
+    chunk, claimed, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, tails, wire,
 };
 
 impl Store {
@@ -156,6 +156,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
         wire::TABLE,
         journal::TABLE,
         id_log::TABLE,
+        claimed::TABLE,
     ] {
         tx.open_table(table)?;
     }
@@ -171,9 +172,19 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
         table.insert(meta::ID_KEY_NAME, id_key.as_slice())?;
         table.insert(meta::STATE_NAME, State::empty().encode().as_slice())?;
         table.insert(meta::IDS_NAME, Manifest::empty().encode().as_slice())?;
+        table.insert(meta::CLEAN_STOP_NAME, [meta::CLEAN_STOP_VERSION].as_slice())?;
     }
     tx.commit()?;
     Ok(())
+}
+
+/// The last commit before a file is closed. The next start takes it that nothing was being attempted.
+pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
+    let tx = database.begin_write()?;
+    let mark = [meta::CLEAN_STOP_VERSION];
+    tx.open_table(meta::TABLE)?
+        .insert(meta::CLEAN_STOP_NAME, mark.as_slice())?;
+    Ok(tx.commit()?)
 }
 
 fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenError> {
@@ -188,25 +199,31 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         let ids = Ids::new(id_key, memory);
         let keyed = Keyed::new(recover::keyed(&snapshot)?);
         let mut index = index.lock();
-        let scanned_count = recover::fill(&mut index, &snapshot)?;
+        let past = recover::past(&snapshot)?;
+        let scanned_count = recover::fill(&mut index, &snapshot, &past)?;
         index.set_counts(state.counts);
         // Nobody sleeps yet.
         drop(index.wake());
-        Ok((state, manifest, ids, keyed, index.next_due(), scanned_count))
+        let next_due = index.next_due();
+        Ok((state, manifest, ids, keyed, past, next_due, scanned_count))
     };
-    let (state, manifest, ids, keyed, next_due, scanned_count) = read().map_err(OpenError::Read)?;
+    let (state, manifest, ids, keyed, past, next_due, scanned_count) =
+        read().map_err(OpenError::Read)?;
     info!(
         messages = state.counts.messages(),
         deliveries = state.counts.deliveries(),
         ended = state.counts.ended(),
         scanned = scanned_count,
+        clean_stop = past.is_clean,
+        found_claimed = past.claimed.len(),
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
     let shared = Shared::new(database, index, ids, keyed, state.head(), next_due);
     let shared = Arc::new(shared);
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let engine = Engine::new(shared.clone(), receiver, state, manifest, options);
+    let mut engine = Engine::new(shared.clone(), receiver, state, manifest, options);
+    engine.begin(&past, options.now).map_err(OpenError::Read)?;
     Ok((Store::new(shared, sender), engine))
 }
 

@@ -1,5 +1,7 @@
 //! How a store is opened.
 
+use wharf_core::TimeMs;
+
 use crate::limits::{
     CACHE_BYTES_DEFAULT, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT, ID_RECENT_COUNT_MAX,
     ID_SEGMENT_ENTRIES, RESIDENT_BYTES_DEFAULT,
@@ -17,6 +19,8 @@ pub struct Options {
     /// 32 random bytes that key the hash of message ids, so that no sender can choose ids that collide. Kept in
     /// the file when it is created, ignored afterwards.
     pub id_key: [u8; 32],
+    /// When it is opened: what the start itself decides is journalled with it.
+    pub now: TimeMs,
     /// Sizes of the id index. No configuration reaches them, and a file may be opened with others than before.
     #[doc(hidden)]
     pub id_sizes: IdSizes,
@@ -26,14 +30,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// The usual ones, with fresh random bytes for a file that is yet to be created.
+    /// The usual ones, with fresh random bytes for a file that is yet to be created, and the time.
     #[must_use]
-    pub fn new(id_key: [u8; 32]) -> Self {
+    pub fn new(id_key: [u8; 32], now: TimeMs) -> Self {
         Self {
             cache_bytes: CACHE_BYTES_DEFAULT,
             resident_bytes_max: RESIDENT_BYTES_DEFAULT,
             id_filter_bytes_max: ID_FILTER_BYTES_DEFAULT,
             id_key,
+            now,
             id_sizes: IdSizes::default(),
             planted: Planted::None,
         }

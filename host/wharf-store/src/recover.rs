@@ -8,8 +8,10 @@ use wharf_core::{DeliveryId, MessageSeq, Status};
 
 use crate::error::{Malformed, ReadError};
 use crate::group::Filed;
-use crate::index::Index;
+use crate::index::{Index, QueueAt};
+use crate::limits::FOUND_CLAIMED_MAX;
 use crate::read::Snapshot;
+use crate::table::claimed::{self, Claimed};
 use crate::table::delivery::{self, Row};
 use crate::table::state::State;
 use crate::table::tails::{self, Tails};
@@ -50,12 +52,52 @@ pub(crate) fn keyed(snapshot: &Snapshot) -> Result<BTreeMap<String, Bytes>, Read
     Ok(values)
 }
 
+/// What the last stop left behind.
+pub(crate) struct Past {
+    pub(crate) is_clean: bool,
+    /// What was being attempted then, and what waits to be tried alone. As this start finds it; none after a clean stop.
+    pub(crate) claimed: BTreeMap<DeliveryId, Claimed>,
+}
+
+impl Past {
+    /// What is to be tried alone.
+    fn is_suspect(&self, id: DeliveryId) -> bool {
+        let claimed = self.claimed.get(&id);
+        claimed.is_some_and(|claimed| claimed.found_count < FOUND_CLAIMED_MAX)
+    }
+
+    /// What is to be given up.
+    pub(crate) fn crashed(&self) -> impl Iterator<Item = DeliveryId> {
+        let found = self.claimed.iter();
+        let crashed = found.filter(|(_, claimed)| claimed.found_count >= FOUND_CLAIMED_MAX);
+        crashed.map(|(id, _)| *id)
+    }
+}
+
+/// How the last stop was, and which claims it left on disk.
+pub(crate) fn past(snapshot: &Snapshot) -> Result<Past, ReadError> {
+    let meta = snapshot.tx().open_table(meta::TABLE)?;
+    let is_clean = ReadableTable::get(&meta, meta::CLEAN_STOP_NAME)?.is_some();
+    let mut claimed = BTreeMap::new();
+    if !is_clean {
+        for entry in snapshot.tx().open_table(claimed::TABLE)?.iter()? {
+            let (id, value) = entry?;
+            let found = Claimed::decode(value.value())?.found();
+            claimed.insert(DeliveryId(id.value()), found);
+        }
+    }
+    Ok(Past { is_clean, claimed })
+}
+
 /// Fills an empty index. Reads no messages. Returns how many rows were scanned.
-pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot) -> Result<u64, ReadError> {
+pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot, past: &Past) -> Result<u64, ReadError> {
+    if !past.is_clean {
+        index.be_careful();
+    }
     let open = snapshot.tx().open_table(tails::OPEN)?;
     for entry in open.iter()? {
         let (first, value) = entry?;
-        fill_chunk(index, first.value(), &Tails::read(value.value())?)?;
+        fill_chunk(index, first.value(), &Tails::read(value.value())?, past)?;
     }
     let rows = snapshot.tx().open_table(delivery::TABLE)?;
     for entry in rows.iter()? {
@@ -69,12 +111,20 @@ pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot) -> Result<u64, ReadEr
             due: row.due,
             has_row: true,
         };
-        index.file(at, &filed);
+        file(index, at, &filed, past);
     }
     Ok(open.len()? + rows.len()?)
 }
 
-fn fill_chunk(index: &mut Index, first: u64, tails: &Tails) -> Result<(), ReadError> {
+fn file(index: &mut Index, at: QueueAt, filed: &Filed, past: &Past) {
+    if filed.status.is_sendable() && past.is_suspect(filed.id) {
+        index.file_suspect(at, filed);
+    } else {
+        index.file(at, filed);
+    }
+}
+
+fn fill_chunk(index: &mut Index, first: u64, tails: &Tails, past: &Past) -> Result<(), ReadError> {
     let queues: Vec<_> = tails
         .names()?
         .iter()
@@ -93,7 +143,7 @@ fn fill_chunk(index: &mut Index, first: u64, tails: &Tails) -> Result<(), ReadEr
                     due: None,
                     has_row: false,
                 };
-                index.file(*at, &filed);
+                file(index, *at, &filed, past);
             }
         }
     }

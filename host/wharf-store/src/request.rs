@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wharf_core::{Cursor, DeliveryId, MessageSeq};
+use wharf_core::{Cursor, DeliveryId, Fence, MessageSeq};
 
 use crate::check::Report;
 use crate::error::{CheckError, CloseError, WriteError};
@@ -25,6 +25,7 @@ pub(crate) enum Write {
     Settle(Asked<Vec<Ended>, Vec<Settled>>),
     SetCursor(Asked<(String, Cursor), Cursor>),
     ForgetIds(Asked<MessageSeq, MessageSeq>),
+    Persist(Asked<Vec<(DeliveryId, Fence)>, ()>),
     SetState(Asked<Set, keyed::Verdict>),
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
@@ -54,8 +55,12 @@ impl Write {
     /// a delivery; within a group the index is behind.
     pub(crate) fn is_alone(&self) -> bool {
         match self {
-            Self::Accept(_) | Self::Settle(_) | Self::SetCursor(_) => false,
-            Self::SetState(_) | Self::ForgetIds(_) => false,
+            Self::Accept(_)
+            | Self::Settle(_)
+            | Self::Persist(_)
+            | Self::SetCursor(_)
+            | Self::ForgetIds(_)
+            | Self::SetState(_) => false,
             Self::Cancel(_) | Self::Redrive(_) => true,
         }
     }
@@ -65,6 +70,7 @@ impl Write {
         match self {
             Self::Accept(asked) => asked.question.len(),
             Self::Settle(asked) => asked.question.len(),
+            Self::Persist(asked) => asked.question.len(),
             Self::SetCursor(_) | Self::SetState(_) | Self::ForgetIds(_) => 1,
             Self::Cancel(asked) => asked.question.len(),
             Self::Redrive(asked) => asked.question.len(),
@@ -77,7 +83,8 @@ impl Write {
             Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
             Self::SetState(asked) => asked.question.1.as_ref().map_or(0, Bytes::len),
-            Self::SetCursor(_) | Self::ForgetIds(_) | Self::Cancel(_) | Self::Redrive(_) => 0,
+            Self::Persist(_) | Self::SetCursor(_) | Self::ForgetIds(_) => 0,
+            Self::Cancel(_) | Self::Redrive(_) => 0,
         }
     }
 
@@ -89,6 +96,7 @@ impl Write {
             Self::Settle(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetCursor(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::ForgetIds(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Persist(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetState(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),

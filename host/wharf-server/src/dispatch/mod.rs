@@ -6,6 +6,7 @@
 mod annotate;
 mod attempt;
 mod channel;
+mod claim;
 mod convert;
 mod exchange;
 mod hook;
@@ -31,7 +32,6 @@ pub(crate) use promote::promote;
 
 use running::{Place, Running};
 
-use crate::clock;
 use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
 
 /// Works off one channel's deliveries.
@@ -79,10 +79,10 @@ impl Dispatcher {
                 .min(CLAIM_BATCH_MAX);
             let claims = match room {
                 0 => Vec::new(),
-                room => match store.claim(&name, room, clock::now()) {
+                room => match claim::claim(&store, &name, room).await {
                     Ok(claims) => claims,
                     Err(error) => {
-                        tracing::error!(channel = %name, error = &error as &dyn std::error::Error, "cannot read what is ready");
+                        tracing::error!(channel = %name, error = &error as &dyn std::error::Error, "cannot claim what is ready");
                         tokio::select! {
                             () = stop.cancelled() => break,
                             () = tokio::time::sleep(CLAIM_ERROR_WAIT) => continue,

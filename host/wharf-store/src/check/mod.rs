@@ -11,7 +11,7 @@ mod journal;
 use redb::{ReadableTable, ReadableTableMetadata};
 use tokio::sync::oneshot;
 use wharf_core::invariant::{self, Violation};
-use wharf_core::{Cursor, Standing, Status};
+use wharf_core::{Cursor, DeliveryId, Standing, Status};
 
 use crate::error::{CheckError, Malformed, ReadError};
 use crate::ids::Ids;
@@ -21,8 +21,10 @@ use crate::read::Snapshot;
 use crate::recover;
 use crate::request::Request;
 use crate::store::Store;
+use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
+use crate::table::tails::Place;
 use crate::table::{cursor, delivery, tails, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
@@ -122,6 +124,7 @@ pub(crate) fn check(
     let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
     let counted = chunks::check(snapshot, ids, state, &journal, &mut findings)?;
     check_cursors(snapshot, state.head(), &mut findings)?;
+    check_claimed(snapshot, index, &mut findings)?;
     let stored = recover::keyed(snapshot)?;
     findings.expect(keyed.read(|values| *values == stored), || {
         "the named values in memory are not those in the file".to_owned()
@@ -210,6 +213,39 @@ fn check_lengths(
         findings.expect(len == expected, || {
             format!("table {name} has {len} rows, {expected} belong to messages")
         });
+    }
+    Ok(())
+}
+
+/// What is claimed on disk can be sent, and is what the index says.
+fn check_claimed(
+    snapshot: &Snapshot,
+    index: &SharedIndex,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
+    let known = index.lock().claimed().clone();
+    let table = snapshot.tx().open_table(claimed::TABLE)?;
+    findings.expect(table.len()? == known.len() as u64, || {
+        format!(
+            "claims on disk and in memory differ in number, in memory are {}",
+            known.len()
+        )
+    });
+    for entry in table.iter()? {
+        let (id, value) = entry?;
+        let id = DeliveryId(id.value());
+        Claimed::decode(value.value())?;
+        findings.expect(known.contains(&id), || {
+            format!("the claim of delivery {id} is on disk and not in memory")
+        });
+        let (tails, message) = snapshot.tails(id.message())?;
+        let slot = tails.slots(message).nth(usize::from(id.place()));
+        let tail = slot.map(|slot| tails.tail(slot)).transpose()?;
+        let status = tail.and_then(|tail| match tail.place {
+            Place::Delivery(status, _) => Some(status),
+            Place::Message(_) => None,
+        });
+        findings.note(invariant::claimed_can_be_sent(id, status));
     }
     Ok(())
 }

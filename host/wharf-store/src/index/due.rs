@@ -47,6 +47,7 @@ impl Index {
             self.push_stored(at, id, true);
             count += 1;
         }
+        self.tick(now);
         count
     }
 

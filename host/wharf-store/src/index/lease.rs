@@ -12,6 +12,8 @@ pub(crate) struct Leased {
     fence: Fence,
     pub(super) queue: QueueAt,
     pub(super) has_row: bool,
+    /// Whether it was ready at an unclean start, and was not tried since.
+    pub(super) is_untried: bool,
     hold: Hold,
 }
 
@@ -27,20 +29,21 @@ enum Hold {
 }
 
 impl Leased {
-    pub(super) fn new(fence: Fence, queue: QueueAt, has_row: bool) -> Self {
+    pub(super) fn new(fence: Fence, queue: QueueAt, has_row: bool, is_untried: bool) -> Self {
         Self {
             fence,
             queue,
             has_row,
+            is_untried,
             hold: Hold::None,
         }
     }
 
     /// One of the writer's own, which ends with its commit.
-    pub(super) fn of_writer(fence: Fence, queue: QueueAt) -> Self {
+    pub(super) fn of_writer(fence: Fence, queue: QueueAt, is_untried: bool) -> Self {
         Self {
             hold: Hold::Settling,
-            ..Self::new(fence, queue, false)
+            ..Self::new(fence, queue, false, is_untried)
         }
     }
 
@@ -71,7 +74,7 @@ impl Index {
             .leases
             .remove(&id)
             .expect("a settling lease is not taken back");
-        self.forget_lease(leased);
+        self.forget_lease(leased, id);
         leased.queue
     }
 
@@ -121,9 +124,15 @@ impl Index {
             && entry.get().fence == fence
         {
             let leased = entry.remove();
-            self.forget_lease(leased);
+            self.forget_lease(leased, id);
             self.stuck.insert(id);
         }
+    }
+
+    pub(super) fn has_lease(&self, id: DeliveryId, fence: Fence) -> bool {
+        self.leases
+            .get(&id)
+            .is_some_and(|leased| leased.fence == fence)
     }
 
     pub(crate) fn is_leased(&self, id: DeliveryId) -> bool {

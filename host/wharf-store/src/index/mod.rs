@@ -3,6 +3,7 @@
 //! Rebuilt by a scan at start, and changed only after the commit that it mirrors. All of it is behind one mutex:
 //! each use is short and none does I/O.
 
+mod careful;
 mod due;
 mod lease;
 mod ready;
@@ -19,6 +20,7 @@ use wharf_core::{ChannelName, DeliveryId, Fence, TimeMs};
 use crate::operation::stats::ChannelStats;
 use crate::table::state::Counts;
 
+use careful::Careful;
 pub(crate) use lease::Leased;
 use ready::Queue;
 pub(crate) use ready::Taken;
@@ -42,6 +44,7 @@ pub(crate) struct Index {
     /// Deliveries that cannot be read. Nothing can be done with them while this process runs; the next start files
     /// them as ready again.
     stuck: FxHashSet<DeliveryId>,
+    careful: Careful,
     resident_bytes: usize,
     resident_bytes_max: usize,
     /// Copied here after each commit, so that counters and indexes are always read together.
@@ -63,6 +66,7 @@ impl SharedIndex {
             waiting: BTreeSet::new(),
             held_count: 0,
             stuck: FxHashSet::default(),
+            careful: Careful::default(),
             resident_bytes: 0,
             resident_bytes_max,
             counts: Counts::default(),
@@ -139,8 +143,20 @@ impl Index {
             channel: queue.channel().clone(),
             ready: queue.len() as u64,
             leased: queue.leased_count(),
+            untried: queue.untried_count(),
             depths: queue.depths(),
         })
+    }
+
+    fn wake_all(&mut self) {
+        self.queues.iter_mut().for_each(Queue::changed);
+    }
+
+    fn wake_suspects(&mut self) {
+        let queues = self.queues.iter_mut();
+        queues
+            .filter(|queue| queue.has_suspects())
+            .for_each(Queue::changed);
     }
 
     /// Whom to wake after a change.

@@ -24,12 +24,20 @@ struct Ready {
     resident: Option<Box<Resident>>,
     /// Whether the delivery has a row of its own, to be read at the claim.
     has_row: bool,
+    /// Whether it was ready at an unclean start, and was not tried since.
+    is_untried: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Queue {
     channel: ChannelName,
     ready: VecDeque<Ready>,
+    /// What comes before the others, and is to be tried alone.
+    suspects: VecDeque<Ready>,
+    /// Whether someone has asked for one of them.
+    has_asked: bool,
+    /// What is still to be tried once, suspects and what is leased included.
+    untried_count: u64,
     leased_count: u64,
     depths: Depths,
     notify: Arc<Notify>,
@@ -49,6 +57,9 @@ impl Queue {
         Self {
             channel,
             ready: VecDeque::new(),
+            suspects: VecDeque::new(),
+            has_asked: false,
+            untried_count: 0,
             leased_count: 0,
             depths: Depths::default(),
             notify: Arc::new(Notify::new()),
@@ -61,7 +72,34 @@ impl Queue {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.ready.len()
+        self.ready.len() + self.suspects.len()
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn has_suspects(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
+    /// Whether others wait until its suspects were tried.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.has_asked && self.has_suspects()
+    }
+
+    /// Someone asks for what there is. Returns whether that is a suspect.
+    pub(super) fn ask_for_suspect(&mut self) -> bool {
+        self.has_asked = true;
+        self.has_suspects()
+    }
+
+    pub(super) fn untried_count(&self) -> u64 {
+        self.untried_count
+    }
+
+    pub(super) fn changed(&mut self) {
+        self.is_changed = true;
     }
 
     pub(super) fn depths(&self) -> Depths {
@@ -103,6 +141,7 @@ impl Index {
                 id,
                 resident,
                 has_row: false,
+                is_untried: false,
             },
         );
     }
@@ -114,68 +153,113 @@ impl Index {
 
     /// A stored delivery can be claimed.
     pub(crate) fn push_stored(&mut self, at: QueueAt, id: DeliveryId, has_row: bool) {
+        let is_untried = self.careful.is_starting();
         self.push(
             at,
             Ready {
                 id,
                 resident: None,
                 has_row,
+                is_untried,
             },
         );
     }
 
-    /// Takes those of `ids` that can be claimed out of a queue, in one pass.
-    pub(super) fn pull(&mut self, at: QueueAt, ids: &FxHashSet<DeliveryId>) -> Vec<DeliveryId> {
-        let mut pulled = Vec::with_capacity(ids.len());
-        let resident_bytes = &mut self.resident_bytes;
-        self.queues[at.0].ready.retain(|ready| {
-            let is_wanted = ids.contains(&ready.id);
-            if is_wanted {
-                *resident_bytes -= ready.resident.as_ref().map_or(0, |resident| resident.bytes);
-                pulled.push(ready.id);
-            }
-            !is_wanted
+    /// A stored delivery can be claimed, alone.
+    pub(super) fn push_suspect(&mut self, at: QueueAt, id: DeliveryId, has_row: bool) {
+        let queue = &mut self.queues[at.0];
+        queue.untried_count += 1;
+        queue.suspects.push_back(Ready {
+            id,
+            resident: None,
+            has_row,
+            is_untried: true,
         });
-        pulled
+    }
+
+    /// Takes those of `ids` that can be claimed out of a queue, in one pass, and puts each under a lease of the writer's
+    /// own. Returns how many.
+    pub(super) fn pull(&mut self, at: QueueAt, ids: &FxHashSet<DeliveryId>) -> usize {
+        let mut pulled = Vec::with_capacity(ids.len());
+        let queue = &mut self.queues[at.0];
+        let suspects_count = queue.suspects.len();
+        for waiting in [&mut queue.suspects, &mut queue.ready] {
+            waiting.retain_mut(|ready| {
+                let is_wanted = ids.contains(&ready.id);
+                if is_wanted {
+                    pulled.push((ready.id, ready.resident.take(), ready.is_untried));
+                }
+                !is_wanted
+            });
+        }
+        let suspects_less = suspects_count - queue.suspects.len();
+        let count = pulled.len();
+        for (id, resident, is_untried) in pulled {
+            self.resident_bytes -= resident.map_or(0, |resident| resident.bytes);
+            self.hold(at, id, is_untried);
+        }
+        if suspects_less > 0 {
+            self.suspects_less(suspects_less);
+        }
+        count
     }
 
     fn push(&mut self, at: QueueAt, ready: Ready) {
         let queue = &mut self.queues[at.0];
+        queue.untried_count += u64::from(ready.is_untried);
         queue.ready.push_back(ready);
         queue.is_changed = true;
     }
 
     /// Takes the first deliveries of a queue, each under a new lease.
-    pub(crate) fn take(&mut self, at: QueueAt, max: usize) -> Vec<Taken> {
-        let queue = &mut self.queues[at.0];
-        let count = max.min(queue.ready.len());
-        queue.leased_count += count as u64;
-        let mut taken = Vec::with_capacity(count);
-        for Ready {
-            id,
-            resident,
-            has_row,
-        } in queue.ready.drain(..count)
+    pub(crate) fn take(&mut self, at: QueueAt, max: usize, now: TimeMs) -> Vec<Taken> {
+        if max > 0
+            && let Some(taken) = self.take_carefully(at, now)
         {
-            self.last_fence.0 += 1;
-            self.resident_bytes -= resident.as_ref().map_or(0, |resident| resident.bytes);
-            let fence = self.last_fence;
-            let before = self.leases.insert(id, Leased::new(fence, at, has_row));
-            debug_assert!(before.is_none(), "a delivery has at most one live lease");
-            taken.push(Taken {
-                id,
-                fence,
-                resident,
-                has_row,
-            });
+            return taken;
+        }
+        let count = max.min(self.queues[at.0].ready.len());
+        let mut taken = Vec::with_capacity(count);
+        while taken.len() < count
+            && let Some(ready) = self.queues[at.0].ready.pop_front()
+        {
+            taken.push(self.lease(at, ready));
         }
         taken
     }
 
-    /// Puts a delivery that waits nowhere under a lease of the writer's own.
-    pub(super) fn hold(&mut self, at: QueueAt, id: DeliveryId) {
+    /// Takes the first suspect of a queue under a new lease.
+    pub(super) fn take_suspect(&mut self, at: QueueAt) -> Option<Taken> {
+        let suspect = self.queues[at.0].suspects.pop_front()?;
+        Some(self.lease(at, suspect))
+    }
+
+    fn lease(&mut self, at: QueueAt, ready: Ready) -> Taken {
+        let Ready {
+            id,
+            resident,
+            has_row,
+            is_untried,
+        } = ready;
         self.last_fence.0 += 1;
-        let leased = Leased::of_writer(self.last_fence, at);
+        self.resident_bytes -= resident.as_ref().map_or(0, |resident| resident.bytes);
+        self.queues[at.0].leased_count += 1;
+        let fence = self.last_fence;
+        let leased = Leased::new(fence, at, has_row, is_untried);
+        let before = self.leases.insert(id, leased);
+        debug_assert!(before.is_none(), "a delivery has at most one live lease");
+        Taken {
+            id,
+            fence,
+            resident,
+            has_row,
+        }
+    }
+
+    /// Puts a delivery that waits nowhere under a lease of the writer's own.
+    pub(super) fn hold(&mut self, at: QueueAt, id: DeliveryId, is_untried: bool) {
+        self.last_fence.0 += 1;
+        let leased = Leased::of_writer(self.last_fence, at, is_untried);
         let before = self.leases.insert(id, leased);
         debug_assert!(before.is_none(), "a delivery has at most one live lease");
         self.queues[at.0].leased_count += 1;
@@ -185,17 +269,27 @@ impl Index {
     pub(super) fn put_back(&mut self, leased: Leased, id: DeliveryId) {
         let queue = &mut self.queues[leased.queue.0];
         queue.leased_count -= 1;
-        queue.ready.push_front(Ready {
+        let waiting = if self.careful.is_out(id) {
+            &mut queue.suspects
+        } else {
+            &mut queue.ready
+        };
+        waiting.push_front(Ready {
             id,
             resident: None,
             has_row: leased.has_row,
+            is_untried: leased.is_untried,
         });
         queue.is_changed = true;
+        self.lease_ended(id, false);
     }
 
-    /// A delivery whose lease ended with a settle.
-    pub(super) fn forget_lease(&mut self, leased: Leased) {
-        self.queues[leased.queue.0].leased_count -= 1;
+    /// A delivery whose lease ended, and that is not to be claimed again because of it.
+    pub(super) fn forget_lease(&mut self, leased: Leased, id: DeliveryId) {
+        let queue = &mut self.queues[leased.queue.0];
+        queue.leased_count -= 1;
+        queue.untried_count -= u64::from(leased.is_untried);
+        self.lease_ended(id, true);
     }
 
     /// Of each queue that has something to claim: the channel, the delivery that comes first, and when its message was
@@ -204,15 +298,11 @@ impl Index {
         &self,
     ) -> impl Iterator<Item = (&ChannelName, DeliveryId, Option<TimeMs>)> {
         self.queues.iter().filter_map(|queue| {
-            let first = queue.ready.front()?;
+            let first = queue.suspects.front().or(queue.ready.front())?;
             let resident = first.resident.as_ref();
             let accepted_at = resident.map(|resident| resident.message.accepted_at);
             Some((&queue.channel, first.id, accepted_at))
         })
-    }
-
-    pub(crate) fn is_ready(&self, at: QueueAt) -> bool {
-        !self.queues[at.0].ready.is_empty()
     }
 
     /// What is notified when the queue has got something.

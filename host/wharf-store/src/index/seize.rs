@@ -20,18 +20,15 @@ impl Index {
                     marked.insert(id);
                 }
             } else if self.stuck.remove(&id) || self.take_waiting(id, row) {
-                self.hold(at, id);
+                self.hold(at, id, false);
             } else {
                 ready.entry(at.0).or_default().insert(id);
             }
         }
         for (at, ids) in ready {
             let at = QueueAt(at);
-            let pulled = self.pull(at, &ids);
-            debug_assert_eq!(pulled.len(), ids.len(), "what waits for nothing is ready");
-            for id in pulled {
-                self.hold(at, id);
-            }
+            let pulled_count = self.pull(at, &ids);
+            debug_assert_eq!(pulled_count, ids.len(), "what waits for nothing is ready");
         }
         marked
     }
@@ -56,6 +53,7 @@ mod tests {
     use crate::group::Filed;
     use crate::index::SharedIndex;
 
+    const T0: TimeMs = TimeMs(0);
     const DUE: Option<TimeMs> = Some(TimeMs(7));
 
     /// One delivery of each kind that can be seized, and one that can be claimed and is not wanted.
@@ -78,9 +76,9 @@ mod tests {
             ..Row::new(status, channel.clone())
         };
         index.file(at, &filed(1, Status::Queued, None));
-        let leased = index.take(at, 1);
+        let leased = index.take(at, 1, T0);
         index.file(at, &filed(2, Status::Queued, None));
-        let stuck = index.take(at, 1);
+        let stuck = index.take(at, 1, T0);
         index.stick(id(2), stuck[0].fence);
         index.file(at, &filed(3, Status::Queued, None));
         index.file(at, &filed(4, Status::Queued, None));
@@ -101,19 +99,19 @@ mod tests {
             ..Spread::default()
         };
         assert_eq!(index.spread(), spread(1, 5));
-        let claimed: Vec<_> = index.take(at, 9).iter().map(|taken| taken.id).collect();
+        let claimed: Vec<_> = index.take(at, 9, T0).iter().map(|taken| taken.id).collect();
         assert_eq!(claimed, [id(3)]);
         // The writer's leases are not given back, and what is marked is not settled.
         assert!(!index.release(id(4), None));
         assert!(!index.begin_settle(id(1), leased[0].fence));
         // A marked lease that is given back is ready after the commit, and has a row then.
         assert!(index.release(id(1), Some(leased[0].fence)));
-        assert!(index.take(at, 9).is_empty());
+        assert!(index.take(at, 9, T0).is_empty());
         for number in [2, 4, 5, 6] {
             index.end_settle(id(number));
         }
         index.end_mark(id(1));
-        let again = index.take(at, 9);
+        let again = index.take(at, 9, T0);
         assert_eq!(
             again
                 .iter()

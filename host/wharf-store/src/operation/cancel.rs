@@ -117,7 +117,7 @@ pub(crate) fn apply(
     for (ids, at) in targets {
         let mut answer = Vec::with_capacity(ids.len());
         for id in ids {
-            answer.push((id, cancel(group, id, leased.contains(&id), at)?));
+            answer.push((id, cancel(group, index, id, leased.contains(&id), at)?));
         }
         answers.push(answer);
     }
@@ -126,6 +126,7 @@ pub(crate) fn apply(
 
 fn cancel(
     group: &mut Group<'_>,
+    index: &SharedIndex,
     id: DeliveryId,
     is_leased: bool,
     at: TimeMs,
@@ -156,6 +157,9 @@ fn cancel(
                 wire: None,
             };
             let last = current.step(group, &step)?;
+            if index.lock().unclaim(id) {
+                group.unclaim(id)?;
+            }
             group.settled(Filed {
                 id,
                 from: Some(status),

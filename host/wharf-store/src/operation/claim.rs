@@ -36,6 +36,29 @@ pub struct Claim {
     pub budget: Budget,
 }
 
+/// What a claim gives.
+#[derive(Debug)]
+#[must_use = "dropping claims makes their deliveries ready again"]
+pub enum Claims {
+    /// To be attempted.
+    Ready(Vec<Claim>),
+    /// To be put on disk by [`Store::persist_claims`], and then attempted. The last stop was unclean, and what was ready
+    /// at the start has not all been tried. Never empty.
+    Careful(Unpersisted),
+}
+
+/// Claims that nobody gets at until they are on disk.
+#[derive(Debug)]
+#[must_use = "dropping claims makes their deliveries ready again"]
+pub struct Unpersisted(pub(crate) Vec<Claim>);
+
+impl Unpersisted {
+    /// The deliveries that were claimed.
+    pub fn deliveries(&self) -> impl Iterator<Item = DeliveryId> {
+        self.0.iter().map(|claim| claim.lease.delivery())
+    }
+}
+
 /// What a claim is made of, read from the file.
 struct Loaded {
     message: Arc<Message>,
@@ -58,6 +81,9 @@ impl Store {
     /// Takes up to `max` ready deliveries of a channel, the longest waiting first; what fell due by `now` counts
     /// as ready. None where nothing is: [`Store::ready`] sleeps until something may be.
     ///
+    /// After an unclean stop a delivery that was being attempted then is handed out before the others and alone: while
+    /// it is out no channel gets anything, and a channel that has one gets it once nothing else is out.
+    ///
     /// Reads the file only for messages that are not in memory. A delivery that cannot be read is logged and kept
     /// back until a restart ([`wharf_core::invariant::Spread::blocked`]), and the others are handed out. An error is
     /// one of the whole file; every lease is given back.
@@ -66,14 +92,16 @@ impl Store {
         channel: &ChannelName,
         max: usize,
         now: TimeMs,
-    ) -> Result<Vec<Claim>, ReadError> {
+    ) -> Result<Claims, ReadError> {
         self.shared.with_database(|_| Ok(()))?;
-        let (taken, promoted_count, wake, next_due) = {
+        let (taken, is_careful, promoted_count, wake, next_due) = {
             let mut index = self.index().lock();
             let promoted_count = index.promote(now);
             let at = index.queue(channel);
-            let taken = index.take(at, max);
-            (taken, promoted_count, index.wake(), index.next_due())
+            let taken = index.take(at, max, now);
+            let is_careful = index.is_careful(at);
+            let (wake, next_due) = (index.wake(), index.next_due());
+            (taken, is_careful, promoted_count, wake, next_due)
         };
         wake.all();
         if promoted_count > 0 {
@@ -85,14 +113,19 @@ impl Store {
             .map(|taken| (Lease::new(self.index(), &taken, channel), taken))
             .collect();
         let needs_reading = |(_, taken): &(Lease, Taken)| taken.has_row || taken.resident.is_none();
-        if leased.iter().any(needs_reading) {
-            self.read(|snapshot| read(snapshot, leased))
+        let claims: Vec<_> = if leased.iter().any(needs_reading) {
+            self.read(|snapshot| read(snapshot, leased))?
         } else {
-            Ok(leased
-                .into_iter()
+            let leased = leased.into_iter();
+            leased
                 .filter_map(|(lease, taken)| resident(lease, taken))
-                .collect())
-        }
+                .collect()
+        };
+        Ok(if is_careful && !claims.is_empty() {
+            Claims::Careful(Unpersisted(claims))
+        } else {
+            Claims::Ready(claims)
+        })
     }
 }
 

@@ -42,6 +42,9 @@ pub struct DeliveryView {
     pub status: Status,
     /// Whether it is being attempted: `sending`, which is never stored.
     pub is_leased: bool,
+    /// Whether its claim is on disk. After an unclean stop: it is being attempted, or it was when the process ended and
+    /// waits to be tried alone.
+    pub is_claimed: bool,
     /// Attempts made so far.
     pub attempts_count: u32,
     /// When it is looked at again.
@@ -112,12 +115,17 @@ impl DeliveryView {
                 ..Row::new(status, channel.clone())
             }
         };
+        let (is_leased, is_claimed) = {
+            let index = index.lock();
+            (index.is_leased(id), index.claimed().contains(&id))
+        };
         Ok(Self {
             id,
             channel,
             route,
             status,
-            is_leased: index.lock().is_leased(id),
+            is_leased,
+            is_claimed,
             attempts_count: row.attempts_count,
             due: row.due,
             token: row.token,

@@ -1,6 +1,7 @@
 //! The commands, one file each: what a handle asks, and what the writer does about it.
 
 pub(crate) mod accept;
+pub(crate) mod begin;
 pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod close;
@@ -10,6 +11,7 @@ pub(crate) mod get;
 pub(crate) mod journal;
 pub(crate) mod keyed;
 pub(crate) mod list;
+pub(crate) mod persist;
 pub(crate) mod promote;
 pub(crate) mod redrive;
 pub(crate) mod settle;

@@ -20,6 +20,10 @@ pub struct Stats {
     pub spread: Spread,
     /// Of the due ones: pending and provisional, which wait for a poll.
     pub waiting: u64,
+    /// After an unclean stop: deliveries that were being attempted when the process ended, and are tried alone.
+    pub suspects: u64,
+    /// Claims that are on disk.
+    pub claimed: u64,
     /// By channel.
     pub channels: Vec<ChannelStats>,
     /// Memory that messages take that wait for their first claim.
@@ -52,6 +56,9 @@ pub struct ChannelStats {
     pub ready: u64,
     /// Deliveries that are being attempted.
     pub leased: u64,
+    /// After an unclean stop: deliveries that were ready at the start and were not tried since. While there are any,
+    /// the channel's claims are put on disk first.
+    pub untried: u64,
     /// Deliveries by status.
     pub depths: Depths,
 }
@@ -97,6 +104,8 @@ impl Store {
             counts: index.counts(),
             spread: index.spread(),
             waiting: index.waiting_count(),
+            suspects: index.suspects_count(),
+            claimed: index.claimed().len() as u64,
             channels: index.channels().collect(),
             resident_bytes: index.resident_bytes(),
             ids: self.ids().stats(),

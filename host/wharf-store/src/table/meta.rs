@@ -13,8 +13,9 @@ pub(crate) const FORMAT_NAME: &str = "format";
 /// The format that this version writes, and the only one that it reads.
 ///
 /// 1 was that of the drafts before the id index had runs, 2 that of those before an attempt kept how long its hooks
-/// took, 3 that of those before there were named values.
-pub(crate) const FORMAT: u32 = 4;
+/// took, 3 that of those before there were named values,
+/// 4 that of those before claims were put on disk after an unclean stop.
+pub(crate) const FORMAT: u32 = 5;
 
 /// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
 pub(crate) const ID_KEY_NAME: &str = "id-key";
@@ -24,6 +25,12 @@ pub(crate) const STATE_NAME: &str = "state";
 
 /// Value: [`super::id_manifest::Manifest`]. Rewritten by commits that change runs.
 pub(crate) const IDS_NAME: &str = "ids";
+/// Value: version byte 1. There while the store is closed and was closed cleanly: close writes it last, a start removes
+/// it first.
+pub(crate) const CLEAN_STOP_NAME: &str = "clean-stop";
+
+/// Version byte of [`CLEAN_STOP_NAME`].
+pub(crate) const CLEAN_STOP_VERSION: u8 = 1;
 
 /// Version byte of [`ID_KEY_NAME`].
 pub(crate) const ID_KEY_VERSION: u8 = 1;

@@ -5,6 +5,7 @@
 pub(crate) mod attempt;
 pub(crate) mod blob;
 pub(crate) mod chunk;
+pub(crate) mod claimed;
 pub(crate) mod cursor;
 pub(crate) mod delivery;
 pub(crate) mod id_entry;

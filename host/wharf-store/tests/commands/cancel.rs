@@ -9,7 +9,7 @@ use wharf_core::{Cause, DeliveryId, MessageSeq, Status};
 use wharf_store::{Cancel, Cancelled, Claim, Settle, Settled, Target};
 
 use crate::fixture::{
-    End, Fixture, T0, accept, after_ms, channel, end, id, message, retry, settle, to, wait,
+    End, Fixture, T0, accept, after_ms, end, id, message, retry, settle, to, wait,
 };
 
 fn first() -> DeliveryId {
@@ -262,7 +262,7 @@ fn nothing_that_is_cancelled_is_claimed() {
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
-                    let claims = fixture.store.claim(&channel("a"), 3, T0).unwrap();
+                    let claims = fixture.claim("a", 3, T0);
                     if claims.is_empty() {
                         break;
                     }

@@ -96,7 +96,7 @@ fn what_fell_due_is_claimed_the_earliest_first() {
 /// Past the bound messages are read back, and nothing else changes.
 #[test]
 fn resident_messages_are_bounded() {
-    let mut options = Options::new([1; 32]);
+    let mut options = Options::new([1; 32], T0);
     options.resident_bytes_max = 10_000;
     let fixture = Fixture::with(options);
     let payloads: Vec<_> = (0..20).map(|n| format!("{n}").repeat(1000)).collect();

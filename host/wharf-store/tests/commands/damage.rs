@@ -51,7 +51,7 @@ fn damaged<K: Key + 'static>(
     table: TableDefinition<'static, K, &'static [u8]>,
     damage: impl FnOnce(&mut [u8]),
 ) -> Fixture {
-    let mut options = Options::new([1; 32]);
+    let mut options = Options::new([1; 32], T0);
     options.id_sizes = IdSizes {
         recent: 2,
         block: 2,
@@ -308,7 +308,7 @@ fn an_unreadable_id_block_refuses_its_own_ids_alone() {
 /// Its runs are not merged, which hurts nothing else, until they are forgotten.
 #[test]
 fn an_unreadable_id_block_stops_its_merge_and_goes_with_its_run() {
-    let mut options = Options::new([1; 32]);
+    let mut options = Options::new([1; 32], T0);
     options.id_sizes = IdSizes {
         recent: 16,
         block: 2,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use redb::backends::InMemoryBackend;
 use wharf_store::{Backend, FailureReason, Options, Store, WriteError};
 
-use crate::fixture::{accept, wait};
+use crate::fixture::{T0, accept, wait};
 
 /// A disk whose reads, or whose syncs, fail once it is told so.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ fn check(broken: impl FnOnce(&Failing) -> Arc<AtomicBool>) {
         syncs: Arc::default(),
     };
     let broken = broken(&disk);
-    let mut options = Options::new([1; 32]);
+    let mut options = Options::new([1; 32], T0);
     // Every page is read from the disk.
     options.cache_bytes = 0;
     let (store, mut engine) = Store::open_stepped(Box::new(disk), &options).unwrap();

@@ -1,7 +1,8 @@
 //! One store in a folder of its own, asked synchronously and checked after every write.
 
+use std::fs;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -15,8 +16,8 @@ use wharf_core::message::Priority;
 use wharf_core::route::Planned;
 use wharf_core::{Cause, ChannelName, DeliveryId, Message, MessageId, Status, TimeMs, WireForm};
 use wharf_store::{
-    Accept, Accepted, Cancel, Cancelled, Claim, DeliveryView, MessageView, Options, Redrive,
-    Redriven, Report, Settle, Settled, Store, Target,
+    Accept, Accepted, Cancel, Cancelled, Claim, Claims, DeliveryView, MessageView, Options,
+    Redrive, Redriven, Report, Settle, Settled, Store, Target,
 };
 
 pub(crate) struct Fixture {
@@ -147,7 +148,7 @@ pub(crate) fn settle(claim: Claim, end: End) -> Settle {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
-        Self::with(Options::new([1; 32]))
+        Self::with(Options::new([1; 32], T0))
     }
 
     pub(crate) fn with(options: Options) -> Self {
@@ -171,6 +172,22 @@ impl Fixture {
         self.check();
     }
 
+    /// Ends the process without a stop, and opens what it leaves behind.
+    pub(crate) fn kill(&mut self) {
+        self.kill_and(|_| {});
+        self.check();
+    }
+
+    /// The same, with something done to the file in between, unchecked.
+    pub(crate) fn kill_and(&mut self, change: impl FnOnce(&Path)) {
+        let left_behind = self.folder.path().join("left-behind");
+        fs::copy(self.path(), &left_behind).unwrap();
+        wait(self.store.close()).unwrap();
+        change(&left_behind);
+        fs::rename(&left_behind, self.path()).unwrap();
+        self.store = Store::open(&self.path(), &self.options).unwrap();
+    }
+
     pub(crate) fn check(&self) -> Report {
         wait(self.store.check()).unwrap()
     }
@@ -182,7 +199,10 @@ impl Fixture {
     }
 
     pub(crate) fn claim(&self, name: &str, max: usize, now: TimeMs) -> Vec<Claim> {
-        self.store.claim(&channel(name), max, now).unwrap()
+        match self.store.claim(&channel(name), max, now).unwrap() {
+            Claims::Ready(claims) => claims,
+            Claims::Careful(claims) => wait(self.store.persist_claims(claims)).unwrap(),
+        }
     }
 
     /// Claims the one delivery that is ready.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use redb::backends::InMemoryBackend;
 use wharf_store::{Accepted, Backend, Options, Store};
 
-use crate::fixture::{accept, wait};
+use crate::fixture::{T0, accept, wait};
 
 /// A disk whose syncs wait for a gate.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ fn a_commit_whose_sync_hangs_is_seen_from_outside() {
         disk: InMemoryBackend::new(),
         gate: gate.clone(),
     };
-    let store = Store::open_backend(Box::new(disk), &Options::new([1; 32])).unwrap();
+    let store = Store::open_backend(Box::new(disk), &Options::new([1; 32], T0)).unwrap();
     assert_eq!(store.commit_running_for(), None);
     gate.set_shut(true);
     let sender = {

@@ -98,7 +98,7 @@ struct Known {
 
 impl Known {
     fn new(sizes: IdSizes, filter_bytes_max: usize) -> Self {
-        let mut options = Options::new([1; 32]);
+        let mut options = Options::new([1; 32], T0);
         options.id_sizes = sizes;
         options.id_filter_bytes_max = filter_bytes_max;
         let disk = Disk(Arc::new(InMemoryBackend::new()));
@@ -308,7 +308,7 @@ fn forgotten_runs_go_without_being_merged() {
 #[test]
 fn an_id_is_found_while_it_is_moved() {
     const MESSAGES: u64 = 4_000;
-    let mut options = Options::new([1; 32]);
+    let mut options = Options::new([1; 32], T0);
     options.id_sizes = TINY;
     let store = Store::open_backend(Box::new(InMemoryBackend::new()), &options).unwrap();
     let answered = AtomicU64::new(0);
@@ -341,7 +341,7 @@ fn an_id_is_found_while_it_is_moved() {
 #[test]
 fn a_full_log_becomes_a_run_and_survives_a_restart() {
     let mut fixture = Fixture::new();
-    let recent = Options::new([1; 32]).id_sizes.recent as u64;
+    let recent = Options::new([1; 32], T0).id_sizes.recent as u64;
     let mut sent = 0;
     for batch in 0..14 {
         let batch = (0..10_000).map(|n| accept(&format!("m{batch}-{n}"), &[]));

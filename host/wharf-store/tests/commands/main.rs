@@ -6,6 +6,7 @@ mod stepped;
 
 mod accept;
 mod cancel;
+mod careful;
 mod claim;
 mod cursor;
 mod damage;

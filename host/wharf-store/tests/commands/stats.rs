@@ -80,7 +80,7 @@ fn deliveries_are_counted_by_channel_and_status() {
 #[test]
 fn a_channel_is_behind_by_what_comes_first() {
     for resident_bytes_max in [0, 1 << 20] {
-        let mut options = Options::new([1; 32]);
+        let mut options = Options::new([1; 32], T0);
         options.resident_bytes_max = resident_bytes_max;
         let fixture = Fixture::with(options);
         let at = |name: &str, ms| {

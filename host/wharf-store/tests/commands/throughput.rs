@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use redb::backends::FileBackend;
 use tempfile::TempDir;
 use wharf_core::{Cursor, Status};
-use wharf_store::{Backend, Engine, Options, Settle, Store};
+use wharf_store::{Backend, Claim, Claims, Engine, Options, Settle, Store};
 
 use crate::fixture::{Fixture, T0, accept, channel, end, message, settle, to, wait};
 use crate::stepped::alone;
@@ -53,7 +53,7 @@ fn throughput_of_a_life_at_batch_256() {
     let started_at = Instant::now();
     std::thread::scope(|scope| {
         for producer in 0..PRODUCERS {
-            let (store, payload) = (&fixture.store, &payload);
+            let (fixture, store, payload) = (&fixture, &fixture.store, &payload);
             scope.spawn(move || {
                 let name = format!("c{producer}");
                 for round in 0..ROUNDS {
@@ -64,7 +64,7 @@ fn throughput_of_a_life_at_batch_256() {
                         )
                     });
                     wait(store.accept(batch.collect())).unwrap();
-                    let claims = store.claim(&channel(&name), BATCH, T0).unwrap();
+                    let claims = fixture.claim(&name, BATCH, T0);
                     let batch = claims
                         .into_iter()
                         .map(|one| settle(one, end(Status::Delivered)));
@@ -126,6 +126,14 @@ impl Backend for Counting {
     }
 }
 
+/// Claims of a new file, which go on disk by no commit of their own.
+fn claimed(store: &Store, max: usize) -> Vec<Claim> {
+    match store.claim(&channel("a"), max, T0).unwrap() {
+        Claims::Ready(claims) => claims,
+        Claims::Careful(_) => panic!("there was no unclean stop"),
+    }
+}
+
 /// A store with a writer that is stepped here, so that every group has the size that is asked for.
 struct Bench {
     store: Store,
@@ -150,7 +158,7 @@ impl Bench {
             file: FileBackend::new(file).unwrap(),
             written: written.clone(),
         });
-        let (store, engine) = Store::open_stepped(backend, &Options::new([1; 32])).unwrap();
+        let (store, engine) = Store::open_stepped(backend, &Options::new([1; 32], T0)).unwrap();
         let mut bench = Self {
             store,
             engine,
@@ -195,7 +203,7 @@ impl Bench {
             took.push(committed_at.elapsed());
             wait(accepted).unwrap();
             wait(settled).unwrap();
-            let claims = self.store.claim(&channel("a"), group, T0).unwrap();
+            let claims = claimed(&self.store, group);
             settles = claims
                 .into_iter()
                 .map(|one| settle(one, end(Status::Delivered)))
@@ -251,7 +259,7 @@ fn throughput_of_the_journal() {
     let mut context = Context::from_waker(Waker::noop());
     for first in (0..MESSAGES).step_by(12) {
         let mut asked: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
-        for claim in bench.store.claim(&channel("a"), 12, T0).unwrap() {
+        for claim in claimed(&bench.store, 12) {
             let n = first + asked.len() as u64 / 2;
             let mut message = message(&format!("m-{n}"), &"x".repeat(1024));
             (message.attributes, message.headers) = (pairs("attribute"), pairs("header"));

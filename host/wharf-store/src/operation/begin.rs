@@ -1,0 +1,74 @@
+//! A start: what it makes of the claims that the last stop left behind.
+
+use tracing::warn;
+use wharf_core::{Cause, DeliveryId, Status, TimeMs};
+
+use crate::error::ReadError;
+use crate::group::{Filed, Group};
+use crate::index::SharedIndex;
+use crate::recover::Past;
+use crate::step::{Current, Found, Step};
+use crate::table::claimed;
+use crate::table::delivery::Row;
+
+/// The writer's part, before anything is handed out. From here on the stop is unclean until the store is closed.
+pub(crate) fn apply(
+    group: &mut Group<'_>,
+    index: &SharedIndex,
+    past: &Past,
+    now: TimeMs,
+) -> Result<(), ReadError> {
+    group.begin_run()?;
+    let mut table = group.tx.open_table(claimed::TABLE)?;
+    table.retain(|_, _| false)?;
+    for (id, claimed) in &past.claimed {
+        if index.lock().claimed().contains(id) {
+            table.insert(id.0, claimed.encode().as_slice())?;
+        }
+    }
+    drop(table);
+    for id in past.crashed() {
+        give_up(group, index, id, now)?;
+    }
+    Ok(())
+}
+
+/// Ends a delivery that was alone when the process ended.
+fn give_up(
+    group: &mut Group<'_>,
+    index: &SharedIndex,
+    id: DeliveryId,
+    at: TimeMs,
+) -> Result<(), ReadError> {
+    let Found::Current(current) = Current::find(group, id)? else {
+        return Ok(());
+    };
+    let from = current.row.status;
+    if !from.is_sendable() {
+        return Ok(());
+    }
+    warn!(delivery = %id, channel = %current.row.channel, "the process ended twice while this was being attempted: it is dead");
+    index.lock().seize(&[(id, current.row.clone())]);
+    let row = Row {
+        status: Status::Dead,
+        due: None,
+        is_cancelled: false,
+        ..current.row.clone()
+    };
+    let step = Step {
+        row,
+        cause: Cause::CrashedHost,
+        at,
+        attempt: None,
+        wire: None,
+    };
+    current.step(group, &step)?;
+    group.settled(Filed {
+        id,
+        from: Some(from),
+        status: Status::Dead,
+        due: None,
+        has_row: true,
+    });
+    Ok(())
+}
