@@ -10,7 +10,9 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Accepted, Cancelled, Filter, Redrive, Redriven, Settled, Target};
+use wharf_store::{
+    Accept, Accepted, Cancelled, Filter, Parked, Redrive, Redriven, Settled, Target,
+};
 
 /// Everything that the store holds. Cloned for every commit, so what never changes is shared.
 #[derive(Clone, Debug)]
@@ -21,6 +23,7 @@ pub(crate) struct Model {
     pub(crate) ids_known_from: MessageSeq,
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) states: BTreeMap<String, String>,
+    pub(crate) parked: Vec<Arc<Parked>>,
     pub(crate) claimed: BTreeMap<DeliveryId, ModelClaim>,
     /// Whether the store was closed since it was last opened.
     pub(crate) is_clean: bool,
@@ -74,6 +77,7 @@ impl Default for Model {
             ids_known_from: MessageSeq(1),
             cursors: BTreeMap::new(),
             states: BTreeMap::new(),
+            parked: Vec::new(),
             claimed: BTreeMap::new(),
             is_clean: false,
             journal: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Cancel, Claim, Claims, Redrive, Settle, Target, Unpersisted};
+use wharf_store::{Accept, Cancel, Claim, Claims, Parked, Redrive, Settle, Target, Unpersisted};
 
 use crate::model::{Model, ModelSettle};
 use crate::verify::same;
@@ -57,11 +58,12 @@ impl World {
         let mut asked: Vec<Asked> = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..=self.random.below(3) {
-            let (one, answer) = match self.random.below(18) {
+            let (one, answer) = match self.random.below(19) {
                 0..=7 => self.ask_accept(&mut model),
                 8..=13 => self.ask_settle(&mut model),
                 14 => self.ask_cursor(&mut model),
                 15 => self.ask_forget(&mut model),
+                16 => self.ask_park(&mut model),
                 _ => self.ask_state(&mut model),
             };
             asked.push(one);
@@ -321,6 +323,27 @@ impl World {
             Ok(Said::SetState)
         });
         (asked, Said::SetState)
+    }
+
+    fn ask_park(&mut self, model: &mut Model) -> (Asked, Said) {
+        let parked = Parked {
+            source: "queue".to_owned(),
+            reason: "it cannot be read".to_owned(),
+            at: self.now,
+            content_type: "text/plain".to_owned(),
+            content: self.random.number().to_string().into_bytes(),
+        };
+        let name = format!("reader-{}", self.random.below(3));
+        let to = Cursor(self.random.below(self.model.head().0 + 1));
+        model.set_cursor(&name, to);
+        model.parked.push(Arc::new(parked.clone()));
+        let number = model.parked.len() as u64;
+        let store = self.store.clone();
+        let asked = written(async move {
+            let number = store.park(parked, Some((&name, to))).await?;
+            Ok(Said::Parked(number))
+        });
+        (asked, Said::Parked(number))
     }
 
     /// A delivery or a whole message, whatever its status, and now and then one that does not exist.

@@ -1,7 +1,7 @@
 //! Whether the store holds what the model holds: all of it, and nothing else.
 
 use wharf_core::{ChannelName, DeliveryId, Standing, Status};
-use wharf_store::{Filter, Of, Store};
+use wharf_store::{Filter, Of, Parked, Store};
 
 use crate::model::{Model, ModelMessage};
 
@@ -60,6 +60,9 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let states = store.states("").into_iter();
     let states = states.map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()));
     same("named values", states.collect(), model.states.clone())?;
+    let parked = read(store.parked(0, usize::MAX))?;
+    let numbered = (1..).zip(model.parked.iter().map(|parked| Parked::clone(parked)));
+    same("what is parked", parked, numbered.collect())?;
     for (name, cursor) in &model.cursors {
         same(name, read(store.cursor(name))?, Some(*cursor))?;
     }

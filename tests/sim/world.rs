@@ -69,6 +69,7 @@ pub(crate) enum Said {
     ForgetIds(MessageSeq),
     Persist,
     SetState,
+    Parked(u64),
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
 }

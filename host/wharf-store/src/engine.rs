@@ -19,7 +19,7 @@ use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
 use crate::operation::redrive::Redriven;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, begin, cancel, cursor, keyed, persist, redrive, settle};
+use crate::operation::{accept, begin, cancel, cursor, keyed, park, persist, redrive, settle};
 use crate::options::{IdSizes, Options, Planted};
 use crate::recover::Past;
 use crate::request::{Request, Write};
@@ -49,6 +49,7 @@ enum Reply {
     Floor(Waiter<MessageSeq>),
     Persist(Waiter<()>),
     State(Waiter<keyed::Verdict>),
+    Park(Waiter<u64>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
 }
@@ -84,6 +85,7 @@ impl Reply {
             Self::Floor(waiter) => waiter.send(),
             Self::Persist(waiter) => waiter.send(),
             Self::State(waiter) => waiter.send(),
+            Self::Park(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
         }
@@ -277,6 +279,10 @@ impl Engine {
             Write::SetState(asked) => {
                 let stands = keyed::apply(tables, asked.question);
                 Reply::new(Reply::State, asked.answer, stands)
+            }
+            Write::Park(asked) => {
+                let number = park::apply(tables, &asked.question);
+                Reply::new(Reply::Park, asked.answer, number)
             }
             Write::Cancel(asked) => {
                 let answers = cancel::apply(tables, &self.shared.index, asked.question);

@@ -23,7 +23,7 @@
 //! `table::tails` value beside it; the journal rows of a commit are one `table::journal` value. Only deliveries
 //! that wait for something, or ended other than well, have a row of their own, in `table::delivery`. A start scans
 //! `open` tails and delivery rows, never the messages. `table::keyed` and `table::claimed` are small, and are in memory
-//! too.
+//! too. `table::parked` has what could not be used, from readers of the journal and of others' queues.
 //!
 //! Ids are kept apart, for de-duplication and for look-up: those of a commit are one `table::id_log` value, and go
 //! on from there, with those of many commits, into sorted runs that are merged little by little: `ids`.
@@ -79,6 +79,7 @@ pub use operation::claim::{Claim, Claims, Unpersisted};
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
 pub use operation::list::{Entry, Filter, Of, Page};
+pub use operation::park::Parked;
 pub use operation::redrive::{Redrive, Redriven};
 pub use operation::settle::{Settle, Settled};
 pub use operation::stats::{ChannelStats, Depths, IdStats, Stats};

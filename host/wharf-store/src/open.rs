@@ -25,7 +25,8 @@ use crate::store::{Shared, Store};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
 use crate::table::{
-    chunk, claimed, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, tails, wire,
+    chunk, claimed, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, parked,
+    tails, wire,
 };
 
 impl Store {
@@ -164,6 +165,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     tx.open_table(id_filter::TABLE)?;
     tx.open_table(cursor::TABLE)?;
     tx.open_table(keyed::TABLE)?;
+    tx.open_table(parked::TABLE)?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
         let mut id_key = vec![meta::ID_KEY_VERSION];

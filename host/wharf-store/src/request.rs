@@ -9,6 +9,7 @@ use crate::error::{CheckError, CloseError, WriteError};
 use crate::operation::accept::{Prepared, Verdict};
 use crate::operation::cancel::{self, Cancelled};
 use crate::operation::keyed::{self, Set};
+use crate::operation::park::Park;
 use crate::operation::redrive::{Redrive, Redriven};
 use crate::operation::settle::{Ended, Settled};
 
@@ -27,6 +28,7 @@ pub(crate) enum Write {
     ForgetIds(Asked<MessageSeq, MessageSeq>),
     Persist(Asked<Vec<(DeliveryId, Fence)>, ()>),
     SetState(Asked<Set, keyed::Verdict>),
+    Park(Asked<Park, u64>),
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
 }
@@ -60,7 +62,8 @@ impl Write {
             | Self::Persist(_)
             | Self::SetCursor(_)
             | Self::ForgetIds(_)
-            | Self::SetState(_) => false,
+            | Self::SetState(_)
+            | Self::Park(_) => false,
             Self::Cancel(_) | Self::Redrive(_) => true,
         }
     }
@@ -71,7 +74,7 @@ impl Write {
             Self::Accept(asked) => asked.question.len(),
             Self::Settle(asked) => asked.question.len(),
             Self::Persist(asked) => asked.question.len(),
-            Self::SetCursor(_) | Self::SetState(_) | Self::ForgetIds(_) => 1,
+            Self::SetCursor(_) | Self::SetState(_) | Self::ForgetIds(_) | Self::Park(_) => 1,
             Self::Cancel(asked) => asked.question.len(),
             Self::Redrive(asked) => asked.question.len(),
         }
@@ -83,6 +86,7 @@ impl Write {
             Self::Accept(asked) => asked.question.iter().map(Prepared::bytes).sum(),
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
             Self::SetState(asked) => asked.question.1.as_ref().map_or(0, Bytes::len),
+            Self::Park(asked) => asked.question.bytes(),
             Self::Persist(_) | Self::SetCursor(_) | Self::ForgetIds(_) => 0,
             Self::Cancel(_) | Self::Redrive(_) => 0,
         }
@@ -98,6 +102,7 @@ impl Write {
             Self::ForgetIds(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Persist(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetState(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Park(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
         }

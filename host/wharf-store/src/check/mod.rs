@@ -25,7 +25,7 @@ use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
 use crate::table::tails::Place;
-use crate::table::{cursor, delivery, tails, wire};
+use crate::table::{cursor, delivery, parked, tails, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -124,6 +124,7 @@ pub(crate) fn check(
     let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
     let counted = chunks::check(snapshot, ids, state, &journal, &mut findings)?;
     check_cursors(snapshot, state.head(), &mut findings)?;
+    check_parked(snapshot, &mut findings)?;
     check_claimed(snapshot, index, &mut findings)?;
     let stored = recover::keyed(snapshot)?;
     findings.expect(keyed.read(|values| *values == stored), || {
@@ -246,6 +247,15 @@ fn check_claimed(
             Place::Message(_) => None,
         });
         findings.note(invariant::claimed_can_be_sent(id, status));
+    }
+    Ok(())
+}
+
+fn check_parked(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), ReadError> {
+    for entry in snapshot.tx().open_table(parked::TABLE)?.iter()? {
+        let (number, value) = entry?;
+        let name = || format!("parked {}", number.value());
+        findings.read(parked::decode(value.value()), name);
     }
     Ok(())
 }

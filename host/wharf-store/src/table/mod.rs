@@ -16,6 +16,7 @@ pub(crate) mod id_run;
 pub(crate) mod journal;
 pub(crate) mod keyed;
 pub(crate) mod meta;
+pub(crate) mod parked;
 pub(crate) mod state;
 pub(crate) mod tails;
 pub(crate) mod wire;

@@ -17,6 +17,7 @@ mod journal;
 mod keyed;
 mod list;
 mod open;
+mod park;
 mod redrive;
 mod settle;
 mod stats;
