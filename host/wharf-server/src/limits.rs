@@ -87,6 +87,13 @@ pub(crate) const EVENTS_PER_BATCH_MAX: usize = 256;
 pub(crate) const POST_EVENT_BACKOFF: (Duration, Duration) =
     (Duration::from_millis(200), Duration::from_secs(30));
 
+/// Failures on one event alone, in a row, after which it is asked whether that is the event's fault: by those after it.
+pub(crate) const POST_EVENT_ALONE_MAX: u32 = 5;
+
+/// Events after one that a post-event hook does not take that it is asked to take instead, each alone, before it is left
+/// alone for a while.
+pub(crate) const POST_EVENT_SUSPECTS_MAX: usize = 16;
+
 /// How long a post-event hook's reader lets events gather after it was woken: fewer, larger calls.
 pub(crate) const POST_EVENT_GATHER: Duration = Duration::from_millis(5);
 

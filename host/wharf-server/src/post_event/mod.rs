@@ -1,23 +1,36 @@
 //! Tells post-event hooks what was stored: each reads the journal through its own durable cursor.
 //!
-//! The journal is the outbox, there is no second one. A batch that a hook did not take comes again. The cursor moves
-//! only after the hook returned, and is put on disk every so often: what was told since then comes again after a crash.
+//! The journal is the outbox, there is no second one. A batch that a hook did not take comes again, in smaller pieces. The
+//! cursor moves only after the hook returned, and is put on disk every so often: what was told since then comes again after
+//! a crash.
+//!
+//! One event that a hook never takes must not keep back all others, and a hook that takes nothing (its own receiver is
+//! down) must lose nothing. So an event is parked when the hook has failed on it alone, again and again, *and* then takes
+//! one of those after it (`caution`).
+//!
+//! Limits of the choice: the hook sees that later event before the ones after the parked one, and again if the process ends
+//! in between; where so many in a row are not taken as are tried at once, none is parked.
+
+mod caution;
+mod event;
+mod place;
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use wharf_core::Cursor;
-use wharf_core::journal::{Row, Subject};
 use wharf_plugin::{Event, PostEvent};
-use wharf_store::{JournalEntry, JournalPage, PassedOver, Store};
+use wharf_store::{JournalPage, Parked, PassedOver, Store};
 
+use crate::clock;
 use crate::degraded::Degraded;
-use crate::limits::{
-    EVENTS_BYTES_MAX, EVENTS_PER_BATCH_MAX, POST_EVENT_BACKOFF, POST_EVENT_FAILURES_DEGRADED,
-    POST_EVENT_GATHER, POST_EVENT_SAVE_EVERY,
-};
+use crate::limits::{EVENTS_BYTES_MAX, POST_EVENT_FAILURES_DEGRADED, POST_EVENT_GATHER};
+
+use caution::{Caution, Suspect, Told};
+use event::{as_json, event};
+use place::Place;
 
 /// One hook and its cursor's name.
 pub(crate) struct Teller {
@@ -36,22 +49,21 @@ impl Teller {
             return;
         };
         let mut head = self.store.journal_head();
-        let (first_wait, longest_wait) = POST_EVENT_BACKOFF;
-        let mut wait = first_wait;
-        let mut failures_count = 0;
-        // A batch that was too much for the hook comes again in halves.
-        let mut events_max = EVENTS_PER_BATCH_MAX;
-        let health_name = format!("post-event {}", self.name);
+        let mut caution = Caution::new();
         loop {
             head.mark_unchanged();
-            let page = self.read(place.cursor, events_max).await;
-            if page.end == place.cursor {
+            let after = caution.after(place.cursor);
+            let page = self.read(after, caution.events_max()).await;
+            if page.end == after {
                 if stop.is_cancelled() {
                     break;
                 }
+                // Without an event after it nothing tells whether it is this one or the hook.
+                let again = caution.nothing_after();
                 tokio::select! {
                     () = stop.cancelled() => {}
                     changed = head.changed() => if changed.is_err() { break },
+                    () = sleep(again.unwrap_or_default()), if again.is_some() => continue,
                     () = sleep_until(place.save_at()), if place.is_unsaved() => {
                         if !place.save(&self.store).await {
                             break;
@@ -60,13 +72,15 @@ impl Teller {
                     }
                 }
                 // A moment later there is more to tell at once; nobody waits for it.
-                tokio::time::sleep(POST_EVENT_GATHER).await;
+                sleep(POST_EVENT_GATHER).await;
                 continue;
             }
             let events: Vec<Event> = page.entries.into_iter().map(event).collect();
             if events.is_empty() {
                 self.pass_over(&page.passed_over);
-                place.cursor = page.end;
+                if !caution.skip_to(page.end) {
+                    place.cursor = page.end;
+                }
                 continue;
             }
             let Some(hook) = self.hook.borrow_and_update().clone() else {
@@ -77,43 +91,81 @@ impl Teller {
                 continue;
             };
             let Some(reason) = tell(&hook, &events).await else {
-                self.pass_over(&page.passed_over);
-                if failures_count >= POST_EVENT_FAILURES_DEGRADED {
-                    self.degraded.clear(&health_name);
+                for suspect in caution.taken(page.end) {
+                    if !self.park(suspect, &mut place).await {
+                        return;
+                    }
                 }
-                (failures_count, wait) = (0, first_wait);
-                events_max = (events_max * 2).min(EVENTS_PER_BATCH_MAX);
+                self.pass_over(&page.passed_over);
+                self.degraded.clear(&self.health_name());
                 place.cursor = page.end;
                 if place.save_at() <= Instant::now() && !place.save(&self.store).await {
                     break;
                 }
                 continue;
             };
-            failures_count += 1;
-            events_max = (events.len() / 2).max(1);
-            if failures_count >= POST_EVENT_FAILURES_DEGRADED {
-                self.degraded.set(
-                    &health_name,
-                    format!("it does not take its events: {reason}"),
-                );
+            let told = Told {
+                events,
+                end: page.end,
+                passed_over: page.passed_over,
+            };
+            self.tell_failure(&hook, &told, &reason);
+            let wait = caution.failed(told, reason);
+            if caution.failures_count() >= POST_EVENT_FAILURES_DEGRADED {
+                let reason = caution.last_reason();
+                let reason = format!("it does not take its events: {reason}");
+                self.degraded.set(&self.health_name(), reason);
             }
-            tracing::warn!(
-                hook = self.name,
-                plugin = hook.plugin_name(),
-                events = events.len(),
-                reason,
-                wait_ms = wait.as_millis() as u64,
-                "a post-event hook failed; the events come again"
-            );
             // It is the next version's turn as soon as there is one, and the old one is to go then.
             drop(hook);
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(jittered(wait)) => wait = (wait * 2).min(longest_wait),
-                Ok(()) = self.hook.changed() => (failures_count, wait) = (0, first_wait),
+                () = sleep(jittered(wait)) => {}
+                Ok(()) = self.hook.changed() => caution = Caution::new(),
             }
         }
         place.save(&self.store).await;
+    }
+
+    /// Puts aside an event that the hook does not take although it takes others. False where the store takes no more.
+    async fn park(&self, suspect: Suspect, place: &mut Place) -> bool {
+        let Suspect { told, reason } = suspect;
+        let Some(event) = told.events.first() else {
+            return true;
+        };
+        tracing::error!(
+            hook = self.name,
+            message_id = event.message_id,
+            delivery = event.delivery,
+            channel = event.channel,
+            cursor = event.cursor,
+            reason,
+            "a post-event hook does not take this event, and takes others; it is parked"
+        );
+        let parked = Parked {
+            source: place.name().to_owned(),
+            reason,
+            at: clock::now(),
+            content_type: "application/json".to_owned(),
+            content: as_json(event).to_string().into_bytes(),
+        };
+        let is_parked = place.park(&self.store, parked, told.end).await;
+        self.pass_over(&told.passed_over);
+        is_parked
+    }
+
+    fn tell_failure(&self, hook: &PostEvent, told: &Told, reason: &str) {
+        tracing::warn!(
+            hook = self.name,
+            plugin = hook.plugin_name(),
+            events = told.events.len(),
+            reason,
+            "a post-event hook failed; the events come again"
+        );
+    }
+
+    fn health_name(&self) -> String {
+        format!("post-event {}", self.name)
     }
 
     /// Says which events this hook will never be told. What is damaged stays so, and must not keep back the rest.
@@ -162,102 +214,6 @@ async fn tell(hook: &PostEvent, events: &[Event]) -> Option<String> {
     }
 }
 
-/// How far a hook has been told, in memory and on disk.
-struct Place {
-    name: String,
-    cursor: Cursor,
-    saved: Cursor,
-    saved_at: Instant,
-}
-
-impl Place {
-    /// Where the hook was; a new one starts at now, and from then on its place is on disk.
-    async fn find(store: &Store, hook: &str) -> Option<Self> {
-        let name = format!("post-event/{hook}");
-        let cursor = match store.cursor(&name) {
-            Ok(Some(cursor)) => cursor,
-            Ok(None) => {
-                let head = *store.journal_head().borrow();
-                store.set_cursor(&name, head).await.ok()?
-            }
-            Err(error) => {
-                tracing::error!(
-                    hook,
-                    error = &error as &dyn std::error::Error,
-                    "a post-event cursor cannot be read"
-                );
-                return None;
-            }
-        };
-        Some(Self {
-            name,
-            cursor,
-            saved: cursor,
-            saved_at: Instant::now(),
-        })
-    }
-
-    fn is_unsaved(&self) -> bool {
-        self.saved != self.cursor
-    }
-
-    /// When it is to be put on disk next, if it moved.
-    fn save_at(&self) -> Instant {
-        self.saved_at + POST_EVENT_SAVE_EVERY
-    }
-
-    /// Puts the place on disk where it moved. False where the store takes no more.
-    async fn save(&mut self, store: &Store) -> bool {
-        if !self.is_unsaved() {
-            return true;
-        }
-        self.saved = self.cursor;
-        self.saved_at = Instant::now();
-        store.set_cursor(&self.name, self.cursor).await.is_ok()
-    }
-}
-
 fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(0.8 + 0.4 * crate::clock::chance())
-}
-
-fn event(entry: JournalEntry) -> Event {
-    let JournalEntry {
-        row,
-        message,
-        attributes,
-        planned,
-    } = entry;
-    let (delivery, from, to) = match row.subject {
-        Subject::Delivery { id, from, to } => (Some(id.0), from.map(|s| s.as_str()), to.as_str()),
-        Subject::Message { standing, .. } => (None, None, standing.as_str()),
-    };
-    Event {
-        cursor: row.cursor.0,
-        message_id: message.into(),
-        delivery,
-        channel: planned.map(|planned| planned.channel.to_string()),
-        from_status: from.map(str::to_owned),
-        to_status: to.to_owned(),
-        cause: row.cause.to_string(),
-        attempt: row.attempt.as_ref().map_or(0, |attempt| attempt.number),
-        at_ms: row.at.0,
-        attributes,
-        notes: notes(&row),
-    }
-}
-
-/// The attempt's code and reason, then what plugins noted.
-fn notes(row: &Row) -> Vec<(String, String)> {
-    let Some(attempt) = &row.attempt else {
-        return Vec::new();
-    };
-    let mut notes = Vec::with_capacity(attempt.notes.len() + 2);
-    for (name, value) in [("code", &attempt.code), ("reason", &attempt.reason)] {
-        if let Some(value) = value {
-            notes.push((name.to_owned(), value.clone()));
-        }
-    }
-    notes.extend(attempt.notes.iter().cloned());
-    notes
+    wait.mul_f64(0.8 + 0.4 * clock::chance())
 }
