@@ -17,6 +17,10 @@ fn each_token_opens_its_own_part() {
         name = "dashboard"
         token = "d4shb04rd"
         scopes = ["read"]
+        [[api.token]]
+        name = "oncall"
+        token = "0nc4ll"
+        scopes = ["operate"]
     "#;
     let config = channel("a", &sink.url("/"), "") + tokens;
     let host = host(&config)
@@ -32,10 +36,18 @@ fn each_token_opens_its_own_part() {
         ("GET", "/v1/messages/m1", "read"),
         ("GET", "/v1/messages/m1/journal", "read"),
         ("GET", "/v1/plugins", "read"),
+        ("GET", "/v1/deliveries", "read"),
+        ("GET", "/v1/dead-letters", "read"),
+        ("GET", "/v1/channels", "read"),
+        ("POST", "/v1/messages/other/cancel", "operate"),
+        ("POST", "/v1/messages/other/redrive", "operate"),
+        ("POST", "/v1/channels/other/pause", "operate"),
+        ("POST", "/v1/channels/other/resume", "operate"),
     ] {
         for (name, token, has) in [
             ("billing", "b1ll1ng", "send"),
             ("dashboard", "d4shb04rd", "read"),
+            ("oncall", "0nc4ll", "operate"),
         ] {
             let answer = ask(&host, method, path, token);
             assert_eq!(answer.status == 403, scope != has, "{method} {path} {name}");
@@ -52,7 +64,12 @@ fn each_token_opens_its_own_part() {
     sink.wait_for_count(SOON, 1).unwrap();
 
     // What is wrong with the host is for those who may read.
-    for (token, told) in [("", false), ("b1ll1ng", false), ("d4shb04rd", true)] {
+    for (token, told) in [
+        ("", false),
+        ("b1ll1ng", false),
+        ("0nc4ll", false),
+        ("d4shb04rd", true),
+    ] {
         let health = ask(&host, "GET", "/readyz", token).text();
         assert_eq!(health.contains("broken"), told, "{token}: {health}");
     }
@@ -66,7 +83,7 @@ fn each_token_opens_its_own_part() {
         ended(host.cli(["get", "m2", "--token", "d4shb04rd"]).unwrap()).0,
         0
     );
-    for token in ["b1ll1ng", "d4shb04rd"] {
+    for token in ["b1ll1ng", "d4shb04rd", "0nc4ll"] {
         assert!(!host.log().contains(token));
     }
 }

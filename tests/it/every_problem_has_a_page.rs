@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use wharf_testkit::process::{Answer, Host};
 
-use crate::support::{JSON, host, root, text};
+use crate::support::{JSON, guest, host, message, root, send, text, wait_for};
 
 /// Problems that no request alone can cause: the store or the process has to fail.
 const NOT_SHOWN: &[&str] = &["commit-unknown", "internal", "shutting-down"];
@@ -19,6 +19,16 @@ fn the_example_of_each_page_is_true() {
     let scoped = host(scoped).start().unwrap();
     let strict = "[api]\nrequire-idempotency = true\n";
     let strict = host(strict).start().unwrap();
+    let partners = ["partner-a", "partner-b"];
+    let partners =
+        partners.map(|name| format!("[[channel]]\nname = \"{name}\"\nplugin = \"outcomes\"\n"));
+    let route = "[[route]]\nname = \"orders\"\nmatch = { to = \"partners\" }\nchannels = [\"partner-a\", \"partner-b\"]\n";
+    let operated = host(&(partners.concat() + route))
+        .plugin("outcomes", guest("outcomes"))
+        .start()
+        .unwrap();
+    send(&operated, &message("order-7", "partners"));
+    wait_for(&operated, "order-7", "delivered");
     let first = r#"{"id":"order-7","payload":"hello"}"#;
     assert_eq!(crate::support::post(&open, first.as_bytes()).status, 202);
     let keyed = [JSON, ("idempotency-key", "taken-before")];
@@ -39,6 +49,7 @@ fn the_example_of_each_page_is_true() {
             "unauthorized" => &closed,
             "forbidden" => &scoped,
             "idempotency-key-required" => &strict,
+            "channel-not-found" | "not-cancellable" | "not-redrivable" => &operated,
             _ => &open,
         };
         let answer = make(host, &request);

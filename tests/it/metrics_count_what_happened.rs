@@ -45,6 +45,8 @@ fn deliveries_attempts_hooks_and_faults() {
         r#"wharf_deliveries{status="delivered"} 1.0"#,
         r#"wharf_deliveries{status="dead"} 1.0"#,
         r#"wharf_messages_without_deliveries{standing="unroutable"} 1.0"#,
+        r#"wharf_channel_deliveries{channel="b",status="dead"} 1.0"#,
+        r#"wharf_channel_deliveries{channel="a",status="dead"} 0.0"#,
         r#"wharf_attempts_total{channel="a",status="retrying"} 1"#,
         r#"wharf_attempts_total{channel="a",status="delivered"} 1"#,
         r#"wharf_attempts_total{channel="b",status="dead"} 1"#,

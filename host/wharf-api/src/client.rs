@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BatchLine, CLOUDEVENT_JSON, FIRST_LINE, Health, JSON, JournalView, MessageView, NDJSON,
-    PluginsView, Problem, SendAnswer,
+    BatchLine, CLOUDEVENT_JSON, ChangedView, ChannelView, ChannelsView, FIRST_LINE, Health, JSON,
+    JournalView, ListView, MessageView, NDJSON, PauseInput, PluginsView, Problem, RedriveInput,
+    SendAnswer,
 };
 
 /// Longest wait for an answer. A commit takes milliseconds; this is for a server that hangs.
@@ -121,6 +123,43 @@ impl Client {
         self.get("/v1/plugins")
     }
 
+    /// A page of the deliveries that the query's `status` and `channel` ask for, such as
+    /// `[("status", "retrying,pending")]`.
+    pub fn deliveries(&self, query: &[(&str, &str)]) -> Result<ListView, ClientError> {
+        self.get(&with_query("/v1/deliveries", query))
+    }
+
+    /// A page of what was given up: dead, rejected, shed, and messages that no route matched.
+    pub fn dead_letters(&self, query: &[(&str, &str)]) -> Result<ListView, ClientError> {
+        self.get(&with_query("/v1/dead-letters", query))
+    }
+
+    /// Cancels what can be cancelled of a message's deliveries.
+    pub fn cancel(&self, id: &str) -> Result<ChangedView, ClientError> {
+        self.post(&format!("/v1/messages/{}/cancel", escape(id)), vec![], b"")
+    }
+
+    /// Sends a message's dead letters again.
+    pub fn redrive(&self, id: &str, input: &RedriveInput) -> Result<ChangedView, ClientError> {
+        self.post_json(&format!("/v1/messages/{}/redrive", escape(id)), input)
+    }
+
+    /// The channels and how they are doing.
+    pub fn channels(&self) -> Result<ChannelsView, ClientError> {
+        self.get("/v1/channels")
+    }
+
+    /// Stops a channel from sending. What is in flight ends.
+    pub fn pause(&self, channel: &str, input: &PauseInput) -> Result<ChannelView, ClientError> {
+        self.post_json(&format!("/v1/channels/{}/pause", escape(channel)), input)
+    }
+
+    /// Lets a paused channel send again.
+    pub fn resume(&self, channel: &str) -> Result<ChannelView, ClientError> {
+        let path = format!("/v1/channels/{}/resume", escape(channel));
+        self.post(&path, vec![], b"")
+    }
+
     /// Whether the server is ready.
     pub fn ready(&self) -> Result<Health, ClientError> {
         self.get("/readyz")
@@ -143,6 +182,15 @@ impl Client {
     ) -> Result<T, ClientError> {
         let bytes = self.post_raw(path, headers, body)?;
         serde_json::from_slice(&bytes).map_err(|_| self.foreign(path, 200))
+    }
+
+    fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        input: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(input).expect("what callers ask for is plain JSON");
+        self.post(path, vec![("content-type", JSON.to_owned())], &body)
     }
 
     fn post_raw(
@@ -198,6 +246,17 @@ impl Client {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }
+}
+
+fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+    let pairs = query
+        .iter()
+        .map(|(name, value)| format!("{name}={}", escape(value)));
+    let pairs: Vec<_> = pairs.collect();
+    if pairs.is_empty() {
+        return path.to_owned();
+    }
+    format!("{path}?{}", pairs.join("&"))
 }
 
 /// The header of an idempotency key, written as a string of RFC 8941.

@@ -7,6 +7,7 @@
 mod client;
 mod journal;
 mod message;
+mod operate;
 mod plugin;
 mod problem;
 
@@ -15,6 +16,10 @@ pub use client::{Client, ClientError};
 pub use journal::{AttemptView, HookView, JournalView, RowView};
 pub use message::{
     BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
+};
+pub use operate::{
+    ChangeResult, ChangedDelivery, ChangedView, ChannelStatus, ChannelView, ChannelsView, ListView,
+    ListedView, PauseInput, RedriveInput,
 };
 pub use plugin::{
     ImportMet, ImportView, PluginCheckView, PluginState, PluginView, PluginsView, SettingView,

@@ -189,6 +189,9 @@ pub struct DeliveryView {
     /// When it is looked at again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<String>,
+    /// Whether it is to be cancelled: what the attempt that runs comes to counts, but it is not tried again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancelling: bool,
 }
 
 /// Whether the server lives, or is ready.

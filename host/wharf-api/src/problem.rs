@@ -71,10 +71,16 @@ codes! {
     NotFound = 404 "not-found" "There is nothing at this path",
     /// No message with this id.
     MessageNotFound = 404 "message-not-found" "There is no message with this id",
+    /// No channel with this name.
+    ChannelNotFound = 404 "channel-not-found" "There is no channel with this name",
     /// The path exists, not with this method.
     MethodNotAllowed = 405 "method-not-allowed" "The path does not take this method",
     /// The id is known with other content.
     IdConflict = 409 "id-conflict" "The message id is taken by other content",
+    /// Nothing of the message can be cancelled any more.
+    NotCancellable = 409 "not-cancellable" "Nothing of the message can be cancelled",
+    /// Nothing of the message was given up.
+    NotRedrivable = 409 "not-redrivable" "Nothing of the message can be redriven",
     /// Over the payload limit.
     PayloadTooLarge = 413 "payload-too-large" "The message is too large",
     /// A content type that is not read here.

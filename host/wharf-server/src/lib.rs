@@ -19,6 +19,7 @@ mod egress;
 mod http;
 mod limits;
 mod metrics;
+mod pauses;
 pub mod plugins;
 mod post_event;
 pub mod server;

@@ -23,6 +23,13 @@ pub(crate) const DISCARD_BYTES_MAX: usize = BATCH_BYTES_MAX;
 /// A body up to this size is sent whole whether it is read or not: it fits the sockets' buffers on every system.
 pub(crate) const SMALL_BODY_BYTES: u64 = 16 << 10;
 
+/// Body of an operator's request: a few names and a sentence.
+pub(crate) const OPERATOR_BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Why a channel is paused: one sentence. With the rest of the pause it fits a named value of the store, escapes and
+/// all.
+pub(crate) const PAUSE_REASON_BYTES_MAX: usize = 500;
+
 /// How much larger than its payload a JSON form can be: an escape such as `\\u0001` is six bytes for one. What was
 /// decoded is checked against the payload's limit.
 pub(crate) const JSON_OVERHEAD_FACTOR: usize = 6;

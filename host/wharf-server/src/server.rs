@@ -17,7 +17,8 @@ use crate::degraded::Degraded;
 use crate::dispatch::{self, Dispatcher};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
-use crate::metrics::{Channels, Metrics, PluginNumbers, StoreNumbers};
+use crate::metrics::{Channels, Metrics, PauseNumbers, PluginNumbers, StoreNumbers};
+use crate::pauses::Pauses;
 use crate::plugins::{Keeper, Plugins, Uses};
 use crate::post_event::Teller;
 use crate::workers::Workers;
@@ -82,6 +83,8 @@ pub async fn serve(
     let mut channels = Channels::default();
     let uses = Uses::new(&config, &client, &mut channels, &degraded);
     metrics.add(channels);
+    let pauses = Arc::new(Pauses::load(&config, &store, &degraded));
+    metrics.add(PauseNumbers(Arc::clone(&pauses)));
     let keeper = Keeper::start(&config, plugins.clone(), uses, degraded.clone(), rescan).await;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -99,11 +102,15 @@ pub async fn serve(
         store.clone(),
         workers.stop_promoter.clone(),
     ));
-    for (channel, used) in config.channels.iter().zip(&keeper.uses().channels) {
+    let mut channels = Vec::with_capacity(config.channels.len());
+    let configured = config.channels.iter().zip(&keeper.uses().channels);
+    for ((channel, used), paused) in configured.zip(pauses.subscribe()) {
+        channels.push(http::Shown::new(channel, used.subscribe()));
         let dispatcher = Dispatcher {
             store: store.clone(),
             name: channel.name.clone(),
             channel: used.subscribe(),
+            paused,
         };
         workers
             .dispatchers
@@ -134,6 +141,8 @@ pub async fn serve(
         plugins,
         degraded,
         phase: Phase::default(),
+        channels,
+        pauses,
         metrics,
     });
     let refuse = CancellationToken::new();

@@ -69,8 +69,8 @@ pub use error::{
 };
 pub use lease::Lease;
 pub use limits::{
-    CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX,
-    STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+    CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, RESIDENT_BYTES_DEFAULT,
+    STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};

@@ -41,7 +41,7 @@ pub const STATE_COUNT_MAX: u64 = 4096;
 pub(crate) const LIST_SCAN_MAX: usize = 16 << 10;
 
 /// Entries of a page of `list`, at most. Each is put together from several values.
-pub(crate) const LIST_ENTRIES_MAX: usize = 1000;
+pub const LIST_ENTRIES_MAX: usize = 1000;
 
 /// Journal rows that are looked through for the last attempt of a listed delivery. Commands write rows without one;
 /// nobody gives a delivery so many of them between two attempts.

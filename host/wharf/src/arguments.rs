@@ -30,6 +30,17 @@ pub(crate) enum Command {
     Why(ById),
     /// Show the journal of a message.
     Journal(ById),
+    /// Cancel what was not sent yet of a message.
+    Cancel(ById),
+    /// Look at deliveries by their status.
+    #[command(subcommand)]
+    Delivery(Delivery),
+    /// Look at what was given up, and send it again.
+    #[command(subcommand)]
+    DeadLetter(DeadLetter),
+    /// Look at channels, pause and resume them.
+    #[command(subcommand)]
+    Channel(Channel),
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(Plugin),
@@ -170,6 +181,109 @@ pub(crate) struct ById {
     pub(crate) host: Host,
     /// The message's id.
     pub(crate) id: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Delivery {
+    /// List deliveries.
+    List(List),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetter {
+    /// List what was given up: dead, rejected, shed, and messages that no route matched.
+    List(List),
+    /// Send a message's dead letters again.
+    Redrive(Redrive),
+}
+
+/// A page of a list.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Only these statuses, such as `retrying,pending`.
+    #[arg(long, value_name = "STATUS,…")]
+    pub(crate) status: Option<String>,
+    /// Only this channel.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) channel: Option<String>,
+    /// Entries at most.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) limit: u32,
+    /// Go on where a page ended, with what it said was next.
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) after: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Redrive {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The message's id.
+    pub(crate) id: String,
+    /// Only the delivery of this channel.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) channel: Option<String>,
+    /// Enrich and convert it again, instead of sending what was stored.
+    #[arg(long)]
+    pub(crate) reconvert: bool,
+    /// Give it a new idempotency key: a receiver that dropped it as a repeat takes it then.
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// Say what would be sent again, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Channel {
+    /// List the channels and how they are doing.
+    List(ChannelList),
+    /// Stop a channel from sending. What is in flight ends; what is accepted waits.
+    Pause(ChannelPause),
+    /// Let a paused channel send again.
+    Resume(ChannelResume),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChannelList {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChannelPause {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The channel's name.
+    pub(crate) name: String,
+    /// One sentence, for whoever finds it paused.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChannelResume {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The channel's name.
+    pub(crate) name: String,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -110,6 +110,8 @@ fn problem_hint(problem: &Problem) -> &'static str {
         ("idempotency-key-required", _) => {
             "give it an id with --id, or a key with --idempotency-key"
         }
+        ("channel-not-found", _) => "`wharf channel list` has the names",
+        ("not-cancellable" | "not-redrivable", _) => "`wharf why ID` says where it stands",
         ("payload-too-large", _) => "send less at once, or raise api.payload-max",
         (_, 401) => "give the token with --token or WHARF_TOKEN",
         ("forbidden", _) => {

@@ -17,7 +17,7 @@ use crate::plugins::Find;
 /// A channel that can deliver.
 pub(crate) struct Channel {
     pub(super) name: ChannelName,
-    pub(super) parallelism: usize,
+    pub(crate) parallelism: usize,
     pub(super) enrichers: Vec<Bound<Enricher>>,
     pub(super) converters: Vec<Bound<Converter>>,
     pub(super) sender: Sender,

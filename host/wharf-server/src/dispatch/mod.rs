@@ -33,6 +33,7 @@ pub(crate) use promote::promote;
 use running::{Place, Running};
 
 use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
+use crate::pauses::Pause;
 
 /// Works off one channel's deliveries.
 pub(crate) struct Dispatcher {
@@ -41,6 +42,8 @@ pub(crate) struct Dispatcher {
     /// The channel as it is now: an attempt keeps the one that it begins with. None while it cannot deliver: what is
     /// ready waits.
     pub(crate) channel: watch::Receiver<Option<Arc<Channel>>>,
+    /// What is ready waits as well while this has a pause.
+    pub(crate) paused: watch::Receiver<Option<Arc<Pause>>>,
 }
 
 impl Dispatcher {
@@ -55,6 +58,7 @@ impl Dispatcher {
             store,
             name,
             mut channel,
+            mut paused,
         } = self;
         let running = Arc::new(Running::default());
         let mut unsettled = JoinSet::new();
@@ -63,13 +67,16 @@ impl Dispatcher {
                 report(ended);
             }
             let parallelism = channel.borrow_and_update().as_ref().map(|c| c.parallelism);
-            let Some(parallelism) = parallelism else {
-                tokio::select! {
+            let is_paused = paused.borrow_and_update().is_some();
+            let Some(parallelism) = parallelism.filter(|_| !is_paused) else {
+                let changed = tokio::select! {
                     () = stop.cancelled() => break,
-                    changed = channel.changed() => match changed {
-                        Ok(()) => continue,
-                        Err(_closed) => break,
-                    },
+                    changed = channel.changed() => changed,
+                    changed = paused.changed() => changed,
+                };
+                match changed {
+                    Ok(()) => continue,
+                    Err(_closed) => break,
                 }
             };
             let places = parallelism.saturating_sub(running.count());

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -30,6 +31,11 @@ struct Known {
 /// request where the token has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caller(pub(super) Arc<str>);
+
+/// The name of the token that a request came with, where it has one.
+pub(super) fn name_of(caller: Option<&Extension<Caller>>) -> Option<&str> {
+    caller.map(|Extension(Caller(name))| &**name)
+}
 
 /// What a request says about the token.
 #[derive(Clone, Copy, PartialEq, Eq)]

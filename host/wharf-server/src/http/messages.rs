@@ -18,13 +18,7 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<MessageView>, Answer> {
-    let (app, id) = (Arc::clone(&app), known_id(id)?);
-    let wanted = id.clone();
-    let found = tokio::task::spawn_blocking(move || app.store.get(&wanted))
-        .await
-        .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))?
-        .ok_or_else(|| no_message(&id))?;
+    let found = find(&app, &known_id(id)?).await?;
     let message = &found.message;
     let text = |time: Option<TimeMs>| time.map(|t| t.to_string());
     Ok(Json(MessageView {
@@ -44,16 +38,35 @@ pub(super) async fn show(
                 id: delivery.id.0,
                 channel: delivery.channel.to_string(),
                 route: delivery.route.to_string(),
-                status: if delivery.is_leased {
-                    "sending".to_owned()
-                } else {
-                    delivery.status.to_string()
-                },
+                status: status(delivery),
                 attempts: delivery.attempts_count,
                 due: text(delivery.due),
+                cancelling: delivery.is_cancelled,
             })
             .collect(),
     }))
+}
+
+/// A message and where it stands.
+pub(super) async fn find(
+    app: &Arc<App>,
+    id: &MessageId,
+) -> Result<wharf_store::MessageView, Answer> {
+    let (app, wanted) = (Arc::clone(app), id.clone());
+    tokio::task::spawn_blocking(move || app.store.get(&wanted))
+        .await
+        .map_err(|e| internal(&e))?
+        .map_err(|e| internal(&e))?
+        .ok_or_else(|| no_message(id))
+}
+
+/// A delivery's status; `sending` while an attempt runs, which is never stored.
+pub(super) fn status(delivery: &wharf_store::DeliveryView) -> String {
+    if delivery.is_leased {
+        "sending".to_owned()
+    } else {
+        delivery.status.to_string()
+    }
 }
 
 /// `GET /v1/messages/{id}/journal`
@@ -166,7 +179,7 @@ fn summary(message: &wharf_store::MessageView) -> String {
 }
 
 /// An id that could be known. One outside the alphabet cannot be.
-fn known_id(id: Result<Path<String>, PathRejection>) -> Result<MessageId, Answer> {
+pub(super) fn known_id(id: Result<Path<String>, PathRejection>) -> Result<MessageId, Answer> {
     let invalid = |why: String| {
         Answer::from(Problem::new(ProblemCode::InvalidId, format!("id: {why}")).field("id"))
     };

@@ -12,6 +12,10 @@ use crate::metrics;
 
 /// All numbers, as they are now.
 pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Answer> {
-    let text = app.metrics.text().map_err(|e| internal(&e))?;
+    // What is first in a queue may be on disk.
+    let text = tokio::task::spawn_blocking(move || app.metrics.text())
+        .await
+        .map_err(|e| internal(&e))?
+        .map_err(|e| internal(&e))?;
     Ok(([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }

@@ -7,10 +7,14 @@
 mod accept;
 mod auth;
 mod body;
+mod change;
+mod channels;
 mod encoding;
 mod form;
 mod health;
 mod identity;
+mod input;
+mod lists;
 mod messages;
 mod metrics;
 mod pages;
@@ -38,9 +42,11 @@ use crate::config::Scope;
 use crate::degraded::Degraded;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 use crate::metrics::Metrics;
+use crate::pauses::Pauses;
 use crate::plugins::Plugins;
 
 pub(crate) use auth::Tokens;
+pub(crate) use channels::Shown;
 pub(crate) use identity::MessageIds;
 pub(crate) use threads::Threads;
 
@@ -57,6 +63,10 @@ pub(crate) struct App {
     /// What does not work although the server runs.
     pub(crate) degraded: Degraded,
     pub(crate) phase: Phase,
+    /// In the order of the configuration.
+    pub(crate) channels: Vec<Shown>,
+    /// In the same order.
+    pub(crate) pauses: Arc<Pauses>,
     pub(crate) metrics: Metrics,
 }
 
@@ -134,11 +144,20 @@ fn router(app: Arc<App>) -> Router {
     let read = Router::new()
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/messages/{id}/journal", get(messages::journal))
+        .route("/v1/deliveries", get(lists::deliveries))
+        .route("/v1/dead-letters", get(lists::dead_letters))
+        .route("/v1/channels", get(channels::list))
         .route("/v1/plugins", get(plugins::list))
         .route("/metrics", get(metrics::show));
+    let operate = Router::new()
+        .route("/v1/messages/{id}/cancel", post(change::cancel))
+        .route("/v1/messages/{id}/redrive", post(change::redrive))
+        .route("/v1/channels/{name}/pause", post(channels::pause))
+        .route("/v1/channels/{name}/resume", post(channels::resume));
     Router::new()
         .merge(take(Scope::Send, send))
         .merge(take(Scope::Read, read))
+        .merge(take(Scope::Operate, operate))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/problems/", get(pages::index))

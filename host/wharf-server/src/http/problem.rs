@@ -66,6 +66,27 @@ pub(crate) fn not_written(error: &WriteError) -> Answer {
     }
 }
 
+/// An operator's change was not acknowledged.
+pub(crate) fn not_changed(error: &WriteError) -> Answer {
+    tracing::warn!(
+        error = error as &dyn std::error::Error,
+        "a change was not answered"
+    );
+    match error {
+        WriteError::Refused => Problem::new(
+            ProblemCode::ShuttingDown,
+            "the server is stopping; nothing was changed, ask again",
+        )
+        .into(),
+        WriteError::CommitUnknown(_) => Problem::new(
+            ProblemCode::CommitUnknown,
+            "the commit failed and may or may not be on disk; look where it stands, and ask again",
+        )
+        .into(),
+        WriteError::IdUnreadable(_) | WriteError::FirstAnswer(_) => internal(error),
+    }
+}
+
 /// The store failed a commit: whether it is on disk is not known.
 pub(crate) fn commit_unknown() -> Answer {
     Problem::new(

@@ -6,6 +6,7 @@
 
 mod channels;
 mod histogram;
+mod pauses;
 mod plugins;
 mod store;
 
@@ -18,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use channels::{ChannelNumbers, Channels};
 use histogram::Histogram;
+pub(crate) use pauses::PauseNumbers;
 pub(crate) use plugins::PluginNumbers;
 pub(crate) use store::StoreNumbers;
 

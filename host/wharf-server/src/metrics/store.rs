@@ -3,16 +3,31 @@
 use std::fmt;
 
 use prometheus_client::registry::Unit;
-use wharf_core::{Standing, Status};
+use wharf_core::{ChannelName, Standing, Status, TimeMs};
 use wharf_store::{Distribution, Store};
 
 use super::{Numbers, Page, Spread};
+use crate::clock;
 
 pub(crate) struct StoreNumbers(pub(crate) Store);
+
+impl StoreNumbers {
+    /// Without what cannot be read: the other numbers are worth having all the more then.
+    fn behind(&self) -> Vec<(ChannelName, TimeMs)> {
+        self.0.behind().unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "how far channels are behind cannot be read"
+            );
+            Vec::new()
+        })
+    }
+}
 
 impl Numbers for StoreNumbers {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
         let stats = self.0.stats();
+        let (behind, now) = (self.behind(), clock::now());
         page.gauge(
             "deliveries",
             "Deliveries by status.",
@@ -49,6 +64,27 @@ impl Numbers for StoreNumbers {
             "Deliveries that are being sent, or wait to be recorded.",
             None,
             channels().map(|c| (vec![("channel", c.channel.as_str())], c.leased as f64)),
+        )?;
+        page.gauge(
+            "channel_deliveries",
+            "Deliveries by channel and status; delivered ones are not counted by channel.",
+            None,
+            stats.channels.iter().flat_map(|c| {
+                let counted = Status::ALL.iter().filter(|s| **s != Status::Delivered);
+                counted.map(|status| {
+                    let labels = vec![("channel", c.channel.as_str()), ("status", status.as_str())];
+                    (labels, c.depths.status(*status) as f64)
+                })
+            }),
+        )?;
+        page.gauge(
+            "queue_age",
+            "How long ago the message was accepted that is sent next.",
+            Some(&Unit::Seconds),
+            behind.iter().map(|(channel, accepted_at)| {
+                let age = now.since(*accepted_at);
+                (vec![("channel", channel.as_str())], age.as_secs_f64())
+            }),
         )?;
         page.gauge(
             "resident",

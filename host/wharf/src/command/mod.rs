@@ -1,7 +1,11 @@
 //! One file a command.
 
+mod cancel;
+mod channel;
 mod compile_plugin;
 mod config;
+mod dead_letter;
+mod delivery;
 mod init;
 mod message;
 mod plugin;
@@ -11,7 +15,7 @@ mod why;
 
 use wharf_api::Client;
 
-use crate::arguments::{Arguments, Command, Config, Host, Plugin};
+use crate::arguments::{Arguments, Channel, Command, Config, DeadLetter, Delivery, Host, Plugin};
 use crate::failure::Failure;
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -22,6 +26,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Get(arguments) => message::get(&arguments),
         Command::Why(arguments) => why::run(&arguments),
         Command::Journal(arguments) => message::journal(&arguments),
+        Command::Cancel(arguments) => cancel::run(&arguments),
+        Command::Delivery(Delivery::List(arguments)) => delivery::list(&arguments),
+        Command::DeadLetter(DeadLetter::List(arguments)) => dead_letter::list(&arguments),
+        Command::DeadLetter(DeadLetter::Redrive(arguments)) => dead_letter::redrive(&arguments),
+        Command::Channel(Channel::List(arguments)) => channel::list(&arguments),
+        Command::Channel(Channel::Pause(arguments)) => channel::pause(&arguments),
+        Command::Channel(Channel::Resume(arguments)) => channel::resume(&arguments),
         Command::Plugin(Plugin::List(arguments)) => plugin::list(&arguments),
         Command::Plugin(Plugin::Check(arguments)) => plugin::check(&arguments),
         Command::Config(Config::Check(arguments)) => config::check(arguments),

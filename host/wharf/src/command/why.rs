@@ -73,6 +73,9 @@ fn explain_row(text: &mut String, row: &RowView) {
 fn next(delivery: &DeliveryView) -> String {
     match (delivery.status.as_str(), &delivery.due) {
         ("delivered", _) => "nothing, the receiver has it".to_owned(),
+        ("sending", _) if delivery.cancelling => {
+            "what the attempt that is running comes to; there is no other".to_owned()
+        }
         ("sending", _) => "an attempt is running".to_owned(),
         ("queued", Some(due)) => format!("the first attempt at {due}"),
         ("queued", None) => "the first attempt, as soon as its channel can".to_owned(),
@@ -81,7 +84,9 @@ fn next(delivery: &DeliveryView) -> String {
         }
         ("retrying", None) => format!("attempt {}, now", delivery.attempts + 1),
         ("pending" | "provisional", _) => "it waits for the receiver's word".to_owned(),
-        ("dead", _) => "nothing, its retry budget is spent; it is kept".to_owned(),
+        ("dead" | "rejected" | "shed", _) => {
+            "nothing; it is kept, and `wharf dead-letter redrive` sends it again".to_owned()
+        }
         (final_status, _) => format!("nothing, {final_status} is final"),
     }
 }

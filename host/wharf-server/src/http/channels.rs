@@ -1,0 +1,192 @@
+//! The channels: how they are doing, and pausing them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::{Extension, Json};
+use tokio::sync::watch;
+use wharf_api::{ChannelStatus, ChannelView, ChannelsView, PauseInput, Problem, ProblemCode};
+use wharf_core::{ChannelName, Status, TimeMs};
+use wharf_store::{ChannelStats, SetStateError};
+
+use super::App;
+use super::auth::{Caller, name_of};
+use super::input::input;
+use super::problem::{Answer, internal, not_changed};
+use crate::config;
+use crate::dispatch;
+use crate::limits::PAUSE_REASON_BYTES_MAX;
+use crate::pauses::Pause;
+
+/// A channel, for those who look at it.
+pub(crate) struct Shown {
+    name: ChannelName,
+    plugin: String,
+    /// As configured.
+    parallelism: usize,
+    bound: watch::Receiver<Option<Arc<dispatch::Channel>>>,
+}
+
+impl Shown {
+    pub(crate) fn new(
+        channel: &config::Channel,
+        bound: watch::Receiver<Option<Arc<dispatch::Channel>>>,
+    ) -> Self {
+        Self {
+            name: channel.name.clone(),
+            plugin: channel.send.plugin.clone(),
+            parallelism: channel.parallelism,
+            bound,
+        }
+    }
+}
+
+/// `GET /v1/channels`
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<ChannelsView>, Answer> {
+    let channels = show(app, |_| true).await?;
+    Ok(Json(ChannelsView { channels }))
+}
+
+/// `POST /v1/channels/{name}/pause`: nothing is sent until it is resumed; what is in flight ends.
+pub(super) async fn pause(
+    State(app): State<Arc<App>>,
+    caller: Option<Extension<Caller>>,
+    name: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Json<ChannelView>, Answer> {
+    let name = known(&app, name)?;
+    let PauseInput { reason } = input(request).await?;
+    let reason = reason.filter(|text| !text.trim().is_empty());
+    if reason
+        .as_ref()
+        .is_some_and(|text| text.len() > PAUSE_REASON_BYTES_MAX)
+    {
+        let why = format!("reason: it has more than {PAUSE_REASON_BYTES_MAX} bytes");
+        return Err(Problem::new(ProblemCode::InvalidField, why)
+            .field("reason")
+            .into());
+    }
+    let by = name_of(caller.as_ref());
+    let paused = app
+        .pauses
+        .pause(&name, reason.clone(), by.map(str::to_owned));
+    paused.await.map_err(|e| not_set(&e))?;
+    tracing::warn!(channel = %name, by, reason, "paused by an operator");
+    one(app, &name).await
+}
+
+/// `POST /v1/channels/{name}/resume`
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    caller: Option<Extension<Caller>>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<ChannelView>, Answer> {
+    let name = known(&app, name)?;
+    app.pauses.resume(&name).await.map_err(|e| not_set(&e))?;
+    tracing::info!(channel = %name, by = name_of(caller.as_ref()), "resumed by an operator");
+    one(app, &name).await
+}
+
+fn not_set(error: &SetStateError) -> Answer {
+    match error {
+        SetStateError::Write(error) => not_changed(error),
+        SetStateError::Name(_) | SetStateError::TooLarge(_) | SetStateError::Full => {
+            internal(error)
+        }
+    }
+}
+
+/// A configured channel.
+fn known(app: &App, name: Result<Path<String>, PathRejection>) -> Result<ChannelName, Answer> {
+    let name = name.map_or_else(|_| String::new(), |Path(name)| name);
+    let channels = app.channels.iter().map(|channel| &channel.name);
+    let found = channels.clone().find(|channel| channel.as_str() == name);
+    found.cloned().ok_or_else(|| {
+        let known: Vec<_> = channels.map(ChannelName::as_str).collect();
+        let why = format!(
+            "there is no channel {name:?}; there are {}",
+            known.join(", ")
+        );
+        Problem::new(ProblemCode::ChannelNotFound, why).into()
+    })
+}
+
+async fn one(app: Arc<App>, name: &ChannelName) -> Result<Json<ChannelView>, Answer> {
+    let name = name.clone();
+    let mut shown = show(app, move |channel| channel.name == name).await?;
+    let one = shown.pop();
+    one.map(Json).ok_or_else(|| {
+        Problem::new(
+            ProblemCode::ChannelNotFound,
+            "there is no such channel any more",
+        )
+        .into()
+    })
+}
+
+async fn show(
+    app: Arc<App>,
+    is_wanted: impl Fn(&Shown) -> bool + Send + 'static,
+) -> Result<Vec<ChannelView>, Answer> {
+    // What comes first in a queue may be on disk.
+    let read = move || {
+        let stats = app.store.stats().channels;
+        let stats: BTreeMap<_, _> = stats.iter().map(|one| (&one.channel, one)).collect();
+        let behind: BTreeMap<_, _> = app.store.behind()?.into_iter().collect();
+        let reasons = app.degraded.list();
+        let channels = app.channels.iter().zip(app.pauses.all());
+        let shown = channels.filter(|(channel, _)| is_wanted(channel));
+        let views = shown.map(|(channel, (name, pause))| {
+            let unavailable = reasons
+                .iter()
+                .find(|named| named.name == format!("channel {name}"))
+                .map(|named| named.reason.clone());
+            let (stats, behind) = (stats.get(name).copied(), behind.get(name).copied());
+            view(channel, pause.as_deref(), unavailable, stats, behind)
+        });
+        Ok(views.collect())
+    };
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|e| internal(&e))?
+        .map_err(|e: wharf_store::ReadError| internal(&e))
+}
+
+fn view(
+    channel: &Shown,
+    pause: Option<&Pause>,
+    unavailable: Option<String>,
+    stats: Option<&ChannelStats>,
+    behind: Option<TimeMs>,
+) -> ChannelView {
+    let bound = channel
+        .bound
+        .borrow()
+        .as_ref()
+        .map(|bound| bound.parallelism);
+    let (status, reason) = match (pause, bound) {
+        (Some(pause), _) => (ChannelStatus::Paused, pause.reason.clone()),
+        (None, Some(_)) => (ChannelStatus::Running, None),
+        (None, None) => (ChannelStatus::Unavailable, unavailable),
+    };
+    let depths = stats.map(|stats| stats.depths).unwrap_or_default();
+    let deliveries = Status::ALL.iter().filter_map(|status| {
+        let count = depths.status(*status);
+        (count > 0).then(|| (status.to_string(), count))
+    });
+    ChannelView {
+        name: channel.name.to_string(),
+        plugin: channel.plugin.clone(),
+        status,
+        reason,
+        since: pause.map(|pause| pause.since().to_string()),
+        by: pause.and_then(|pause| pause.by.clone()),
+        parallelism: bound.unwrap_or(channel.parallelism) as u64,
+        ready: stats.map_or(0, |stats| stats.ready),
+        in_flight: stats.map_or(0, |stats| stats.leased),
+        behind_since: behind.map(|at| at.to_string()),
+        deliveries: deliveries.collect(),
+    }
+}

@@ -1,0 +1,168 @@
+//! What operators' requests say: a small JSON object as the body, or the query of a list.
+
+use axum::extract::Request;
+use serde::de::DeserializeOwned;
+use wharf_api::{Problem, ProblemCode};
+use wharf_core::{ChannelName, DeliveryId, Standing, Status};
+use wharf_store::{Filter, LIST_ENTRIES_MAX};
+
+use super::body::collect;
+use super::problem::Answer;
+use crate::limits::OPERATOR_BODY_BYTES_MAX;
+
+/// Entries of a page where the query does not say: what a person looks through.
+const LIST_ENTRIES_DEFAULT: usize = 100;
+
+/// The body of a request that changes something. An empty one says nothing.
+pub(super) async fn input<T: DeserializeOwned + Default>(request: Request) -> Result<T, Answer> {
+    let (head, body) = request.into_parts();
+    let body = collect(&head.headers, body, OPERATOR_BODY_BYTES_MAX).await?;
+    let text = body.trim_ascii();
+    if text.is_empty() {
+        return Ok(T::default());
+    }
+    // Derived code would also take an array, as the fields in their order.
+    if !text.starts_with(b"{") {
+        let why = "the body is no JSON object";
+        return Err(Problem::new(ProblemCode::MalformedBody, why).into());
+    }
+    serde_json::from_slice(text).map_err(|error| {
+        let code = match error.classify() {
+            serde_json::error::Category::Data => ProblemCode::InvalidField,
+            _ => ProblemCode::MalformedBody,
+        };
+        Problem::new(code, error.to_string()).into()
+    })
+}
+
+/// A page that is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) filter: Filter,
+    pub(super) after: Option<DeliveryId>,
+    pub(super) limit: usize,
+}
+
+impl Wanted {
+    /// What a query asks for of what stands at one of these; all of it where it names none.
+    pub(super) fn of(
+        query: Option<&str>,
+        statuses: &[Status],
+        standings: &[Standing],
+    ) -> Result<Self, Problem> {
+        let mut wanted = Self {
+            filter: Filter {
+                statuses: statuses.to_vec(),
+                standings: standings.to_vec(),
+                channel: None,
+            },
+            after: None,
+            limit: LIST_ENTRIES_DEFAULT,
+        };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match &*name {
+                "status" => wanted.filter.narrow(&value)?,
+                "channel" => wanted.filter.channel = Some(ChannelName::new(&value)),
+                "after" => wanted.after = Some(place(&value)?),
+                "limit" => wanted.limit = limit(&value)?,
+                _ => {
+                    let why = "there are status, channel, after, limit";
+                    return Err(invalid(&name, why));
+                }
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+trait Narrow {
+    /// Keeps what is named, a word each with commas between.
+    fn narrow(&mut self, words: &str) -> Result<(), Problem>;
+}
+
+impl Narrow for Filter {
+    fn narrow(&mut self, words: &str) -> Result<(), Problem> {
+        let words: Vec<_> = words.split(',').map(str::trim).collect();
+        let statuses = self.statuses.iter().map(|status| status.as_str());
+        let standings = self.standings.iter().map(|standing| standing.as_str());
+        let known: Vec<_> = statuses.chain(standings).collect();
+        if let Some(unknown) = words.iter().find(|word| !known.contains(word)) {
+            let why = format!(
+                "there is no {unknown:?} here; there are {}",
+                known.join(", ")
+            );
+            return Err(invalid("status", why));
+        }
+        self.statuses.retain(|one| words.contains(&one.as_str()));
+        self.standings.retain(|one| words.contains(&one.as_str()));
+        Ok(())
+    }
+}
+
+fn place(text: &str) -> Result<DeliveryId, Problem> {
+    let number = text.parse();
+    number.map(DeliveryId).map_err(|_| {
+        let why = "it takes what the page before gave as `next`";
+        invalid("after", why)
+    })
+}
+
+fn limit(text: &str) -> Result<usize, Problem> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=LIST_ENTRIES_MAX).contains(number))
+        .ok_or_else(|| {
+            invalid(
+                "limit",
+                format!("it takes a number of 1 to {LIST_ENTRIES_MAX}"),
+            )
+        })
+}
+
+fn invalid(field: &str, why: impl std::fmt::Display) -> Problem {
+    Problem::new(ProblemCode::InvalidField, format!("{field}: {why}")).field(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(query: &str, expected: &str) {
+        let statuses = [Status::Dead, Status::Shed];
+        let found = match Wanted::of(Some(query), &statuses, &[Standing::Unroutable]) {
+            Ok(Wanted {
+                filter,
+                after,
+                limit,
+            }) => format!(
+                "{:?} {:?} {:?} {after:?} {limit}",
+                filter.statuses, filter.standings, filter.channel
+            ),
+            Err(problem) => problem.to_string(),
+        };
+        assert!(found.contains(expected), "{query:?}: {found}");
+    }
+
+    #[test]
+    fn a_query_narrows_what_is_listed() {
+        check("", "[Dead, Shed] [Unroutable] None None 100");
+        check("status=shed", "[Shed] [] None");
+        check("status=unroutable%2C+dead", "[Dead] [Unroutable]");
+        let known = "there are dead, shed, unroutable";
+        check(
+            "status=delivered",
+            &format!("no \"delivered\" here; {known}"),
+        );
+        check("status=", &format!("no \"\" here; {known}"));
+        check(
+            "channel=a&limit=7&after=65536",
+            "(\"a\")) Some(DeliveryId(65536)) 7",
+        );
+        for query in ["limit=0", "limit=1001", "limit=x", "after=-1", "after="] {
+            let (name, _) = query.split_once('=').unwrap();
+            check(query, &format!("{name}: it takes"));
+        }
+        check("chanel=a", "chanel: there are status, channel");
+    }
+}
