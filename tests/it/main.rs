@@ -15,6 +15,7 @@ mod a_converter_is_swapped_by_its_file;
 mod a_crash_loses_nothing;
 mod a_faulty_hook_hurts_only_its_message;
 mod a_message_id_is_accepted_once;
+mod a_message_that_kills_the_host_is_given_up;
 mod a_message_waits_and_expires;
 mod a_new_folder_delivers_its_first_message;
 mod a_paused_channel_waits;
