@@ -32,6 +32,7 @@ mod an_attempt_enriches_converts_and_sends;
 mod an_endpoint_is_reached_only_if_granted;
 mod an_envelope_is_delivered_as_it_is;
 mod an_error_says_what_to_try;
+mod an_event_nobody_takes_is_parked;
 mod an_idempotency_key_makes_one_message;
 mod annotators_note_what_was_sent;
 mod bad_input_is_refused_by_field;

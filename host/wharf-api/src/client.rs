@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     BatchLine, CLOUDEVENT_JSON, ChangedView, ChannelView, ChannelsView, FIRST_LINE, Health, JSON,
-    JournalView, ListView, MessageView, NDJSON, PauseInput, PluginsView, Problem, RedriveInput,
-    SendAnswer,
+    JournalView, ListView, MessageView, NDJSON, ParkedListView, PauseInput, PluginsView, Problem,
+    RedriveInput, SendAnswer,
 };
 
 /// Longest wait for an answer. A commit takes milliseconds; this is for a server that hangs.
@@ -132,6 +132,11 @@ impl Client {
     /// A page of what was given up: dead, rejected, shed, and messages that no route matched.
     pub fn dead_letters(&self, query: &[(&str, &str)]) -> Result<ListView, ClientError> {
         self.get(&with_query("/v1/dead-letters", query))
+    }
+
+    /// A page of what could not be used and was put aside.
+    pub fn parked(&self, query: &[(&str, &str)]) -> Result<ParkedListView, ClientError> {
+        self.get(&with_query("/v1/parked", query))
     }
 
     /// Cancels what can be cancelled of a message's deliveries.

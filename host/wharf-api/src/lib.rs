@@ -8,6 +8,7 @@ mod client;
 mod journal;
 mod message;
 mod operate;
+mod parked;
 mod plugin;
 mod problem;
 
@@ -21,6 +22,7 @@ pub use operate::{
     ChangeResult, ChangedDelivery, ChangedView, ChannelStatus, ChannelView, ChannelsView, ListView,
     ListedView, PauseInput, RedriveInput,
 };
+pub use parked::{ParkedContent, ParkedListView, ParkedView};
 pub use plugin::{
     ImportMet, ImportView, PluginCheckView, PluginState, PluginView, PluginsView, SettingView,
 };

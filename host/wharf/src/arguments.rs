@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// Look at what was given up, and send it again.
     #[command(subcommand)]
     DeadLetter(DeadLetter),
+    /// Look at what could not be used and was put aside.
+    #[command(subcommand)]
+    Parked(Parked),
     /// Look at channels, pause and resume them.
     #[command(subcommand)]
     Channel(Channel),
@@ -211,6 +214,28 @@ pub(crate) struct List {
     /// Only this channel.
     #[arg(long, value_name = "NAME")]
     pub(crate) channel: Option<String>,
+    /// Entries at most.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) limit: u32,
+    /// Go on where a page ended, with what it said was next.
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) after: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parked {
+    /// List it, the oldest first: events that a post-event hook never took.
+    List(ListParked),
+}
+
+/// A page of what is parked.
+#[derive(Debug, Args)]
+pub(crate) struct ListParked {
+    #[command(flatten)]
+    pub(crate) host: Host,
     /// Entries at most.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) limit: u32,

@@ -11,7 +11,7 @@ use super::problem::Answer;
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
 
 /// Entries of a page where the query does not say: what a person looks through.
-const LIST_ENTRIES_DEFAULT: usize = 100;
+pub(super) const LIST_ENTRIES_DEFAULT: usize = 100;
 
 /// The body of a request that changes something. An empty one says nothing.
 pub(super) async fn input<T: DeserializeOwned + Default>(request: Request) -> Result<T, Answer> {
@@ -107,7 +107,7 @@ fn place(text: &str) -> Result<DeliveryId, Problem> {
     })
 }
 
-fn limit(text: &str) -> Result<usize, Problem> {
+pub(super) fn limit(text: &str) -> Result<usize, Problem> {
     let number = text.parse().ok();
     number
         .filter(|number| (1..=LIST_ENTRIES_MAX).contains(number))
@@ -119,7 +119,7 @@ fn limit(text: &str) -> Result<usize, Problem> {
         })
 }
 
-fn invalid(field: &str, why: impl std::fmt::Display) -> Problem {
+pub(super) fn invalid(field: &str, why: impl std::fmt::Display) -> Problem {
     Problem::new(ProblemCode::InvalidField, format!("{field}: {why}")).field(field)
 }
 

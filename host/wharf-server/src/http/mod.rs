@@ -18,6 +18,7 @@ mod lists;
 mod messages;
 mod metrics;
 mod pages;
+mod parked;
 mod plugins;
 mod problem;
 mod threads;
@@ -146,6 +147,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/messages/{id}/journal", get(messages::journal))
         .route("/v1/deliveries", get(lists::deliveries))
         .route("/v1/dead-letters", get(lists::dead_letters))
+        .route("/v1/parked", get(parked::list))
         .route("/v1/channels", get(channels::list))
         .route("/v1/plugins", get(plugins::list))
         .route("/metrics", get(metrics::show));

@@ -8,6 +8,7 @@ mod dead_letter;
 mod delivery;
 mod init;
 mod message;
+mod parked;
 mod plugin;
 mod send;
 mod serve;
@@ -15,7 +16,9 @@ mod why;
 
 use wharf_api::Client;
 
-use crate::arguments::{Arguments, Channel, Command, Config, DeadLetter, Delivery, Host, Plugin};
+use crate::arguments::{
+    Arguments, Channel, Command, Config, DeadLetter, Delivery, Host, Parked, Plugin,
+};
 use crate::failure::Failure;
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -30,6 +33,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Delivery(Delivery::List(arguments)) => delivery::list(&arguments),
         Command::DeadLetter(DeadLetter::List(arguments)) => dead_letter::list(&arguments),
         Command::DeadLetter(DeadLetter::Redrive(arguments)) => dead_letter::redrive(&arguments),
+        Command::Parked(Parked::List(arguments)) => parked::list(&arguments),
         Command::Channel(Channel::List(arguments)) => channel::list(&arguments),
         Command::Channel(Channel::Pause(arguments)) => channel::pause(&arguments),
         Command::Channel(Channel::Resume(arguments)) => channel::resume(&arguments),
