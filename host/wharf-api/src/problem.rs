@@ -91,6 +91,8 @@ codes! {
     IdempotencyKeyReused = 422 "idempotency-key-reused" "The idempotency key was used for other content",
     /// The server failed in a way that is its own fault.
     Internal = 500 "internal" "The server failed",
+    /// The disk has no room for more messages.
+    DiskLow = 503 "disk-low" "The disk is nearly full",
     /// A commit failed; whether it is on disk is not known.
     CommitUnknown = 503 "commit-unknown" "It is not known whether the message was stored",
     /// The server is stopping.

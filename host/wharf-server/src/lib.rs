@@ -4,6 +4,7 @@
 //!
 //! - [`config`]: one file, checked whole before a port is bound.
 //! - `http`: the API. Parses and bounds input, routes it, and answers once the store has it on disk.
+//! - `disk`: what stops where the disk is nearly full.
 //! - `dispatch`: takes ready deliveries, runs their hooks, settles them.
 //! - `egress`: outgoing exchanges over pooled connections, past the address guard.
 //! - `metrics`: numbers for Prometheus.
@@ -14,6 +15,7 @@
 mod clock;
 pub mod config;
 mod degraded;
+mod disk;
 mod dispatch;
 mod egress;
 mod http;

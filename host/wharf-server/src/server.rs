@@ -14,10 +14,11 @@ use wharf_store::Store;
 use crate::clock;
 use crate::config::Config;
 use crate::degraded::Degraded;
+use crate::disk::Disk;
 use crate::dispatch::{self, Dispatcher};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
-use crate::metrics::{Channels, Metrics, PauseNumbers, PluginNumbers, StoreNumbers};
+use crate::metrics::{Channels, DiskNumbers, Metrics, PauseNumbers, PluginNumbers, StoreNumbers};
 use crate::pauses::Pauses;
 use crate::plugins::{Keeper, Plugins, Uses};
 use crate::post_event::Teller;
@@ -83,6 +84,8 @@ pub async fn serve(
     let mut channels = Channels::default();
     let uses = Uses::new(&config, &client, &mut channels, &degraded);
     metrics.add(channels);
+    let disk = Disk::new(&config.store_path, config.marks, degraded.clone()).await;
+    metrics.add(DiskNumbers(disk.subscribe_free()));
     let pauses = Arc::new(Pauses::load(&config, &store, &degraded));
     metrics.add(PauseNumbers(Arc::clone(&pauses)));
     let keeper = Keeper::start(&config, plugins.clone(), uses, degraded.clone(), rescan).await;
@@ -111,6 +114,7 @@ pub async fn serve(
             name: channel.name.clone(),
             channel: used.subscribe(),
             paused,
+            room: disk.subscribe(),
         };
         workers
             .dispatchers
@@ -144,7 +148,9 @@ pub async fn serve(
         channels,
         pauses,
         metrics,
+        room: disk.subscribe(),
     });
+    workers.disk.spawn(disk.run(workers.stop_disk.clone()));
     let refuse = CancellationToken::new();
     let http = http::Threads::start(config.api_threads, listener, &app, &refuse)
         .map_err(|source| ServeError::Listen { address, source })?;

@@ -8,6 +8,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Workers {
     pub(crate) keeper: JoinSet<()>,
     pub(crate) stop_keeper: CancellationToken,
+    pub(crate) disk: JoinSet<()>,
+    pub(crate) stop_disk: CancellationToken,
     pub(crate) promoter: JoinSet<()>,
     pub(crate) stop_promoter: CancellationToken,
     pub(crate) dispatchers: JoinSet<()>,
@@ -21,6 +23,7 @@ impl Workers {
     pub(crate) async fn lost(&mut self) -> &'static str {
         tokio::select! {
             Some(_) = self.keeper.join_next() => "the keeper of the plugin folder",
+            Some(_) = self.disk.join_next() => "the task that looks at the disk",
             Some(_) = self.promoter.join_next() => "the promoter of due deliveries",
             Some(_) = self.dispatchers.join_next() => "a dispatcher",
             Some(_) = self.tellers.join_next() => "a post-event hook's reader",
@@ -39,6 +42,9 @@ impl Workers {
         while self.dispatchers.join_next().await.is_some() {}
         self.stop_tellers.cancel();
         while self.tellers.join_next().await.is_some() {}
+        // Its end would hold back what is in flight: it goes last.
+        self.stop_disk.cancel();
+        while self.disk.join_next().await.is_some() {}
         while self.promoter.join_next().await.is_some() {}
         while self.keeper.join_next().await.is_some() {}
     }
@@ -47,12 +53,13 @@ impl Workers {
     pub(crate) async fn abort(&mut self) {
         let Self {
             keeper,
+            disk,
             promoter,
             dispatchers,
             tellers,
             ..
         } = self;
-        for set in [dispatchers, tellers, promoter, keeper] {
+        for set in [dispatchers, tellers, promoter, disk, keeper] {
             set.shutdown().await;
         }
     }

@@ -27,16 +27,22 @@ pub(super) struct File {
 
 /// `[store]`
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct Store {
     /// The store's file, relative to `wharf.toml`. Default `wharf.redb`.
     pub(super) path: PathBuf,
+    /// While less of its disk is free, no message is accepted (503). Default `1GiB`; `0` is no such mark.
+    pub(super) accept_free: ByteSize,
+    /// While less of its disk is free, nothing is sent either. At most `accept-free`. Default `256MiB`.
+    pub(super) dispatch_free: ByteSize,
 }
 
 impl Default for Store {
     fn default() -> Self {
         Self {
             path: "wharf.redb".into(),
+            accept_free: ByteSize::gib(1),
+            dispatch_free: ByteSize::mib(256),
         }
     }
 }

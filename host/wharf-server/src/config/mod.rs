@@ -25,6 +25,7 @@ use wharf_core::{ChannelName, Pairs, retry, route};
 
 use wharf_plugin::Folder;
 
+use crate::disk::Marks;
 use crate::egress::Tls;
 
 pub use file::Overrides;
@@ -65,6 +66,8 @@ impl std::error::Error for Problems {}
 pub struct Config {
     /// The store's file.
     pub store_path: PathBuf,
+    /// How much of its disk is to be free.
+    pub(crate) marks: Marks,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// The API's tokens; none only on a loopback address.

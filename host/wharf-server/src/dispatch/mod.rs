@@ -32,6 +32,7 @@ pub(crate) use promote::promote;
 
 use running::{Place, Running};
 
+use crate::disk::Room;
 use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
 use crate::pauses::Pause;
 
@@ -44,6 +45,8 @@ pub(crate) struct Dispatcher {
     pub(crate) channel: watch::Receiver<Option<Arc<Channel>>>,
     /// What is ready waits as well while this has a pause.
     pub(crate) paused: watch::Receiver<Option<Arc<Pause>>>,
+    /// And while the disk has no room for what comes of it.
+    pub(crate) room: watch::Receiver<Room>,
 }
 
 impl Dispatcher {
@@ -59,6 +62,7 @@ impl Dispatcher {
             name,
             mut channel,
             mut paused,
+            room: mut disk,
         } = self;
         let running = Arc::new(Running::default());
         let mut unsettled = JoinSet::new();
@@ -68,11 +72,13 @@ impl Dispatcher {
             }
             let parallelism = channel.borrow_and_update().as_ref().map(|c| c.parallelism);
             let is_paused = paused.borrow_and_update().is_some();
-            let Some(parallelism) = parallelism.filter(|_| !is_paused) else {
+            let is_held = is_paused || *disk.borrow_and_update() == Room::Nothing;
+            let Some(parallelism) = parallelism.filter(|_| !is_held) else {
                 let changed = tokio::select! {
                     () = stop.cancelled() => break,
                     changed = channel.changed() => changed,
                     changed = paused.changed() => changed,
+                    changed = disk.changed() => changed,
                 };
                 match changed {
                     Ok(()) => continue,

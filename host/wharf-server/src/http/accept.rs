@@ -17,6 +17,7 @@ use super::form::{BatchForm, Form, Reading};
 use super::identity::Identity;
 use super::problem::{Answer, commit_unknown, internal, not_written};
 use crate::clock;
+use crate::disk::Room;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_LINE_MAX};
 
 /// `POST /v1/messages`: one message.
@@ -24,7 +25,7 @@ pub(super) async fn send(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Answer> {
-    refuse_when_draining(&app)?;
+    refuse_when_closed(&app)?;
     let (head, body) = request.into_parts();
     let form = Form::of(&head.headers)?;
     let identity = Identity::of(&app, &head)?;
@@ -47,7 +48,7 @@ pub(super) async fn send_batch(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Answer> {
-    refuse_when_draining(&app)?;
+    refuse_when_closed(&app)?;
     let (head, body) = request.into_parts();
     let form = BatchForm::of(&head.headers)?;
     let identity = Identity::of(&app, &head)?;
@@ -138,7 +139,14 @@ fn answer(id: &MessageId, accepted: Accepted) -> Option<SendAnswer> {
     })
 }
 
-fn refuse_when_draining(app: &App) -> Result<(), Answer> {
+fn refuse_when_closed(app: &App) -> Result<(), Answer> {
+    if *app.room.borrow() < Room::Accepts {
+        return Err(Problem::new(
+            ProblemCode::DiskLow,
+            "the disk is nearly full and no message is accepted; send it again later",
+        )
+        .into());
+    }
     if app.phase.is_draining() {
         return Err(Problem::new(
             ProblemCode::ShuttingDown,

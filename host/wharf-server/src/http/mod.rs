@@ -41,6 +41,7 @@ use wharf_store::Store;
 
 use crate::config::Scope;
 use crate::degraded::Degraded;
+use crate::disk::Room;
 use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 use crate::metrics::Metrics;
 use crate::pauses::Pauses;
@@ -69,6 +70,8 @@ pub(crate) struct App {
     /// In the same order.
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) metrics: Metrics,
+    /// What the disk has room for.
+    pub(crate) room: tokio::sync::watch::Receiver<Room>,
 }
 
 /// Whether the server takes work.

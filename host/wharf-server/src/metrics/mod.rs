@@ -5,6 +5,7 @@
 //! URL.
 
 mod channels;
+mod disk;
 mod histogram;
 mod pauses;
 mod plugins;
@@ -18,6 +19,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use channels::{ChannelNumbers, Channels};
+pub(crate) use disk::DiskNumbers;
 use histogram::Histogram;
 pub(crate) use pauses::PauseNumbers;
 pub(crate) use plugins::PluginNumbers;
@@ -88,7 +90,10 @@ impl Page<'_> {
             .0
             .encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for (labels, value) in values {
-            family.encode_family(&labels)?.encode_gauge(&value)?;
+            match labels.is_empty() {
+                true => family.encode_gauge(&value)?,
+                false => family.encode_family(&labels)?.encode_gauge(&value)?,
+            }
         }
         Ok(())
     }

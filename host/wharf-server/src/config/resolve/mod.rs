@@ -7,6 +7,7 @@ mod folder;
 mod hook;
 mod plugin;
 mod route;
+mod store;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -121,6 +122,7 @@ impl Resolver<'_> {
             Some(dir) => beside(self.base, &dir),
             None => store_path.with_file_name(".wharf-cache"),
         };
+        let marks = self.marks(&file.store);
         let has_token = file.api.token.is_some();
         let tokens = self.tokens(file.api.token);
         let channels = self.channels(file.channels);
@@ -163,6 +165,7 @@ impl Resolver<'_> {
             channels,
             post_event: self.post_event(file.hooks.post_event),
             store_path,
+            marks,
         };
         self.check_folders(&config);
         config
