@@ -5,8 +5,8 @@ use wharf_testkit::process::{Host, eventually};
 use wharf_testkit::sink::{Answer, Sink};
 
 use crate::support::{
-    SOON, assert_has, attempts, channel, channel_of, ended, get, guest, host, message, send, steps,
-    wait_for,
+    JSON, SOON, assert_has, attempts, channel, channel_of, ended, get, guest, host, message, send,
+    steps, wait_for,
 };
 
 /// Goal: what waits is cancelled at once and never sent; what a receiver has is not, and the refusal says where it
@@ -59,13 +59,27 @@ fn before_it_is_attempted() {
         ("a.b", 400, &["invalid-id"]),
     ] {
         let path = format!("/v1/messages/{id}/cancel");
-        let answer = host.http("POST", &path, &[], b"").unwrap();
+        let answer = host.http("POST", &path, &[JSON], b"").unwrap();
         assert_eq!(answer.status, status, "{}", answer.text());
         assert_has(&answer.text(), parts);
     }
     let (code, _, error) = ended(host.cli(["cancel", "sent"]).unwrap());
     assert_eq!(code, 1);
     assert_has(&error, &["not-cancellable", "try: `wharf why ID`"]);
+
+    // No page of another site can ask for a change: what a browser sends for one unasked has another content type.
+    for path in [
+        "messages/both/cancel",
+        "messages/both/redrive",
+        "channels/a/pause",
+        "channels/a/resume",
+    ] {
+        for headers in [&[][..], &[("content-type", "text/plain")]] {
+            let path = format!("/v1/{path}");
+            let answer = host.http("POST", &path, headers, b"{}").unwrap();
+            assert_eq!(answer.status, 415, "{path}: {}", answer.text());
+        }
+    }
 
     let paths: Vec<_> = sink.requests().into_iter().map(|r| r.path).collect();
     assert_eq!(paths, ["/b", "/a"]);
@@ -140,7 +154,7 @@ fn while_the_host_dies() {
 /// The answer's status, and each delivery as `channel result status`.
 fn cancel(host: &Host, id: &str) -> (u16, Vec<String>) {
     let path = format!("/v1/messages/{id}/cancel");
-    let answer = host.http("POST", &path, &[], b"").unwrap();
+    let answer = host.http("POST", &path, &[JSON], b"").unwrap();
     let body = answer.json().unwrap();
     let deliveries = body["deliveries"].as_array().cloned().unwrap_or_default();
     let deliveries = deliveries.iter().map(|one| {

@@ -141,7 +141,8 @@ impl Client {
 
     /// Cancels what can be cancelled of a message's deliveries.
     pub fn cancel(&self, id: &str) -> Result<ChangedView, ClientError> {
-        self.post(&format!("/v1/messages/{}/cancel", escape(id)), vec![], b"")
+        let path = format!("/v1/messages/{}/cancel", escape(id));
+        self.post_json(&path, &serde_json::json!({}))
     }
 
     /// Sends a message's dead letters again.
@@ -162,7 +163,7 @@ impl Client {
     /// Lets a paused channel send again.
     pub fn resume(&self, channel: &str) -> Result<ChannelView, ClientError> {
         let path = format!("/v1/channels/{}/resume", escape(channel));
-        self.post(&path, vec![], b"")
+        self.post_json(&path, &serde_json::json!({}))
     }
 
     /// Whether the server is ready.

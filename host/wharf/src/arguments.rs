@@ -208,7 +208,7 @@ pub(crate) enum DeadLetter {
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) host: Host,
-    /// Only these statuses, such as `retrying,pending`.
+    /// Only these statuses, with commas between.
     #[arg(long, value_name = "STATUS,…")]
     pub(crate) status: Option<String>,
     /// Only this channel.

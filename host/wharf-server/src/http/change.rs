@@ -13,7 +13,7 @@ use wharf_store::{
 
 use super::App;
 use super::auth::{Caller, name_of};
-use super::input::input;
+use super::input::{Nothing, input};
 use super::messages::{find, known_id, status};
 use super::problem::{Answer, internal, not_changed};
 use crate::clock;
@@ -23,8 +23,10 @@ pub(super) async fn cancel(
     State(app): State<Arc<App>>,
     caller: Option<Extension<Caller>>,
     id: Result<Path<String>, PathRejection>,
+    request: Request,
 ) -> Result<Json<ChangedView>, Answer> {
     let id = known_id(id)?;
+    let Nothing {} = input(request).await?;
     let found = find(&app, &id).await?;
     let at = clock::now();
     let targets = found.deliveries.iter().map(|delivery| Cancel {

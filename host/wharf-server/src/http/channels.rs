@@ -13,7 +13,7 @@ use wharf_store::{ChannelStats, SetStateError};
 
 use super::App;
 use super::auth::{Caller, name_of};
-use super::input::input;
+use super::input::{Nothing, input};
 use super::problem::{Answer, internal, not_changed};
 use crate::config;
 use crate::dispatch;
@@ -82,8 +82,10 @@ pub(super) async fn resume(
     State(app): State<Arc<App>>,
     caller: Option<Extension<Caller>>,
     name: Result<Path<String>, PathRejection>,
+    request: Request,
 ) -> Result<Json<ChannelView>, Answer> {
     let name = known(&app, name)?;
+    let Nothing {} = input(request).await?;
     app.pauses.resume(&name).await.map_err(|e| not_set(&e))?;
     tracing::info!(channel = %name, by = name_of(caller.as_ref()), "resumed by an operator");
     one(app, &name).await

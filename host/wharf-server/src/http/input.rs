@@ -1,21 +1,30 @@
 //! What operators' requests say: a small JSON object as the body, or the query of a list.
 
 use axum::extract::Request;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wharf_api::{Problem, ProblemCode};
 use wharf_core::{ChannelName, DeliveryId, Standing, Status};
 use wharf_store::{Filter, LIST_ENTRIES_MAX};
 
 use super::body::collect;
+use super::form::only_json;
 use super::problem::Answer;
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
 
 /// Entries of a page where the query does not say: what a person looks through.
 pub(super) const LIST_ENTRIES_DEFAULT: usize = 100;
 
-/// The body of a request that changes something. An empty one says nothing.
+/// The body of a request that says nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// The body of a request that changes something, as JSON; an empty one says nothing. The content type must be there all
+/// the same: no page of another site can have a browser send that, to a listener that takes no token.
 pub(super) async fn input<T: DeserializeOwned + Default>(request: Request) -> Result<T, Answer> {
     let (head, body) = request.into_parts();
+    only_json(&head.headers)?;
     let body = collect(&head.headers, body, OPERATOR_BODY_BYTES_MAX).await?;
     let text = body.trim_ascii();
     if text.is_empty() {

@@ -164,6 +164,15 @@ impl BatchForm {
     }
 }
 
+/// Refuses what is said to be something else than JSON, or to be nothing.
+pub(super) fn only_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = content_type(headers);
+    if essence(given).eq_ignore_ascii_case(JSON) {
+        return Ok(());
+    }
+    Err(not_read(given, &[JSON]))
+}
+
 fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE);
     value.and_then(|value| value.to_str().ok()).unwrap_or("")
