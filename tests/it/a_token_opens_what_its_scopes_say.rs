@@ -41,6 +41,7 @@ fn each_token_opens_its_own_part() {
         ("GET", "/v1/channels", "read"),
         ("POST", "/v1/messages/other/cancel", "operate"),
         ("POST", "/v1/messages/other/redrive", "operate"),
+        ("POST", "/v1/dead-letters/redrive", "operate"),
         ("POST", "/v1/channels/other/pause", "operate"),
         ("POST", "/v1/channels/other/resume", "operate"),
     ] {

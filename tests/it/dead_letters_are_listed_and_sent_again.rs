@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use wharf_testkit::process::Host;
 use wharf_testkit::sink::{Answer, Sink};
@@ -172,6 +174,121 @@ fn a_redrive_sends_the_same_or_converts_again() {
         .json()
         .unwrap();
     assert_eq!(text(&page["entries"][0]["message"]), "lost");
+}
+
+/// Goal (L1): dead letters are redriven by status and channel, in pages, no faster than asked for; a dry run says how
+/// many they are.
+#[test]
+fn many_are_sent_again_by_status_and_channel() {
+    let sink = Sink::start().unwrap();
+    sink.otherwise(Answer::status(503));
+    let config = ["a", "b"].map(|name| {
+        let retry = "retry = { attempts = 1 }";
+        channel(name, &sink.url(&format!("/{name}")), retry)
+    });
+    let config = config.concat() + &channel_of("outcomes", "c", "");
+    let host = host(&config)
+        .shipped("http")
+        .plugin("outcomes", guest("outcomes"))
+        .start()
+        .unwrap();
+    let ids = |to: &str| (0..5).map(|n| format!("{to}{n}")).collect::<Vec<_>>();
+    for id in ids("a").iter().chain(&ids("b")) {
+        send(&host, &message(id, &id[..1]));
+        wait_for(&host, id, "dead");
+    }
+    let refused = json!({ "id": "c0", "attributes": { "to": "c", "outcome": "rejected" } });
+    send(&host, &refused);
+    wait_for(&host, "c0", "rejected");
+    send(&host, &message("lost", "nobody"));
+    sink.otherwise(Answer::status(200));
+    sink.forget();
+
+    let cli = |args: &[&str]| {
+        let args = [&["dead-letter", "redrive", "--all"], args].concat();
+        let (code, said, error) = ended(host.cli(&args).unwrap());
+        assert_eq!((code, error.as_str()), (0, ""), "{args:?}");
+        said
+    };
+    assert_has(&cli(&["--dry-run"]), &["RESULT", "would-change  11"]);
+    let said = cli(&["--channel", "a", "--dry-run", "--json"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&said).unwrap(),
+        json!({ "would-change": 5 })
+    );
+
+    // In pages, as the API has them.
+    let mut after = Value::Null;
+    let mut pages = Vec::new();
+    loop {
+        let input = json!({ "channel": "a", "limit": 2, "after": after });
+        let path = "/v1/dead-letters/redrive";
+        let answer = host
+            .http("POST", path, &[JSON], input.to_string().as_bytes())
+            .unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let page = answer.json().unwrap();
+        let deliveries = page["deliveries"].as_array().unwrap().iter();
+        pages.push(
+            deliveries
+                .map(|one| text(&one["message"]).to_owned())
+                .collect::<Vec<_>>(),
+        );
+        assert!(
+            page["deliveries"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|one| one["result"] == "changed")
+        );
+        after = page["next"].clone();
+        if after.is_null() {
+            break;
+        }
+    }
+    assert_eq!(pages.concat(), ids("a"));
+    assert!(pages.iter().all(|page| page.len() <= 2), "{pages:?}");
+    for id in ids("a") {
+        wait_for(&host, &id, "delivered");
+    }
+
+    // Four a second are five in a second and more.
+    let began = Instant::now();
+    assert_has(&cli(&["--status", "dead", "--rate", "4"]), &["changed  5"]);
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    for id in ids("b") {
+        wait_for(&host, &id, "delivered");
+    }
+    assert_eq!(sink.count(), 10);
+    assert_has(&cli(&["--dry-run"]), &["would-change  1"]);
+    assert_eq!(crate::support::get(&host, "lost")["status"], "unroutable");
+
+    for (input, parts) in [
+        (
+            json!({ "status": "unroutable" }),
+            &["status", "there are dead, rejected, shed"][..],
+        ),
+        (json!({ "limit": 0 }), &["limit", "1 to 1000"]),
+        (json!({ "after": "x" }), &["after", "`next`"]),
+        (json!({ "reason": "x" }), &["reason"]),
+    ] {
+        let path = "/v1/dead-letters/redrive";
+        let answer = host
+            .http("POST", path, &[JSON], input.to_string().as_bytes())
+            .unwrap();
+        assert_eq!(answer.status, 400, "{input}");
+        assert_has(&answer.text(), &["invalid-field"]);
+        assert_has(&answer.text(), parts);
+    }
+    for args in [
+        &["--all", "m1"][..],
+        &[],
+        &["m1", "--rate", "4"],
+        &["--all", "--rate", "0"],
+    ] {
+        let args = [&["dead-letter", "redrive"], args].concat();
+        assert_eq!(ended(host.cli(args).unwrap()).0, 2);
+    }
 }
 
 fn redrive(host: &Host, id: &str, input: &Value) -> (u16, Value) {

@@ -71,6 +71,7 @@ fn before_it_is_attempted() {
     for path in [
         "messages/both/cancel",
         "messages/both/redrive",
+        "dead-letters/redrive",
         "channels/a/pause",
         "channels/a/resume",
     ] {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     BatchLine, CLOUDEVENT_JSON, ChangedView, ChannelView, ChannelsView, FIRST_LINE, Health, JSON,
     JournalView, ListView, MessageView, NDJSON, ParkedListView, PauseInput, PluginsView, Problem,
-    RedriveInput, SendAnswer,
+    RedriveInput, RedriveListInput, RedrivenView, SendAnswer,
 };
 
 /// Longest wait for an answer. A commit takes milliseconds; this is for a server that hangs.
@@ -148,6 +148,11 @@ impl Client {
     /// Sends a message's dead letters again.
     pub fn redrive(&self, id: &str, input: &RedriveInput) -> Result<ChangedView, ClientError> {
         self.post_json(&format!("/v1/messages/{}/redrive", escape(id)), input)
+    }
+
+    /// Sends a page of dead letters again.
+    pub fn redrive_listed(&self, input: &RedriveListInput) -> Result<RedrivenView, ClientError> {
+        self.post_json("/v1/dead-letters/redrive", input)
     }
 
     /// The channels and how they are doing.

@@ -19,8 +19,8 @@ pub use message::{
     BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
 };
 pub use operate::{
-    ChangeResult, ChangedDelivery, ChangedView, ChannelStatus, ChannelView, ChannelsView, ListView,
-    ListedView, PauseInput, RedriveInput,
+    ChangeResult, ChangedDelivery, ChangedEntry, ChangedView, ChannelStatus, ChannelView,
+    ChannelsView, ListView, ListedView, PauseInput, RedriveInput, RedriveListInput, RedrivenView,
 };
 pub use parked::{ParkedContent, ParkedListView, ParkedView};
 pub use plugin::{

@@ -71,6 +71,56 @@ pub struct RedriveInput {
     pub dry_run: bool,
 }
 
+/// Which dead letters are to be sent again, and how: those of one page of the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedriveListInput {
+    /// Only these statuses, with commas between: `dead`, `rejected`, `shed`. Default: all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Only this channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Deliveries at most; 100 where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Where the answer before ended: its `next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// As in [`RedriveInput`].
+    #[serde(default)]
+    pub reconvert: bool,
+    /// As in [`RedriveInput`].
+    #[serde(default)]
+    pub new_key: bool,
+    /// As in [`RedriveInput`].
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What became of a page of dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedrivenView {
+    /// In the order of acceptance.
+    pub deliveries: Vec<ChangedEntry>,
+    /// As in [`ListView`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+    /// As in [`ListView`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What became of a delivery of some message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedEntry {
+    /// The message's id.
+    pub message: String,
+    /// The delivery.
+    #[serde(flatten)]
+    pub changed: ChangedDelivery,
+}
+
 /// What became of a message's deliveries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedView {

@@ -199,7 +199,7 @@ pub(crate) enum Delivery {
 pub(crate) enum DeadLetter {
     /// List what was given up: dead, rejected, shed, and messages that no route matched.
     List(List),
-    /// Send a message's dead letters again.
+    /// Send dead letters again: those of one message, or all.
     Redrive(Redrive),
 }
 
@@ -252,10 +252,20 @@ pub(crate) struct Redrive {
     #[command(flatten)]
     pub(crate) host: Host,
     /// The message's id.
-    pub(crate) id: String,
-    /// Only the delivery of this channel.
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) id: Option<String>,
+    /// All dead letters, or those that --status and --channel name.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only these statuses, with commas between: dead, rejected, shed.
+    #[arg(long, value_name = "STATUS,…", conflicts_with = "id")]
+    pub(crate) status: Option<String>,
+    /// Only deliveries of this channel.
     #[arg(long, value_name = "NAME")]
     pub(crate) channel: Option<String>,
+    /// Deliveries a second, at most.
+    #[arg(long, value_name = "N", conflicts_with = "id", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
     /// Enrich and convert it again, instead of sending what was stored.
     #[arg(long)]
     pub(crate) reconvert: bool,

@@ -53,13 +53,9 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// What a query asks for of what stands at one of these; all of it where it names none.
-    pub(super) fn of(
-        query: Option<&str>,
-        statuses: &[Status],
-        standings: &[Standing],
-    ) -> Result<Self, Problem> {
-        let mut wanted = Self {
+    /// The first page of all that stands at one of these.
+    pub(super) fn all(statuses: &[Status], standings: &[Standing]) -> Self {
+        Self {
             filter: Filter {
                 statuses: statuses.to_vec(),
                 standings: standings.to_vec(),
@@ -67,12 +63,21 @@ impl Wanted {
             },
             after: None,
             limit: LIST_ENTRIES_DEFAULT,
-        };
+        }
+    }
+
+    /// What a query asks for of what stands at one of these.
+    pub(super) fn of(
+        query: Option<&str>,
+        statuses: &[Status],
+        standings: &[Standing],
+    ) -> Result<Self, Problem> {
+        let mut wanted = Self::all(statuses, standings);
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
-                "status" => wanted.filter.narrow(&value)?,
+                "status" => wanted.narrow(&value)?,
                 "channel" => wanted.filter.channel = Some(ChannelName::new(&value)),
-                "after" => wanted.after = Some(place(&value)?),
+                "after" => wanted.after(&value)?,
                 "limit" => wanted.limit = limit(&value)?,
                 _ => {
                     let why = "there are status, channel, after, limit";
@@ -82,50 +87,50 @@ impl Wanted {
         }
         Ok(wanted)
     }
-}
 
-trait Narrow {
     /// Keeps what is named, a word each with commas between.
-    fn narrow(&mut self, words: &str) -> Result<(), Problem>;
-}
-
-impl Narrow for Filter {
-    fn narrow(&mut self, words: &str) -> Result<(), Problem> {
+    pub(super) fn narrow(&mut self, words: &str) -> Result<(), Problem> {
+        let Filter {
+            statuses,
+            standings,
+            ..
+        } = &mut self.filter;
         let words: Vec<_> = words.split(',').map(str::trim).collect();
-        let statuses = self.statuses.iter().map(|status| status.as_str());
-        let standings = self.standings.iter().map(|standing| standing.as_str());
-        let known: Vec<_> = statuses.chain(standings).collect();
+        let known = statuses.iter().map(|status| status.as_str());
+        let known = known.chain(standings.iter().map(|standing| standing.as_str()));
+        let known: Vec<_> = known.collect();
         if let Some(unknown) = words.iter().find(|word| !known.contains(word)) {
-            let why = format!(
-                "there is no {unknown:?} here; there are {}",
-                known.join(", ")
-            );
+            let known = known.join(", ");
+            let why = format!("there is no {unknown:?} here; there are {known}");
             return Err(invalid("status", why));
         }
-        self.statuses.retain(|one| words.contains(&one.as_str()));
-        self.standings.retain(|one| words.contains(&one.as_str()));
+        statuses.retain(|one| words.contains(&one.as_str()));
+        standings.retain(|one| words.contains(&one.as_str()));
+        Ok(())
+    }
+
+    /// Goes on where a page ended.
+    pub(super) fn after(&mut self, next: &str) -> Result<(), Problem> {
+        let place = next.parse().map(DeliveryId).map_err(|_| {
+            let why = "it takes what the page before gave as `next`";
+            invalid("after", why)
+        })?;
+        self.after = Some(place);
         Ok(())
     }
 }
 
-fn place(text: &str) -> Result<DeliveryId, Problem> {
-    let number = text.parse();
-    number.map(DeliveryId).map_err(|_| {
-        let why = "it takes what the page before gave as `next`";
-        invalid("after", why)
-    })
+/// As many entries as a page may have.
+pub(super) fn limit(text: &str) -> Result<usize, Problem> {
+    bounded(text.parse().unwrap_or(0))
 }
 
-pub(super) fn limit(text: &str) -> Result<usize, Problem> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (1..=LIST_ENTRIES_MAX).contains(number))
-        .ok_or_else(|| {
-            invalid(
-                "limit",
-                format!("it takes a number of 1 to {LIST_ENTRIES_MAX}"),
-            )
-        })
+pub(super) fn bounded(limit: usize) -> Result<usize, Problem> {
+    if !(1..=LIST_ENTRIES_MAX).contains(&limit) {
+        let why = format!("it takes a number of 1 to {LIST_ENTRIES_MAX}");
+        return Err(invalid("limit", why));
+    }
+    Ok(limit)
 }
 
 pub(super) fn invalid(field: &str, why: impl std::fmt::Display) -> Problem {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use wharf_api::{ListView, ListedView};
 use wharf_core::{Standing, Status, TimeMs};
-use wharf_store::{Entry, Of};
+use wharf_store::{Entry, Of, Page};
 
 use super::App;
 use super::input::Wanted;
@@ -14,14 +14,14 @@ use super::messages::status;
 use super::problem::{Answer, internal};
 
 /// What was given up: a redrive leads out of these, and out of no other end.
-const DEAD_LETTERS: [Status; 3] = [Status::Dead, Status::Rejected, Status::Shed];
+pub(super) const DEAD_LETTERS: [Status; 3] = [Status::Dead, Status::Rejected, Status::Shed];
 
 /// `GET /v1/deliveries`: by their stored status.
 pub(super) async fn deliveries(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListView>, Answer> {
-    list(app, Wanted::of(query.as_deref(), Status::ALL, &[])?).await
+    list(&app, Wanted::of(query.as_deref(), Status::ALL, &[])?).await
 }
 
 /// `GET /v1/dead-letters`: what was given up, and what no route matched.
@@ -30,27 +30,33 @@ pub(super) async fn dead_letters(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListView>, Answer> {
     list(
-        app,
+        &app,
         Wanted::of(query.as_deref(), &DEAD_LETTERS, &[Standing::Unroutable])?,
     )
     .await
 }
 
-async fn list(app: Arc<App>, wanted: Wanted) -> Result<Json<ListView>, Answer> {
-    let Wanted {
-        filter,
-        after,
-        limit,
-    } = wanted;
-    let page = tokio::task::spawn_blocking(move || app.store.list(&filter, after, limit))
-        .await
-        .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))?;
+async fn list(app: &Arc<App>, wanted: Wanted) -> Result<Json<ListView>, Answer> {
+    let page = page(app, wanted).await?;
     Ok(Json(ListView {
         entries: page.entries.into_iter().map(listed).collect(),
         unreadable: page.unreadable_count,
         next: page.next.map(|id| id.0.to_string()),
     }))
+}
+
+/// A page of the store's.
+pub(super) async fn page(app: &Arc<App>, wanted: Wanted) -> Result<Page, Answer> {
+    let app = Arc::clone(app);
+    let Wanted {
+        filter,
+        after,
+        limit,
+    } = wanted;
+    tokio::task::spawn_blocking(move || app.store.list(&filter, after, limit))
+        .await
+        .map_err(|e| internal(&e))?
+        .map_err(|e| internal(&e))
 }
 
 fn listed(entry: Entry) -> ListedView {

@@ -7,6 +7,7 @@
 mod accept;
 mod auth;
 mod body;
+mod cancel;
 mod change;
 mod channels;
 mod encoding;
@@ -21,6 +22,7 @@ mod pages;
 mod parked;
 mod plugins;
 mod problem;
+mod redrive;
 mod threads;
 
 use std::sync::Arc;
@@ -155,8 +157,9 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/plugins", get(plugins::list))
         .route("/metrics", get(metrics::show));
     let operate = Router::new()
-        .route("/v1/messages/{id}/cancel", post(change::cancel))
-        .route("/v1/messages/{id}/redrive", post(change::redrive))
+        .route("/v1/messages/{id}/cancel", post(cancel::cancel))
+        .route("/v1/messages/{id}/redrive", post(redrive::redrive))
+        .route("/v1/dead-letters/redrive", post(redrive::redrive_listed))
         .route("/v1/channels/{name}/pause", post(channels::pause))
         .route("/v1/channels/{name}/resume", post(channels::resume));
     Router::new()
