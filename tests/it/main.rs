@@ -36,6 +36,7 @@ mod an_error_says_what_to_try;
 mod an_event_nobody_takes_is_parked;
 mod an_idempotency_key_makes_one_message;
 mod annotators_note_what_was_sent;
+mod another_language_verifies_what_we_sign;
 mod bad_input_is_refused_by_field;
 mod converters_form_a_chain;
 mod dead_letters_are_listed_and_sent_again;

@@ -1,6 +1,7 @@
-//! What every command needs first: the wasm target, and what C dependencies are built with. Each command does its own
-//! set-up, so that any can be the first on a fresh machine.
+//! What every command needs first: the wasm target, and what C dependencies are built with; for tests, a package of
+//! another language too. Each command does its own set-up, so that any can be the first on a fresh machine.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,6 +12,9 @@ use crate::root;
 
 const TARGET: &str = "wasm32-wasip2";
 
+/// Versions and hashes of the packages in tests/node.
+const NPM_LOCK: &str = "package-lock.json";
+
 /// Everything that a build needs.
 pub(crate) fn build() -> Result<()> {
     wasm_target()?;
@@ -18,6 +22,36 @@ pub(crate) fn build() -> Result<()> {
         // jemalloc is built with it. The C compiler is there: Rust links with it.
         tool("make", "make")?;
     }
+    Ok(())
+}
+
+/// Everything that the tests need beyond a build: the npm packages of tests/node, in `target/node`.
+///
+/// They are installed again only when their lock file has changed, so a network is needed once.
+pub(crate) fn tests() -> Result<()> {
+    build()?;
+    tool("node", "nodejs")?;
+    tool("npm", "npm")?;
+    let (wanted, folder) = (root().join("tests/node"), root().join("target/node"));
+    let lock = fs::read(wanted.join(NPM_LOCK)).context("cannot read tests/node")?;
+    let done = folder.join("installed.json");
+    if fs::read(&done).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder)?;
+    for file in ["package.json", NPM_LOCK] {
+        fs::copy(wanted.join(file), folder.join(file))?;
+    }
+    // `ci` takes exactly what the lock file names, each package checked by its hash; none of them runs anything.
+    run(Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(&folder))
+    .context(
+        "tests verify our signatures with a package from npm: give this machine a network, or npm a registry \
+         (`npm config set registry URL`), and run this again",
+    )?;
+    // Last, so that what was broken off is done again.
+    fs::write(done, lock)?;
     Ok(())
 }
 
@@ -72,11 +106,9 @@ pub(crate) fn plugins() -> Result<()> {
         .current_dir(&workspace))?;
     let built = workspace.join("target").join(TARGET).join("release");
     let out = root().join("target/plugins");
-    std::fs::create_dir_all(&out)?;
+    fs::create_dir_all(&out)?;
     let mut count = 0;
-    for entry in
-        std::fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))?
-    {
+    for entry in fs::read_dir(&built).with_context(|| format!("cannot read {}", built.display()))? {
         let path = entry?.path();
         if path
             .extension()
@@ -87,7 +119,7 @@ pub(crate) fn plugins() -> Result<()> {
                 .context("a file has a name")?
                 .to_string_lossy()
                 .replace('_', "-");
-            std::fs::copy(&path, out.join(&name))?;
+            fs::copy(&path, out.join(&name))?;
             println!("{}", out.join(&name).display());
             count += 1;
         }
@@ -109,5 +141,5 @@ pub(crate) fn guest(name: &str) -> Result<Vec<u8>> {
         .join(TARGET)
         .join("release")
         .join(file);
-    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    setup::build()?;
+    setup::tests()?;
     tidy::run()?;
     // The plugins' pure logic, on this machine's own target.
     cargo(["test", "--quiet", "--manifest-path", "plugins/Cargo.toml"])?;
