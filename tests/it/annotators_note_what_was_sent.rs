@@ -78,6 +78,41 @@ fn their_pairs_are_in_the_journal() {
     tell(&host, "refused", json!({ "misbehave": "refuse" }));
     wait_for(&host, "refused", "rejected");
     assert_eq!(notes("refused"), [Value::Null]);
+
+    // What they noted is found again, page by page.
+    let search = |query: &str| -> Value {
+        let path = format!("/v1/journal?{query}");
+        host.http("GET", &path, &[], b"").unwrap().json().unwrap()
+    };
+    let found = |found: &Value| -> Vec<(String, Value)> {
+        let rows = found["rows"].as_array().unwrap().iter();
+        rows.map(|row| {
+            (
+                text(&row["message"]).to_owned(),
+                row["attempt"]["number"].clone(),
+            )
+        })
+        .collect()
+    };
+    let row = |id: &str, attempt: u64| (id.to_owned(), json!(attempt));
+    let failed = search("note=http-status%3D503");
+    assert_eq!(found(&failed), [row("retried", 1)]);
+    assert_eq!(failed["rows"][0]["channel"], "retried");
+    let mut all = Vec::new();
+    let mut after = "0".to_owned();
+    loop {
+        let page = search(&format!("note=sent&limit=2&after={after}"));
+        all.extend(found(&page));
+        match page.get("next") {
+            Some(next) => after = text(next).to_owned(),
+            None => break,
+        }
+    }
+    let retried = [row("retried", 1), row("retried", 2)];
+    let trapped = [row("trapped", 1), row("trapped", 2)];
+    assert_eq!(all, [&retried[..], &trapped, &[row("pending", 1)]].concat());
+    let (_, said, _) = ended(host.cli(["journal", "--note", "http-status=503"]).unwrap());
+    assert_has(&said, &["MESSAGE", "retried", "queued → retrying"]);
 }
 
 /// Goal (J2): an annotator's error, trap, time-out or hunger changes no outcome: it is noted in the place of its

@@ -134,6 +134,11 @@ impl Client {
         self.get(&with_query("/v1/dead-letters", query))
     }
 
+    /// A page of the rows that have a note, such as `[("note", "http-status=503")]`.
+    pub fn search_journal(&self, query: &[(&str, &str)]) -> Result<JournalView, ClientError> {
+        self.get(&with_query("/v1/journal", query))
+    }
+
     /// A page of what could not be used and was put aside.
     pub fn parked(&self, query: &[(&str, &str)]) -> Result<ParkedListView, ClientError> {
         self.get(&with_query("/v1/parked", query))

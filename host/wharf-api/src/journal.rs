@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The journal of one message, in order.
+/// Rows of the journal, in order: those of one message, or what was searched for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JournalView {
-    /// Its rows.
+    /// The rows.
     pub rows: Vec<RowView>,
+    /// What `after` takes to search on. None: this was the journal's end. A page may be short, or even empty, and have
+    /// one: the work of one request is bounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// One stored transition.

@@ -87,6 +87,9 @@ pub(crate) const CLAIM_BATCH_MAX: usize = 64;
 /// have been sent, so this is what a crash can repeat. One more than runs, so that a commit's wait costs no attempt.
 pub(crate) const UNSETTLED_PER_PARALLEL: usize = 2;
 
+/// Rows of the journal that one request searches.
+pub(crate) const JOURNAL_ROWS_SEARCHED_MAX: usize = 64 << 10;
+
 /// How often it is looked how much of the disk is free.
 pub(crate) const DISK_LOOK_EVERY: Duration = Duration::from_millis(500);
 

@@ -28,8 +28,8 @@ pub(crate) enum Command {
     Get(ById),
     /// Explain what happened to a message and what comes next.
     Why(ById),
-    /// Show the journal of a message.
-    Journal(ById),
+    /// Show the journal of a message, or search all of it.
+    Journal(Journal),
     /// Cancel what was not sent yet of a message.
     Cancel(ById),
     /// Look at deliveries by their status.
@@ -229,6 +229,27 @@ pub(crate) struct List {
 pub(crate) enum Parked {
     /// List it, the oldest first: events that a post-event hook never took.
     List(ListParked),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Journal {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The message's id.
+    #[arg(required_unless_present = "note")]
+    pub(crate) id: Option<String>,
+    /// Search for what plugins noted of attempts: the note's name, or name and value.
+    #[arg(long, value_name = "NAME[=VALUE]", conflicts_with = "id")]
+    pub(crate) note: Option<String>,
+    /// Rows at most.
+    #[arg(long, default_value_t = 100, value_name = "N", requires = "note")]
+    pub(crate) limit: u32,
+    /// Go on where a page ended, with what it said was next.
+    #[arg(long, value_name = "NEXT", requires = "note")]
+    pub(crate) after: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A page of what is parked.

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use wharf_api::{
-    AttemptView, DeliveryView, HookView, JournalView, MessageView, Problem, ProblemCode, RowView,
-};
-use wharf_core::{DeliveryId, MessageId, Status, TimeMs, journal};
+use wharf_api::{DeliveryView, MessageView, Problem, ProblemCode};
+use wharf_core::{MessageId, Status, TimeMs};
 
 use super::App;
 use super::problem::{Answer, internal};
@@ -69,86 +67,6 @@ pub(super) fn status(delivery: &wharf_store::DeliveryView) -> String {
     }
 }
 
-/// `GET /v1/messages/{id}/journal`
-pub(super) async fn journal(
-    State(app): State<Arc<App>>,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Json<JournalView>, Answer> {
-    let id = known_id(id)?;
-    let wanted = id.clone();
-    let (view, rows) = tokio::task::spawn_blocking(move || {
-        app.store
-            .get(&wanted)
-            .and_then(|view| Ok((view, app.store.journal_of(&wanted)?)))
-    })
-    .await
-    .map_err(|e| internal(&e))?
-    .map_err(|e| internal(&e))?;
-    let view = view.ok_or_else(|| no_message(&id))?;
-    let channel_of = |delivery: DeliveryId| {
-        view.deliveries
-            .iter()
-            .find(|d| d.id == delivery)
-            .map(|d| d.channel.to_string())
-    };
-    let rows = rows
-        .iter()
-        .map(|row| journal_row(row, &id, channel_of))
-        .collect();
-    Ok(Json(JournalView { rows }))
-}
-
-/// A journal row as the API shows it.
-fn journal_row(
-    row: &journal::Row,
-    message: &MessageId,
-    channel_of: impl Fn(DeliveryId) -> Option<String>,
-) -> RowView {
-    let (delivery, from, to) = match row.subject {
-        journal::Subject::Delivery { id, from, to } => {
-            (Some(id), from.map(|s| s.to_string()), to.to_string())
-        }
-        journal::Subject::Message { standing, .. } => (None, None, standing.to_string()),
-    };
-    RowView {
-        cursor: row.cursor.0,
-        at: row.at.to_string(),
-        message: message.to_string(),
-        delivery: delivery.map(|d| d.0),
-        channel: delivery.and_then(channel_of),
-        from,
-        to,
-        cause: row.cause.to_string(),
-        due: row.due.map(|t| t.to_string()),
-        attempt: row.attempt.as_deref().map(|attempt| AttemptView {
-            number: attempt.number,
-            started_at: attempt.started_at.to_string(),
-            duration_ms: attempt.duration_us as f64 / 1000.0,
-            code: attempt.code.clone(),
-            reason: attempt.reason.clone(),
-            effect: attempt.effect.map(|effect| {
-                match effect {
-                    wharf_core::outcome::Effect::None => "none",
-                    wharf_core::outcome::Effect::Unknown => "unknown",
-                }
-                .to_owned()
-            }),
-            reference: attempt.reference.clone(),
-            body_sha256: attempt.body_sha256.map(hex::encode),
-            hooks: attempt.hooks.iter().map(hook_view).collect(),
-            notes: attempt.notes.clone(),
-        }),
-    }
-}
-
-fn hook_view(run: &journal::HookRun) -> HookView {
-    HookView {
-        hook: run.hook.to_string(),
-        digest: hex::encode(run.digest),
-        duration_ms: run.duration_us as f64 / 1000.0,
-    }
-}
-
 /// A message's derived status: its standing, or the least advanced status of its deliveries.
 fn summary(message: &wharf_store::MessageView) -> String {
     if let Some(standing) = message.standing {
@@ -187,7 +105,7 @@ pub(super) fn known_id(id: Result<Path<String>, PathRejection>) -> Result<Messag
     MessageId::parse(&id).map_err(|e| invalid(e.to_string()))
 }
 
-fn no_message(id: &MessageId) -> Answer {
+pub(super) fn no_message(id: &MessageId) -> Answer {
     Problem::new(
         ProblemCode::MessageNotFound,
         format!("there is no message {id}"),

@@ -15,6 +15,7 @@ mod form;
 mod health;
 mod identity;
 mod input;
+mod journal;
 mod lists;
 mod messages;
 mod metrics;
@@ -149,7 +150,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/messages/batch", post(accept::send_batch));
     let read = Router::new()
         .route("/v1/messages/{id}", get(messages::show))
-        .route("/v1/messages/{id}/journal", get(messages::journal))
+        .route("/v1/messages/{id}/journal", get(journal::of_message))
+        .route("/v1/journal", get(journal::search))
         .route("/v1/deliveries", get(lists::deliveries))
         .route("/v1/dead-letters", get(lists::dead_letters))
         .route("/v1/parked", get(parked::list))

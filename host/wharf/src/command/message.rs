@@ -1,4 +1,4 @@
-//! `wharf get` and `wharf journal`
+//! `wharf get`
 
 use wharf_api::RowView;
 
@@ -43,42 +43,6 @@ pub(crate) fn get(arguments: &ById) -> Result<(), Failure> {
         ));
     }
     output::text(&text)
-}
-
-pub(crate) fn journal(arguments: &ById) -> Result<(), Failure> {
-    let journal = client(&arguments.host).journal(&arguments.id)?;
-    if arguments.json {
-        return output::json(&journal);
-    }
-    let rows: Vec<Vec<String>> = journal
-        .rows
-        .iter()
-        .map(|row| {
-            vec![
-                row.cursor.to_string(),
-                row.at.clone(),
-                row.channel.clone().unwrap_or_else(|| "-".to_owned()),
-                step(row),
-                row.cause.clone(),
-                row.attempt
-                    .as_ref()
-                    .map_or_else(String::new, |a| format!("#{}", a.number)),
-                row.attempt
-                    .as_ref()
-                    .map_or_else(String::new, |a| format!("{:.1} ms", a.duration_ms)),
-                row.attempt
-                    .as_ref()
-                    .and_then(|a| a.reason.clone())
-                    .unwrap_or_default(),
-            ]
-        })
-        .collect();
-    output::text(&output::table(
-        &[
-            "CURSOR", "AT", "CHANNEL", "STEP", "CAUSE", "ATTEMPT", "TOOK", "REASON",
-        ],
-        &rows,
-    ))
 }
 
 /// `queued → delivered`, or only the status where there was none before.

@@ -7,6 +7,7 @@ mod config;
 mod dead_letter;
 mod delivery;
 mod init;
+mod journal;
 mod message;
 mod parked;
 mod plugin;
@@ -28,7 +29,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Send(arguments) => send::run(arguments),
         Command::Get(arguments) => message::get(&arguments),
         Command::Why(arguments) => why::run(&arguments),
-        Command::Journal(arguments) => message::journal(&arguments),
+        Command::Journal(arguments) => journal::journal(&arguments),
         Command::Cancel(arguments) => cancel::run(&arguments),
         Command::Delivery(Delivery::List(arguments)) => delivery::list(&arguments),
         Command::DeadLetter(DeadLetter::List(arguments)) => dead_letter::list(&arguments),
