@@ -5,6 +5,7 @@ mod arguments;
 mod command;
 mod components;
 mod failure;
+mod log;
 mod output;
 
 use std::process::ExitCode;

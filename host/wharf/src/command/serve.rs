@@ -1,29 +1,21 @@
 //! `wharf serve`: the host.
 
-use std::io::BufWriter;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 use wharf_server::config::{self, Overrides};
 use wharf_server::server::{self, ServeError};
 
-use crate::arguments::{LogFormat, Serve};
+use crate::arguments::Serve;
 use crate::failure::Failure;
-
-/// Log lines that wait to be written. At 300 bytes a line it is 1 MiB, a burst of an audit hook.
-const LOG_LINES_WAITING_MAX: usize = 4096;
-
-/// What is written to standard error at once.
-const LOG_BUFFER_BYTES: usize = 64 << 10;
+use crate::log;
 
 pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     // Flushed where it goes out of scope: after the last line of the host.
-    let _flush = log(&arguments.log, arguments.log_format)?;
+    let _flush = log::start(&arguments.log, arguments.log_format)?;
     let overrides = Overrides {
         store_path: arguments.config.store,
         listen: arguments.config.listen,
@@ -96,31 +88,4 @@ fn rescan_on_signal(rescan: Arc<Notify>) -> anyhow::Result<()> {
         }
     });
     Ok(())
-}
-
-/// Lines go to standard error through a thread that writes what waits at once: a system call a line is a cost, and
-/// a slow terminal would be the host's. Nothing is dropped: where the reader does not keep up, the host waits.
-fn log(filter: &str, format: LogFormat) -> Result<WorkerGuard, Failure> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| {
-        Failure::usage(format!("--log {filter:?} cannot be used: {e}"))
-            .hint("give a level, such as info, or directives: info,wharf_server=debug")
-    })?;
-    let (writer, flush) = NonBlockingBuilder::default()
-        .lossy(false)
-        .buffered_lines_limit(LOG_LINES_WAITING_MAX)
-        .thread_name("wharf-log")
-        .finish(BufWriter::with_capacity(
-            LOG_BUFFER_BYTES,
-            std::io::stderr(),
-        ));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer);
-    let use_color = std::env::var_os("NO_COLOR").is_none()
-        && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    match format {
-        LogFormat::Text => builder.with_ansi(use_color).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-    Ok(flush)
 }
