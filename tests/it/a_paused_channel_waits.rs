@@ -1,8 +1,6 @@
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use wharf_testkit::process::Host;
-use wharf_testkit::sink::{Answer, Sink};
+use wharf_testkit::sink::{Answer, Gate, Sink};
 
 use crate::support::{SOON, assert_has, channel, ended, health, host, message, text};
 
@@ -11,12 +9,10 @@ use crate::support::{SOON, assert_has, channel, ended, health, host, message, te
 #[test]
 fn until_it_is_resumed() {
     let sink = Sink::start().unwrap();
+    let gate = Gate::default();
     sink.script(
         "/a",
-        [
-            Answer::status(200).after(Duration::from_secs(2)),
-            Answer::status(200),
-        ],
+        [Answer::status(200).behind(&gate), Answer::status(200)],
     );
     let token = "[[api.token]]\nname = \"oncall\"\ntoken = \"t0ken\"\nscopes = [\"send\", \"read\", \"operate\"]\n";
     let config = channel("a", &sink.url("/a"), "") + &channel("b", &sink.url("/b"), "") + token;
@@ -39,6 +35,7 @@ fn until_it_is_resumed() {
     let (code, said, error) = ended(host.cli(pause).unwrap());
     assert_eq!((code, error.as_str()), (0, ""));
     assert_has(&said, &["paused", "by oncall: their disk is full"]);
+    gate.open();
     wait_until_delivered(&host, "m1");
 
     // What comes now is accepted and waits; another channel goes on, and is not ahead of what would have been sent.

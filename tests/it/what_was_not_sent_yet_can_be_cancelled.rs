@@ -1,8 +1,6 @@
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use wharf_testkit::process::{Host, eventually};
-use wharf_testkit::sink::{Answer, Sink};
+use wharf_testkit::sink::{Answer, Gate, Sink};
 
 use crate::support::{
     JSON, SOON, assert_has, attempts, channel, channel_of, ended, get, guest, host, message, send,
@@ -91,9 +89,9 @@ fn before_it_is_attempted() {
 #[test]
 fn while_it_is_attempted() {
     let sink = Sink::start().unwrap();
-    let slow = Duration::from_secs(3);
-    sink.script("/good", [Answer::status(200).after(slow)]);
-    sink.script("/bad", [Answer::status(503).after(slow)]);
+    let gate = Gate::default();
+    sink.script("/good", [Answer::status(200).behind(&gate)]);
+    sink.script("/bad", [Answer::status(503).behind(&gate)]);
     let retry = "retry = { schedule = [\"10ms\", \"10ms\"], jitter = 0.0 }";
     let config =
         channel("good", &sink.url("/good"), retry) + &channel("bad", &sink.url("/bad"), retry);
@@ -114,6 +112,7 @@ fn while_it_is_attempted() {
         let (_, said, _) = ended(host.cli(["why", name]).unwrap());
         assert_has(&said, &["next: what the attempt that is running comes to"]);
     }
+    gate.open();
     let good = wait_for(&host, "good", "delivered");
     let bad = wait_for(&host, "bad", "cancelled");
     for view in [good, bad] {

@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod clock;
+mod gate;
 #[cfg(feature = "guests")]
 mod guests;
 pub mod process;

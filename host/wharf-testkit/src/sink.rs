@@ -36,6 +36,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+pub use crate::gate::Gate;
+
 /// How many requests are kept unless told otherwise: more than any test looks at, and bounded
 /// should one run away.
 const KEEP_DEFAULT: usize = 10_000;
@@ -44,6 +46,7 @@ const KEEP_DEFAULT: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Answer {
     delay: Duration,
+    gate: Option<Gate>,
     then: Then,
 }
 
@@ -65,6 +68,7 @@ impl Answer {
         let (headers, body) = (HeaderMap::new(), Bytes::new());
         Self {
             delay: Duration::ZERO,
+            gate: None,
             then: Then::Respond {
                 status,
                 headers,
@@ -77,6 +81,7 @@ impl Answer {
     pub fn silence() -> Self {
         Self {
             delay: Duration::ZERO,
+            gate: None,
             then: Then::Silence,
         }
     }
@@ -85,6 +90,7 @@ impl Answer {
     pub fn close() -> Self {
         Self {
             delay: Duration::ZERO,
+            gate: None,
             then: Then::Close,
         }
     }
@@ -92,6 +98,12 @@ impl Answer {
     /// Waits this long first.
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// Waits until the gate is open.
+    pub fn behind(mut self, gate: &Gate) -> Self {
+        self.gate = Some(gate.clone());
         self
     }
 
@@ -547,6 +559,9 @@ async fn handle(
     if !answer.delay.is_zero() {
         tokio::time::sleep(answer.delay).await;
     }
+    if let Some(gate) = answer.gate {
+        gate.opened().await;
+    }
     match answer.then {
         Then::Respond {
             status,
@@ -742,5 +757,20 @@ mod tests {
         let begin = Instant::now();
         assert_eq!(status(&post(&sink, "/", "")), "204");
         assert!(begin.elapsed() >= delay);
+    }
+
+    #[test]
+    fn an_answer_waits_behind_its_gate() {
+        let sink = Sink::start().unwrap();
+        let gate = Gate::default();
+        sink.script("/", [Answer::status(204).behind(&gate)]);
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| post(&sink, "/", ""));
+            sink.wait_for_count(SOON, 1).unwrap();
+            assert!(!asked.is_finished());
+            gate.open();
+            assert_eq!(status(&asked.join().unwrap()), "204");
+        });
+        assert_eq!(status(&post(&sink, "/", "")), "204");
     }
 }
