@@ -1,11 +1,11 @@
 use serde_json::{Value, json};
+use wharf_testkit::process::Host;
 use wharf_testkit::sink::Sink;
 
 use crate::support::{SOON, channel, host, message, post_batch, send};
 
 /// Goal (A2, A6): good, bad, duplicate and conflicting lines of one batch are each answered for
-/// themselves, in order; what is good is delivered once. That a batch is one commit is seen where
-/// the host is killed (`a_crash_loses_nothing`).
+/// themselves, in order; what is good is delivered once.
 #[test]
 fn each_line_gets_its_own_answer() {
     let sink = Sink::start().unwrap();
@@ -72,6 +72,31 @@ fn each_line_gets_its_own_answer() {
     assert_eq!(shown, ["2 202 new accepted", "4 400 malformed-body "]);
     sink.wait_until(SOON, |requests| requests.len() == 5)
         .unwrap();
+}
+
+/// Goal (A6): a batch costs one commit, however many lines it has. That a crash leaves all of it or nothing is seen where
+/// the host is killed (`a_crash_loses_nothing`).
+#[test]
+fn a_batch_is_one_commit() {
+    // Nobody wants them, so that nothing but their accept is committed.
+    let host = host("").start().unwrap();
+    for lines_count in [2, 500, 10_000] {
+        let line = |n| json!({ "id": format!("{lines_count}-{n}"), "payload": "x" });
+        let mut lines: Vec<Value> = (1..lines_count).map(line).collect();
+        lines.push(json!({ "playload": "x" }));
+        let before = commits_count(&host);
+        let answers = post_batch(&host, &lines);
+        let new = answers.iter().filter(|line| line["status"] == 202).count();
+        assert_eq!(new, lines_count - 1);
+        assert_eq!(commits_count(&host) - before, 1, "for {lines_count} lines");
+    }
+}
+
+fn commits_count(host: &Host) -> u64 {
+    let page = host.http("GET", "/metrics", &[], b"").unwrap().text();
+    let name = "wharf_store_commit_duration_seconds_count{} ";
+    let line = page.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().parse().unwrap()
 }
 
 fn shown(line: &Value) -> String {

@@ -92,6 +92,28 @@ fn source_and_id_tell_events_apart() {
             (409, &json!("id-conflict"))
         );
     }
+    // The other mode, and what only the request has, change nothing.
+    let transported = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "1"),
+        ("ce-source", "/a"),
+        ("ce-type", "t"),
+        ("user-agent", "other"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
+        ("x-request-id", "2"),
+    ];
+    let again = accepted(
+        &host
+            .http("POST", "/v1/messages", &transported, b"")
+            .unwrap(),
+    );
+    assert_eq!(
+        (&again["id"], &again["duplicate"]),
+        (&first["id"], &json!(true))
+    );
     let keyed = [CONTENT_TYPE_STRUCTURED, ("idempotency-key", "k")];
     let body = Value::Object(minimal("/c", json!({}))).to_string();
     let answer = host.http("POST", "/v1/messages", &keyed, body.as_bytes());

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use wharf_testkit::process::Host;
 use wharf_testkit::sink::Sink;
 
+use crate::folder::version;
 use crate::support::{
     SOON, attempts, channel, channel_of, guest, health, host, send, steps, text, wait_for,
 };
@@ -35,9 +38,12 @@ const FAULTS: [(&str, &str, &str); 9] = [
     ("exit", "exit", "exited with code 1 instead of returning"),
 ];
 
+const LIMITS: &str = "[plugins.misbehave]\ntimeout = \"2s\"\nmemory-max = \"32MiB\"\noutput-max = \"1MiB\"\n\
+                      log-lines-per-second = 100\nallow-http = [\"http://127.0.0.1:*\"]\n";
+
 /// Goal (J1, J2): in enricher, converter and request-channel everything that a guest can do wrong (trap, recurse or
-/// loop without end, wait for ever, log without end, eat memory, give too much or what is no value, leave) is told apart
-/// and journalled with the plugin's name, the limit and its value. An enricher's fault fails no delivery; the others
+/// loop without end, wait for ever, log without end, eat memory, give too much or what is no value, leave) is told apart,
+/// counted, and journalled with the plugin's name, the limit and its value. An enricher's fault fails no delivery; the others
 /// use the budget. Messages before and after it in the same channel do not notice.
 #[test]
 fn the_others_do_not_notice() {
@@ -55,9 +61,7 @@ fn the_others_do_not_notice() {
             &format!("convert = [\"misbehave\"]\n{retry}"),
         ),
         channel_of("misbehave", "sent", retry),
-        "[plugins.misbehave]\ntimeout = \"2s\"\nmemory-max = \"32MiB\"\noutput-max = \"1MiB\"\n\
-         log-lines-per-second = 100\nallow-http = [\"http://127.0.0.1:*\"]\n"
-            .to_owned(),
+        LIMITS.to_owned(),
     ];
     let builder = host(&config.concat()).shipped("http");
     let host = builder
@@ -123,6 +127,20 @@ fn the_others_do_not_notice() {
         [FAULTS.len(), 0, 0]
     );
     assert_eq!(health(&host).0, "ok");
+    // The enricher once, the others at both attempts.
+    let page = host.http("GET", "/metrics", &[], b"").unwrap().text();
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, kind, _) in FAULTS {
+        *counted.entry(kind).or_default() += 1 + 2 + 2;
+    }
+    for (kind, count) in counted {
+        let line =
+            format!("wharf_plugin_faults_total{{plugin=\"misbehave\",kind=\"{kind}\"}} {count}");
+        assert!(
+            page.lines().any(|found| found == line),
+            "no {line:?} in {page}"
+        );
+    }
     let log = host.log();
     let limited = log
         .lines()
@@ -132,6 +150,48 @@ fn the_others_do_not_notice() {
             .into_iter()
             .any(|line| line.contains("lines_per_second_max=100"))
     );
+}
+
+/// Goal (J2): the same of a channel that does its own I/O, which may wait for as long as its attempt and computes in turns
+/// with the others.
+#[test]
+fn a_channel_of_its_own_hurts_only_its_message() {
+    let more = "timeout = \"3s\"\nretry = { schedule = [\"10ms\"], jitter = 0.0 }";
+    let config = channel_of("misbehave", "sent", more) + LIMITS;
+    // Under another name the host does not know its request-channel.
+    let own = version(&guest("misbehave"), "request-channel", "request-chanxel");
+    let host = host(&config).plugin("misbehave", own).start().unwrap();
+    for (mode, ..) in FAULTS {
+        tell(&host, &format!("sent-before-{mode}"), "sent", "none", "");
+        tell(&host, &format!("sent-{mode}"), "sent", mode, "");
+        tell(&host, &format!("sent-after-{mode}"), "sent", "none", "");
+    }
+    for (mode, kind, words) in FAULTS {
+        for place in ["before", "after"] {
+            let id = format!("sent-{place}-{mode}");
+            wait_for(&host, &id, "delivered");
+            let expected = ["queued accepted", "delivered sent"];
+            assert_eq!(steps(&host, &id), expected, "{id}");
+        }
+        let id = format!("sent-{mode}");
+        if kind != "timeout" {
+            check(&host, "sent", mode, kind, words);
+            continue;
+        }
+        // Which of the two limits it meets first depends on how many compute at the same time.
+        wait_for(&host, &id, "dead");
+        for attempt in attempts(&host, &id) {
+            let reason = text(&attempt["reason"]);
+            let computed = "plugin misbehave: computed for longer than its limit of 2s";
+            let waited = "plugin misbehave: ran longer than its limit of 3s";
+            let is_sleep = mode == "sleep";
+            assert!(
+                reason == waited || reason == computed && !is_sleep,
+                "{id}: {reason}"
+            );
+        }
+    }
+    assert_eq!(health(&host).0, "ok");
 }
 
 /// Goal (J2): what a request-channel asks for or gives beyond the limits of the contract is a fault like any other,

@@ -2,7 +2,9 @@ use serde_json::{Value, json};
 use wharf_testkit::process::Host;
 use wharf_testkit::sink::Sink;
 
-use crate::support::{channel, data, get, host, message, post, send, steps, wait_for};
+use crate::support::{JSON, channel, data, get, host, message, post, send, steps, wait_for};
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// Goal (A2): the same id with the same content is the same message, however often, from however
 /// many sides, and after a restart with other routes; with other content it is a conflict, and
@@ -15,13 +17,26 @@ fn the_same_id_makes_one_message() {
     let order: Value = serde_json::from_str(&data("github-webhooks/push.json")).unwrap();
     let first = json!({
         "id": "push-1", "attributes": { "to": "a" }, "headers": [["x-github-event", "push"]],
-        "payload_json": order, "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "payload_json": order, "traceparent": TRACE,
     });
     check(&host, &first, false);
 
-    // Sent again, as it was or with another trace.
+    // Sent again, as it was, with another trace, or in another way.
     check(&host, &first, true);
     check(&host, &with(&first, "traceparent", json!(null)), true);
+    let transported = [
+        JSON,
+        ("user-agent", "other"),
+        ("traceparent", TRACE),
+        ("x-github-event", "ping"),
+    ];
+    let answer = host.http(
+        "POST",
+        "/v1/messages",
+        &transported,
+        first.to_string().as_bytes(),
+    );
+    assert_eq!(answer.unwrap().json().unwrap()["duplicate"], true);
 
     // Everything else is content.
     for (field, value) in [
@@ -30,6 +45,8 @@ fn the_same_id_makes_one_message() {
         ("headers", json!([["X-GitHub-Event", "ping"]])),
         ("ordering_key", json!("k")),
         ("sequence_global", json!(1)),
+        ("sequence_key", json!(1)),
+        ("content_type", json!("a/b")),
         ("deliver_after", json!("2020-01-01T00:00:00Z")),
         ("expires_at", json!("2099-01-01T00:00:00Z")),
         ("priority", json!("high")),

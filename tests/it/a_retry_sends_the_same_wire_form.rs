@@ -2,7 +2,7 @@ use serde_json::json;
 use standardwebhooks::Webhook;
 use wharf_testkit::sink::{Answer, Sink};
 
-use crate::support::{SOON, attempts, channel, guest, host, send, steps, wait_for};
+use crate::support::{SOON, attempts, channel, guest, host, message, send, steps, wait_for};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -85,4 +85,41 @@ fn only_the_signature_is_made_anew() {
     for attempt in &attempts {
         assert_eq!(attempt["body_sha256"], attempts[0]["body_sha256"]);
     }
+}
+
+/// Goal (D3): an attempt that a crash cut off before its settle is the one thing that is made again from the start:
+/// enriched and converted anew, under its number and the same id.
+#[test]
+fn what_a_crash_cut_off_is_converted_again() {
+    let sink = Sink::start().unwrap();
+    sink.script("/", [Answer::silence(), Answer::status(200)]);
+    let more = r#"enrich = [{ plugin = "stamp", config = { headers = { x-stamp = "{attempt} {now-ms}" } } }]
+        convert = ["wrap"]"#;
+    let builder = host(&channel("a", &sink.url("/"), more)).shipped("http");
+    let builder = builder.shipped("stamp").plugin("wrap", guest("outcomes"));
+    let mut host = builder.start().unwrap();
+    send(&host, &message("m1", "a"));
+    sink.wait_for_count(SOON, 1).unwrap();
+    host.kill_9().unwrap();
+
+    host.restart().unwrap();
+    wait_for(&host, "m1", "delivered");
+    assert_eq!(steps(&host, "m1"), ["queued accepted", "delivered sent"]);
+    let attempts = attempts(&host, "m1");
+    assert_eq!((attempts.len(), &attempts[0]["number"]), (1, &json!(1)));
+    let requests = sink.requests();
+    let stamps: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            assert_eq!(request.body, "wrapped:m1");
+            assert_eq!(request.header("webhook-id"), Some("m1"));
+            request.header("x-stamp").unwrap()
+        })
+        .collect();
+    assert_eq!(stamps.len(), 2);
+    assert!(
+        stamps.iter().all(|stamp| stamp.starts_with("1 ")),
+        "{stamps:?}"
+    );
+    assert_ne!(stamps[0], stamps[1]);
 }

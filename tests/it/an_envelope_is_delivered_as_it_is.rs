@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use wharf_testkit::process::{Answer, Host};
 use wharf_testkit::sink::Sink;
@@ -175,6 +177,66 @@ fn an_envelope_that_went_out_can_come_in() {
     assert_eq!(&delivered.body[..], payload.as_bytes());
     let content_type = delivered.header("content-type");
     assert_eq!(content_type, Some("application/didcomm-encrypted+json"));
+}
+
+/// Goal (K4): what the converter makes is, byte for byte, what the agent's own library writes: the published messages of
+/// agents, repeated headers, and payloads on both sides of each length where the form changes.
+#[test]
+fn the_envelope_is_the_agents_to_the_byte() {
+    let sink = Sink::start().unwrap();
+    let config = format!(
+        "[[channel]]\nname = \"queue\"\nplugin = \"http\"\nconvert = [\"msgpack-envelope\"]\n\
+         config.url = \"{}\"\n[[route]]\nname = \"all\"\nchannels = [\"queue\"]\n",
+        sink.url("/")
+    );
+    let builder = host(&config).shipped("http");
+    let host = builder.shipped("msgpack-envelope").start().unwrap();
+    let vectors: Vec<Value> = serde_json::from_str(&data("msgpack/envelopes.json")).unwrap();
+    let mut compared = 0;
+    for case in &vectors {
+        let headers: Vec<(String, String)> = case["headers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pair| (text(&pair[0]).to_owned(), pieces(&pair[1])))
+            .collect();
+        let endpoint = pieces(&case["endpoint"]);
+        // Some of the vectors are no messages that are accepted: their names or values are too long, or not ASCII.
+        let is_message = |(name, value): &(String, String)| {
+            name.is_ascii() && value.is_ascii() && value.len() <= 8 << 10
+        };
+        if !headers.iter().all(is_message) || endpoint.len() > 8 << 10 {
+            continue;
+        }
+        let payload = match &case["payload"] {
+            Value::String(path) => data(path).into_bytes(),
+            payload => hex::decode(pieces(payload)).unwrap(),
+        };
+        let message = json!({
+            "attributes": { "endpoint": endpoint }, "headers": headers,
+            "payload_base64": STANDARD.encode(payload),
+        });
+        send(&host, &message);
+        compared += 1;
+        sink.wait_for_count(SOON, compared).unwrap();
+        let request = sink.requests().pop().unwrap();
+        assert_eq!(
+            hex::encode(&request.body),
+            pieces(&case["element"]),
+            "{}",
+            case["name"]
+        );
+    }
+    assert_eq!((compared, vectors.len()), (38, 44));
+}
+
+/// A text of the vectors: a list of pieces, each one itself or `[piece, times]`.
+fn pieces(pieces: &Value) -> String {
+    let piece = |piece: &Value| match piece {
+        Value::String(text) => text.clone(),
+        run => text(&run[0]).repeat(run[1].as_u64().unwrap() as usize),
+    };
+    pieces.as_array().unwrap().iter().map(piece).collect()
 }
 
 enum Payload<'a> {

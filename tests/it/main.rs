@@ -46,6 +46,7 @@ mod every_channel_signs_with_its_own_secret;
 mod every_log_line_names_its_message;
 mod every_outcome_is_stored_as_it_is;
 mod every_problem_has_a_page;
+mod every_transition_is_told_to_post_event_hooks;
 mod folder;
 mod metrics_count_what_happened;
 mod only_the_token_opens_the_api;
