@@ -19,6 +19,8 @@ fn the_example_of_each_page_is_true() {
     let scoped = host(scoped).start().unwrap();
     let strict = "[api]\nrequire-idempotency = true\n";
     let strict = host(strict).start().unwrap();
+    let full = "[store]\naccept-free = \"1000000TiB\"\n";
+    let full = host(full).start().unwrap();
     let partners = ["partner-a", "partner-b"];
     let partners =
         partners.map(|name| format!("[[channel]]\nname = \"{name}\"\nplugin = \"outcomes\"\n"));
@@ -49,6 +51,7 @@ fn the_example_of_each_page_is_true() {
             "unauthorized" => &closed,
             "forbidden" => &scoped,
             "idempotency-key-required" => &strict,
+            "disk-low" => &full,
             "channel-not-found" | "not-cancellable" | "not-redrivable" => &operated,
             _ => &open,
         };
