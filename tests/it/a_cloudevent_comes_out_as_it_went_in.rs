@@ -195,6 +195,87 @@ fn a_batch_of_events_is_answered_one_by_one() {
     }
 }
 
+/// Goal: the published requests, sent as they are written, come out to the byte: in binary mode every header and the body,
+/// in structured mode the data within the event where it is JSON.
+#[test]
+fn published_requests_come_out_to_the_byte() {
+    let (sink, host) = both_modes();
+    let requests = published_requests();
+    assert_eq!(requests.len(), 5 + 4);
+    for (place, (headers, body)) in requests.iter().enumerate() {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (&**n, &**v)).collect();
+        sink.forget();
+        accepted(
+            &host
+                .http("POST", "/v1/messages", &headers, body.as_bytes())
+                .unwrap(),
+        );
+        sink.wait_for_count(SOON, 2).unwrap();
+        let is_structured = headers
+            .iter()
+            .any(|(_, value)| value.starts_with(STRUCTURED));
+        let is_json = headers.iter().any(|(_, value)| value.contains("json"));
+        let data = match body.split_once("\"data\": ").filter(|_| is_structured) {
+            // Without the end of the event around it.
+            Some((_, rest)) => rest.rsplit_once('}').unwrap().0.trim_end(),
+            None => body,
+        };
+        for request in sink.requests() {
+            if request.path == "/structured" {
+                let out = std::str::from_utf8(&request.body).unwrap();
+                let member = format!("\"data\":{data}");
+                assert!(!is_json || out.contains(&member), "{place}: {out}");
+                continue;
+            }
+            assert_eq!(request.body, data, "{place}");
+            if is_structured {
+                continue;
+            }
+            let mut found = of_event(&request);
+            // The plugin adds a time where the event has none.
+            let has_time = headers.iter().any(|(name, _)| *name == "ce-time");
+            found.retain(|(name, _)| has_time || *name != "ce-time");
+            found.sort_unstable();
+            assert_eq!(found, headers, "{place}");
+        }
+    }
+}
+
+/// Goal (A4): every published event that is none is refused by the attribute that is wrong, and goes nowhere.
+#[test]
+fn what_is_no_event_is_refused() {
+    let (sink, host) = both_modes();
+    let suite: Value =
+        serde_json::from_str(&data("cloudevents/conformance/invalid-events.json")).unwrap();
+    let conformance = suite["tests"].as_array().unwrap().iter();
+    let mut invalid: Vec<Value> = conformance.map(|test| test["event"].clone()).collect();
+    assert_eq!(invalid.len(), 25);
+    for name in [
+        "fail_numeric_decimal",
+        "fail_numeric_long",
+        "json_data_with_ext_invalid",
+        "json_data_with_ext_upper_case",
+    ] {
+        let event = data(&format!("cloudevents/structured/{name}.json"));
+        invalid.push(serde_json::from_str(&event).unwrap());
+    }
+    for event in &invalid {
+        let answer = send_structured(&host, event.as_object().unwrap());
+        let problem = answer.json().unwrap();
+        let found = (answer.status, text(&problem["code"]));
+        assert_eq!(found, (400, "invalid-field"), "{event}: {problem}");
+        let field = text(&problem["field"]);
+        let is_required = ["specversion", "id", "source", "type"].contains(&field);
+        assert!(
+            is_required || event.get(field).is_some(),
+            "{event}: {problem}"
+        );
+    }
+    let page = host.http("GET", "/metrics", &[], b"").unwrap().text();
+    assert_has(&page, &["wharf_messages{} 0.0\n"]);
+    assert_eq!(sink.count(), 0);
+}
+
 /// Every message goes to both channels.
 fn both_modes() -> (Sink, Host) {
     let sink = Sink::start().unwrap();
@@ -266,6 +347,38 @@ fn events() -> Vec<(String, Map<String, Value>)> {
         (name, event)
     });
     named.collect()
+}
+
+/// The published requests: headers in the order of their names, and bodies. Some share an id, so each gets one of its own.
+fn published_requests() -> Vec<(Vec<(String, String)>, String)> {
+    let json = |path: &str| -> Value { serde_json::from_str(&data(path)).unwrap() };
+    let pairs = json("cloudevents/http/spec-structured-binary-pairs.json");
+    let requests = json("cloudevents/http/http-binding-requests.json");
+    // The body of the first pair is a placeholder.
+    let pairs = pairs["pairs"].as_array().unwrap()[1..].iter();
+    let requests = requests["cases"].as_array().unwrap().iter();
+    let published = pairs
+        .map(|pair| &pair["binary"])
+        .chain(requests)
+        .enumerate();
+    let read = published.map(|(place, request)| {
+        let id = format!("published-{place}");
+        let headers: Vec<(String, String)> =
+            serde_json::from_value(request["headers"].clone()).unwrap();
+        let mut headers: Vec<_> = headers
+            .into_iter()
+            .map(|(name, value)| match name.to_lowercase() {
+                name if name == "ce-id" => (name, id.clone()),
+                name => (name, value),
+            })
+            // The length is upstream's and not that of the body.
+            .filter(|(name, _)| !["host", "content-length"].contains(&name.as_str()))
+            .collect();
+        headers.sort_unstable();
+        let body = text(&request["body"]).replacen("1234-1234-1234", &id, 1);
+        (headers, body)
+    });
+    read.collect()
 }
 
 #[track_caller]

@@ -124,6 +124,49 @@ mod tests {
         assert_eq!(vectors.len(), 44);
     }
 
+    /// Every published text, row of bytes and map of texts, in the place where an element can have it, is written in the
+    /// shortest of its encodings, which is the first there.
+    #[test]
+    fn published_values_are_in_their_shortest_form() {
+        let suite: Value =
+            serde_json::from_slice(&data("msgpack/msgpack-test-suite.json")).unwrap();
+        let groups = suite.as_object().unwrap().values();
+        let mut checked = [0; 3];
+        for case in groups.flat_map(|group| group.as_array().unwrap()) {
+            let hex =
+                |value: &Value| hex::decode(value.as_str().unwrap().replace('-', "")).unwrap();
+            let shortest = hex(&case["msgpack"][0]);
+            let headers = case["map"].as_object().and_then(|map| {
+                let pair = |(name, value): (&String, &Value)| {
+                    Some((name.clone(), value.as_str()?.to_owned()))
+                };
+                map.iter().map(pair).collect::<Option<Vec<_>>>()
+            });
+            let (place, expected, element) = if let Some(text) = case["string"].as_str() {
+                let before = [b"\x83\xa7headers\x80\xa8endpoint", &shortest[..]].concat();
+                let whole = [&before[..], b"\xa7payload\xc4\x00"].concat();
+                (0, whole, bytes(&[], text, b""))
+            } else if !case["binary"].is_null() {
+                let before = b"\x83\xa7headers\x80\xa8endpoint\xa1e\xa7payload";
+                let payload = hex(&case["binary"]);
+                (
+                    1,
+                    [before, &shortest[..]].concat(),
+                    bytes(&[], "e", &payload),
+                )
+            } else if let Some(headers) = headers {
+                let before = [b"\x83\xa7headers", &shortest[..]].concat();
+                let whole = [&before[..], b"\xa8endpoint\xa1e\xa7payload\xc4\x00"].concat();
+                (2, whole, bytes(&headers, "e", b""))
+            } else {
+                continue;
+            };
+            assert_eq!(hex::encode(element), hex::encode(expected), "{case}");
+            checked[place] += 1;
+        }
+        assert_eq!(checked, [11, 3, 2]);
+    }
+
     proptest! {
         /// Another reader finds exactly what was put in, to the last byte, and would write it with
         /// the same bytes.
