@@ -3,11 +3,12 @@
 //! - A crate exists because it forbids something: only wharf-store names redb, only wharf-plugin names wasmtime.
 //! - Dependencies point one way: `wharf → wharf-server → {store, plugin, api} → core`.
 //! - Every problem code has a page that says what happened, why, and what to do; every page has a code.
+//! - Every scenario shows something that is promised, and what is said to show a promise exists.
 //! - One thing has one name in the log: a message is `message_id`, since `message` is the text of the line.
 //! - No file grows past what one can hold in the head.
 //! - Nothing in the repository points outside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -49,6 +50,15 @@ const PROBLEM_PAGES: &str = "docs/problems";
 /// What each page has.
 const PROBLEM_SECTIONS: &[&str] = &["## What happened", "## Why", "## What to do", "## Example"];
 
+/// What is promised, and which test shows it: tables whose last column names scenarios, and paths of other tests.
+const PROMISES: &str = "docs/promises.md";
+
+/// Where the scenarios are.
+const SCENARIOS: &str = "tests/it";
+
+/// What is in their folder and is none.
+const NO_SCENARIOS: &[&str] = &["main", "support", "folder"];
+
 /// Crates that wharf-core must not have: it is synchronous and pure.
 const IMPURE: &[&str] = &[
     "tokio",
@@ -66,6 +76,7 @@ pub(crate) fn run() -> Result<()> {
     let manifests = manifests(&root)?;
     check_dependencies(&manifests, &mut problems);
     check_problem_pages(&root, &mut problems)?;
+    check_promises(&root, &mut problems)?;
     for file in tracked(&root)? {
         check_file(&root, &file, &mut problems);
     }
@@ -162,6 +173,43 @@ fn check_problem_pages(root: &Path, problems: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn check_promises(root: &Path, problems: &mut Vec<String>) -> Result<()> {
+    let page = std::fs::read_to_string(root.join(PROMISES))
+        .with_context(|| format!("cannot read {PROMISES}"))?;
+    let named: BTreeSet<&str> = page.lines().flat_map(tests_of_promise).collect();
+    let scenario = |name: &str| format!("{SCENARIOS}/{name}.rs");
+    for name in &named {
+        let path = match name.contains('/') {
+            true => (*name).to_owned(),
+            false => scenario(name),
+        };
+        if !root.join(&path).exists() {
+            problems.push(format!("{PROMISES} names {path}, which does not exist"));
+        }
+    }
+    for entry in std::fs::read_dir(root.join(SCENARIOS))? {
+        let file = PathBuf::from(entry?.file_name());
+        let name = file.file_stem().and_then(|stem| stem.to_str());
+        if let Some(name) = name.filter(|name| !NO_SCENARIOS.contains(name))
+            && !named.contains(name)
+        {
+            problems.push(format!(
+                "{} shows no promise: name it in {PROMISES}",
+                scenario(name)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What stands in backquotes in the last column of a table's row.
+fn tests_of_promise(line: &str) -> impl Iterator<Item = &str> {
+    let row = line.strip_prefix('|').and_then(|row| row.strip_suffix('|'));
+    let cell = row.and_then(|row| row.rsplit_once('|'));
+    let cell = cell.map_or("", |(_, cell)| cell);
+    cell.split('`').skip(1).step_by(2)
 }
 
 /// The code of a line such as `NotFound = 404 "not-found" "There is nothing at this path",`.
