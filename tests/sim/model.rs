@@ -11,7 +11,8 @@ use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs, WireForm,
 };
 use wharf_store::{
-    Accept, Accepted, Cancelled, Filter, Parked, Redrive, Redriven, Settled, Target,
+    Accept, Accepted, Cancelled, Filter, Parked, Redrive, Redriven, Reroute, Rerouted, Settled,
+    Target,
 };
 
 /// Everything that the store holds. Cloned for every commit, so what never changes is shared.
@@ -67,6 +68,23 @@ pub(crate) struct ModelSettle {
     pub(crate) attempt: Option<Attempt>,
     pub(crate) wire: Option<WireForm>,
     pub(crate) at: TimeMs,
+}
+
+impl ModelDelivery {
+    /// As it is when it is new.
+    fn new(last: Cursor) -> Self {
+        Self {
+            status: Status::Queued,
+            attempts_count: 0,
+            due: None,
+            token: None,
+            wire: None,
+            is_cancelled: false,
+            key_generation: 0,
+            redriven: None,
+            last,
+        }
+    }
 }
 
 impl Default for Model {
@@ -161,17 +179,9 @@ impl Model {
                     to: Status::Queued,
                 };
                 let last = self.row(None, subject, Cause::Accepted, at, due, None);
-                let status = Status::Queued;
                 ModelDelivery {
-                    status,
-                    attempts_count: 0,
                     due,
-                    token: None,
-                    wire: None,
-                    is_cancelled: false,
-                    key_generation: 0,
-                    redriven: None,
-                    last,
+                    ..ModelDelivery::new(last)
                 }
             })
             .collect();
@@ -293,6 +303,45 @@ impl Model {
         };
         let row = self.step(id, after, Cause::Redriven, redrive.at, None);
         Redriven::Recorded { row, to }
+    }
+
+    pub(crate) fn reroute(&mut self, reroute: &Reroute) -> Rerouted {
+        let Reroute {
+            message: seq,
+            planned,
+            at,
+        } = reroute;
+        let Some(message) = self.messages.get(seq) else {
+            return Rerouted::Unknown;
+        };
+        if !message.planned.is_empty() || planned.is_empty() {
+            return Rerouted::Refused;
+        }
+        let due = message.message.deliver_after.filter(|after| after > at);
+        let of_message = self.of_message(*seq);
+        let deliveries: Vec<_> = (0..planned.len() as u16)
+            .map(|place| {
+                let subject = Subject::Delivery {
+                    id: DeliveryId::new(*seq, place),
+                    from: None,
+                    to: Status::Queued,
+                };
+                let last = self.row(Some(of_message), subject, Cause::Redriven, *at, due, None);
+                ModelDelivery {
+                    due,
+                    redriven: Some(Budget {
+                        attempts_before: 0,
+                        began_at: *at,
+                    }),
+                    ..ModelDelivery::new(last)
+                }
+            })
+            .collect();
+        let count = deliveries.len() as u16;
+        let message = self.messages.get_mut(seq).expect("it was just there");
+        message.planned = Arc::from(planned.as_slice());
+        message.deliveries = deliveries;
+        Rerouted::Recorded(count)
     }
 
     /// Changes a delivery and writes the journal row. What an ended one cannot need any more goes.

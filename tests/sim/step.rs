@@ -15,7 +15,9 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Cancel, Claim, Claims, Parked, Redrive, Settle, Target, Unpersisted};
+use wharf_store::{
+    Accept, Cancel, Claim, Claims, Parked, Redrive, Reroute, Settle, Target, Unpersisted,
+};
 
 use crate::model::{Model, ModelSettle};
 use crate::verify::same;
@@ -75,10 +77,10 @@ impl World {
     /// What is committed alone.
     fn operate(&mut self) -> Result<(), String> {
         let mut model = self.model.clone();
-        let (asked, expected) = if self.random.once_in(2) {
-            self.ask_cancel(&mut model)
-        } else {
-            self.ask_redrive(&mut model)
+        let (asked, expected) = match self.random.below(5) {
+            0 | 1 => self.ask_cancel(&mut model),
+            2 | 3 => self.ask_redrive(&mut model),
+            _ => self.ask_reroute(&mut model),
         };
         self.commit(vec![asked], vec![expected], model)
     }
@@ -390,6 +392,36 @@ impl World {
         let store = self.store.clone();
         let asked = written(async move { Ok(Said::Redrive(store.redrive(batch).await?)) });
         (asked, Said::Redrive(expected))
+    }
+
+    /// Messages of any kind, mostly such as have no deliveries.
+    fn ask_reroute(&mut self, model: &mut Model) -> (Asked, Said) {
+        let mut batch = Vec::new();
+        let mut expected = Vec::new();
+        for _ in 0..=self.random.below(2) {
+            let messages = model.messages.values();
+            let unrouted = messages.filter(|message| message.planned.is_empty());
+            let unrouted: Vec<_> = unrouted.map(|message| message.seq).collect();
+            let message = if unrouted.is_empty() || self.random.once_in(4) {
+                MessageSeq(1 + self.random.below(model.messages.len() as u64 + 1))
+            } else {
+                *self.random.pick(&unrouted)
+            };
+            let planned = (0..self.random.below(4)).map(|_| Planned {
+                route: "again".into(),
+                channel: self.random.pick(&self.channels).clone(),
+            });
+            let reroute = Reroute {
+                message,
+                planned: planned.collect(),
+                at: self.now,
+            };
+            expected.push(model.reroute(&reroute));
+            batch.push(reroute);
+        }
+        let store = self.store.clone();
+        let asked = written(async move { Ok(Said::Reroute(store.reroute(batch).await?)) });
+        (asked, Said::Reroute(expected))
     }
 
     fn target(&mut self, model: &Model) -> Target {

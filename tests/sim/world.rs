@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
-    Redriven, SetStateError, Settled, Store, WriteError,
+    Redriven, Rerouted, SetStateError, Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -72,6 +72,7 @@ pub(crate) enum Said {
     Parked(u64),
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
+    Reroute(Vec<Rerouted>),
 }
 
 /// An answer of the store.

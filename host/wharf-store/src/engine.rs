@@ -18,8 +18,11 @@ use crate::open;
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
 use crate::operation::redrive::Redriven;
+use crate::operation::reroute::Rerouted;
 use crate::operation::settle::Settled;
-use crate::operation::{accept, begin, cancel, cursor, keyed, park, persist, redrive, settle};
+use crate::operation::{
+    accept, begin, cancel, cursor, keyed, park, persist, redrive, reroute, settle,
+};
 use crate::options::{IdSizes, Options, Planted};
 use crate::recover::Past;
 use crate::request::{Request, Write};
@@ -52,6 +55,7 @@ enum Reply {
     Park(Waiter<u64>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
+    Reroute(Waiter<Vec<Rerouted>>),
 }
 
 /// Whom to answer, and with what; with nothing where the write could not be applied.
@@ -88,6 +92,7 @@ impl Reply {
             Self::Park(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
+            Self::Reroute(waiter) => waiter.send(),
         }
     }
 }
@@ -292,6 +297,11 @@ impl Engine {
                 let wanted = asked.question.iter();
                 let redriven = wanted.map(|one| redrive::apply(tables, one));
                 Reply::new(Reply::Redrive, asked.answer, redriven.collect())
+            }
+            Write::Reroute(asked) => {
+                let wanted = asked.question.iter();
+                let rerouted = wanted.map(|one| reroute::apply(tables, one));
+                Reply::new(Reply::Reroute, asked.answer, rerouted.collect())
             }
         }
     }

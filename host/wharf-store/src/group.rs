@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 use wharf_core::journal::Subject;
-use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Status, TimeMs};
+use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::operation::keyed::Set;
+use crate::table::blob::Blob;
 use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
@@ -311,6 +312,51 @@ impl<'tx> Group<'tx> {
             table.insert(first, tails.bytes())?;
         }
         Ok(())
+    }
+
+    /// Hands over what is stored of a message.
+    pub(crate) fn part<T>(
+        &self,
+        seq: MessageSeq,
+        use_part: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<T, ReadError> {
+        const NONE: Malformed = Malformed("a message is not in its chunk");
+        let (first, value) = self.chunk.range(..=seq.0)?.next_back().ok_or(NONE)??;
+        let part = Blob::read(value.value())?.part((seq.0 - first.value()) as usize)?;
+        Ok(use_part(part.ok_or(NONE)?)?)
+    }
+
+    /// Writes a message anew that had no deliveries and whose tail was read before: `part` has its plan. Returns where
+    /// the tails of its deliveries are to be set; until then they say what the message's said last.
+    pub(crate) fn replan<'a>(
+        &mut self,
+        seq: MessageSeq,
+        part: Vec<u8>,
+        last: Cursor,
+        channels: impl Iterator<Item = &'a ChannelName>,
+    ) -> Result<Vec<SlotAt>, ReadError> {
+        let first = self.first_of_chunk(seq.0)?;
+        let first = first.ok_or(Malformed("a message has no tail"))?;
+        let message = (seq.0 - first) as usize;
+        let value = self.chunk.get(first)?;
+        let value = value.ok_or(Malformed("a message is not in its chunk"))?;
+        let mut parts = Blob::read(value.value())?.parts()?;
+        drop(value);
+        let stands = parts.get_mut(message);
+        *stands.ok_or(Malformed("a message is not in its chunk"))? = part;
+        let place = Place::Delivery(Status::Queued, true);
+        let touched = self.touched.get_mut(&first).expect("it was just read");
+        touched.tails = touched
+            .tails
+            .with_slots(message, Tail { place, last }, channels)?;
+        let slots = touched.tails.slots(message);
+        let bytes = parts.iter().map(Vec::len).sum();
+        let mut value = self
+            .chunk
+            .insert_reserve(first, blob::len(parts.len(), bytes))?;
+        blob::write(value.as_mut(), parts.iter().map(Vec::as_slice));
+        self.state.counts.remove_standing(Standing::Unroutable);
+        Ok(slots.map(|slot| SlotAt { first, slot }).collect())
     }
 
     /// The lease of a delivery ends with this commit.

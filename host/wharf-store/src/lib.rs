@@ -14,7 +14,7 @@
 //! unclean stop claims go on disk before they are attempted, until what was ready at the start was tried once: what
 //! kills the process is found and given up (`index::careful` says how).
 //!
-//! Operators' commands ([`Store::cancel`], [`Store::redrive`]) are commits of their own: they are decided on what is
+//! Operators' commands ([`Store::cancel`], [`Store::redrive`], [`Store::reroute`]) are commits of their own: they are decided on what is
 //! stored and on where the index has a delivery, and within a group the index is behind.
 //!
 //! # Layout
@@ -81,6 +81,7 @@ pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
 pub use operation::list::{Entry, Filter, Of, Page};
 pub use operation::park::Parked;
 pub use operation::redrive::{Redrive, Redriven};
+pub use operation::reroute::{Reroute, Rerouted};
 pub use operation::settle::{Settle, Settled};
 pub use operation::stats::{ChannelStats, Depths, IdStats, Stats};
 pub use options::{IdSizes, Options, Planted};

@@ -11,6 +11,7 @@ use crate::operation::cancel::{self, Cancelled};
 use crate::operation::keyed::{self, Set};
 use crate::operation::park::Park;
 use crate::operation::redrive::{Redrive, Redriven};
+use crate::operation::reroute::{Reroute, Rerouted};
 use crate::operation::settle::{Ended, Settled};
 
 /// A request with whom to answer.
@@ -31,6 +32,7 @@ pub(crate) enum Write {
     Park(Asked<Park, u64>),
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
+    Reroute(Asked<Vec<Reroute>, Vec<Rerouted>>),
 }
 
 /// A question and its answer's address.
@@ -64,7 +66,7 @@ impl Write {
             | Self::ForgetIds(_)
             | Self::SetState(_)
             | Self::Park(_) => false,
-            Self::Cancel(_) | Self::Redrive(_) => true,
+            Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) => true,
         }
     }
 
@@ -77,6 +79,7 @@ impl Write {
             Self::SetCursor(_) | Self::SetState(_) | Self::ForgetIds(_) | Self::Park(_) => 1,
             Self::Cancel(asked) => asked.question.len(),
             Self::Redrive(asked) => asked.question.len(),
+            Self::Reroute(asked) => asked.question.len(),
         }
     }
 
@@ -88,7 +91,7 @@ impl Write {
             Self::SetState(asked) => asked.question.1.as_ref().map_or(0, Bytes::len),
             Self::Park(asked) => asked.question.bytes(),
             Self::Persist(_) | Self::SetCursor(_) | Self::ForgetIds(_) => 0,
-            Self::Cancel(_) | Self::Redrive(_) => 0,
+            Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) => 0,
         }
     }
 
@@ -105,6 +108,7 @@ impl Write {
             Self::Park(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Reroute(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
         }
     }
 }

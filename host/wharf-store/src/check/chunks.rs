@@ -84,7 +84,7 @@ pub(super) fn check(
     let stored = state.next_seq.0;
     walk.findings.follows("the next message", stored, next);
     if journal.is_whole() && !walk.counted.is_incomplete {
-        let (slots_count, subjects_count) = (walk.slots_count, journal.ends.len());
+        let (slots_count, subjects_count) = (walk.slots_count, journal.subjects_count());
         walk.expect(slots_count == subjects_count, || {
             format!("{slots_count} slots, and a journal about {subjects_count}")
         });

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use redb::ReadableTable;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use wharf_core::invariant;
 use wharf_core::journal::{Row, Subject};
 use wharf_core::{Cursor, Status};
@@ -20,15 +20,20 @@ use crate::table::state::State;
 pub(super) struct Journal {
     /// The last row of each subject, and where it ended.
     pub(super) ends: FxHashMap<u64, (Cursor, Option<Status>)>,
+    /// Messages that had no deliveries when they were accepted, and have some now: their own row is no end.
+    rerouted: FxHashSet<u64>,
     /// Rows that cannot be read.
     lost: Vec<Range<u64>>,
 }
 
-/// The key of a subject in [`Journal::ends`]. A message without deliveries takes a place that no delivery can have.
+/// A place that no delivery can have.
+const NO_PLACE: u64 = 0xffff;
+
+/// The key of a subject in [`Journal::ends`]. A message without deliveries takes [`NO_PLACE`].
 pub(super) fn key(subject: Subject) -> u64 {
     match subject {
         Subject::Delivery { id, .. } => id.0,
-        Subject::Message { seq, .. } => seq.0 << 16 | 0xffff,
+        Subject::Message { seq, .. } => seq.0 << 16 | NO_PLACE,
     }
 }
 
@@ -81,8 +86,26 @@ impl Journal {
         self.lost.is_empty()
     }
 
+    /// Deliveries and messages without any that the journal is about.
+    pub(super) fn subjects_count(&self) -> usize {
+        self.ends.len() - self.rerouted.len()
+    }
+
+    /// What comes before a subject's next row. Before the first one of a delivery that is the row of its message, where
+    /// that had none.
+    fn before(&mut self, subject: Subject) -> Option<(Cursor, Option<Status>)> {
+        let own = self.ends.get(&key(subject)).copied();
+        let seq = subject.message();
+        own.or_else(|| {
+            let of_message = seq.0 << 16 | NO_PLACE;
+            let row = self.ends.get(&of_message).copied()?;
+            self.rerouted.insert(seq.0);
+            Some(row)
+        })
+    }
+
     fn link(&mut self, row: &Row, findings: &mut Findings) {
-        let before = self.ends.get(&key(row.subject)).copied();
+        let before = self.before(row.subject);
         let previous = before.map(|(cursor, _)| cursor);
         // Behind a row that cannot be read the chain begins anew.
         let is_known = !row.previous.is_some_and(|previous| self.is_lost(previous));

@@ -62,6 +62,11 @@ pub struct DeliveryView {
 }
 
 impl Store {
+    /// A message by its number, which a list has told.
+    pub fn get_numbered(&self, seq: MessageSeq) -> Result<MessageView, ReadError> {
+        self.read(|snapshot| view(snapshot, self.index(), seq))
+    }
+
     /// A message by its id.
     pub fn get(&self, id: &MessageId) -> Result<Option<MessageView>, ReadError> {
         self.read_id(id, |snapshot, entry| {

@@ -112,6 +112,8 @@ fn chains(snapshot: &Snapshot, seq: MessageSeq) -> Result<Vec<Row>, ReadError> {
         }
     }
     rows.sort_unstable_by_key(|row| row.cursor);
+    // Deliveries of a message that was routed again have its own row in common.
+    rows.dedup_by_key(|row| row.cursor);
     Ok(rows)
 }
 

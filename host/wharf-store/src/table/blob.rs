@@ -73,6 +73,14 @@ impl<'a> Blob<'a> {
             .ok_or(Malformed("a blob's part lies outside of it"))
     }
 
+    /// All parts, to be written anew.
+    pub(crate) fn parts(self) -> Result<Vec<Vec<u8>>, Malformed> {
+        let parts = (0..self.count()).map(|place| self.part(place));
+        parts
+            .map(|part| part.map(|part| part.unwrap_or_default().to_vec()))
+            .collect()
+    }
+
     fn end(self, place: usize) -> usize {
         let at = 4 * place;
         let ends = self.ends;

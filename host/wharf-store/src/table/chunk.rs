@@ -12,7 +12,7 @@ use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
 /// Key: number of the chunk's first message; the others follow without a gap. Value: a [`super::blob`], one part a
-/// message. Written once; never changed.
+/// message. Written once, and anew only where a message of it is routed again.
 pub(crate) const TABLE: Numbered = Numbered::new("chunk");
 
 /// A message as it is stored.

@@ -58,6 +58,10 @@ impl Counts {
         self.standings[standing as usize - 1] += 1;
     }
 
+    pub(crate) fn remove_standing(&mut self, standing: Standing) {
+        self.standings[standing as usize - 1] -= 1;
+    }
+
     /// A delivery went from one status to another; from none when it is new.
     pub(crate) fn step(&mut self, from: Option<Status>, to: Status) {
         if let Some(from) = from {

@@ -245,6 +245,31 @@ impl Tails {
         Ok(names)
     }
 
+    /// The same with other slots for one message, all with this tail, for these channels.
+    pub(crate) fn with_slots<'a>(
+        &self,
+        message: usize,
+        tail: Tail,
+        channels: impl Iterator<Item = &'a ChannelName>,
+    ) -> Result<Self, Malformed> {
+        let names = self.names()?;
+        let mut builder = Builder::default();
+        let mut channels = Some(channels);
+        for at in 0..self.messages_count {
+            builder.message();
+            if at == message {
+                for channel in channels.take().into_iter().flatten() {
+                    builder.slot(tail, Some(channel));
+                }
+                continue;
+            }
+            for slot in self.slots(at) {
+                builder.slot(self.tail(slot)?, names.get(self.channel(slot)));
+            }
+        }
+        Ok(builder.build())
+    }
+
     /// Whether the chunk belongs in [`OPEN`].
     pub(crate) fn is_open(&self) -> Result<bool, Malformed> {
         for slot in 0..self.slots_count {
@@ -283,6 +308,7 @@ mod tests {
                 prop::collection::vec((places(), 0u64..1 << 56, "[a-c]{0,2}"), 1..5),
                 1..20,
             ),
+            at: prop::sample::Index,
         ) {
             let mut builder = Builder::default();
             for slots in &messages {
@@ -310,6 +336,26 @@ mod tests {
             let last = tails.slots_count() - 1;
             tails.set(last, changed);
             prop_assert_eq!(tails.tail(last).unwrap(), changed);
+
+            let message = at.index(messages.len());
+            let channels = ["z", "a"].map(ChannelName::new);
+            let other = tails.with_slots(message, changed, channels.iter()).unwrap();
+            let names = other.names().unwrap();
+            for (index, before) in messages.iter().enumerate() {
+                let now: Vec<_> = other
+                    .slots(index)
+                    .map(|slot| (other.tail(slot).unwrap(), names[other.channel(slot)].clone()))
+                    .collect();
+                let expected: Vec<_> = if index == message {
+                    channels.iter().map(|name| (changed, name.clone())).collect()
+                } else {
+                    let slots = tails.slots(index).zip(before);
+                    slots
+                        .map(|(slot, one)| (tails.tail(slot).unwrap(), ChannelName::new(&one.2)))
+                        .collect()
+                };
+                prop_assert_eq!(now, expected);
+            }
         }
 
         #[test]

@@ -19,6 +19,7 @@ mod list;
 mod open;
 mod park;
 mod redrive;
+mod reroute;
 mod settle;
 mod stats;
 mod throughput;
