@@ -6,8 +6,8 @@ use wharf_testkit::sink::{Answer, Sink};
 
 use crate::folder::{version, wait_until_loaded};
 use crate::support::{
-    JSON, SOON, assert_has, channel, channel_of, ended, guest, host, message, send, steps, text,
-    wait_for,
+    JSON, SOON, assert_has, channel, channel_of, ended, guest, host, may_reach_this_machine,
+    message, send, steps, text, wait_for,
 };
 
 /// Goal (L1): what was given up is in one list with its last error, whatever gave it up, and messages that no route
@@ -150,7 +150,12 @@ fn a_redrive_sends_the_same_or_converts_again() {
             409,
             &["not-redrivable", "no delivery to the channel", "b"],
         ),
-        ("lost", json!({}), 409, &["not-redrivable", "unroutable"]),
+        (
+            "lost",
+            json!({}),
+            409,
+            &["not-redrivable", "no route matches lost now either"],
+        ),
         ("unknown", json!({}), 404, &["message-not-found"]),
         (
             "m1",
@@ -210,7 +215,10 @@ fn many_are_sent_again_by_status_and_channel() {
         assert_eq!((code, error.as_str()), (0, ""), "{args:?}");
         said
     };
-    assert_has(&cli(&["--dry-run"]), &["RESULT", "would-change  11"]);
+    assert_has(
+        &cli(&["--dry-run"]),
+        &["RESULT", "unroutable    1", "would-change  11"],
+    );
     let said = cli(&["--channel", "a", "--dry-run", "--json"]);
     assert_eq!(
         serde_json::from_str::<Value>(&said).unwrap(),
@@ -260,13 +268,16 @@ fn many_are_sent_again_by_status_and_channel() {
         wait_for(&host, &id, "delivered");
     }
     assert_eq!(sink.count(), 10);
-    assert_has(&cli(&["--dry-run"]), &["would-change  1"]);
+    assert_has(
+        &cli(&["--dry-run"]),
+        &["unroutable    1", "would-change  1"],
+    );
     assert_eq!(crate::support::get(&host, "lost")["status"], "unroutable");
 
     for (input, parts) in [
         (
-            json!({ "status": "unroutable" }),
-            &["status", "there are dead, rejected, shed"][..],
+            json!({ "status": "delivered" }),
+            &["status", "there are dead, rejected, shed, unroutable"][..],
         ),
         (json!({ "limit": 0 }), &["limit", "1 to 1000"]),
         (json!({ "after": "x" }), &["after", "`next`"]),
@@ -289,6 +300,70 @@ fn many_are_sent_again_by_status_and_channel() {
         let args = [&["dead-letter", "redrive"], args].concat();
         assert_eq!(ended(host.cli(args).unwrap()).0, 2);
     }
+}
+
+/// Goal (C3): what no route matched is routed again by the routes that came later: from then on it is a message like
+/// any other, under its id. What none matches still is left as it is.
+#[test]
+fn what_no_route_matched_is_routed_again() {
+    let sink = Sink::start().unwrap();
+    let first = channel("a", &sink.url("/a"), "");
+    let mut host = host(&first).shipped("http").start().unwrap();
+    for (id, to) in [("m1", "b"), ("fine", "a"), ("m2", "b"), ("lost", "nobody")] {
+        send(&host, &message(id, to));
+    }
+    wait_for(&host, "fine", "delivered");
+    let (status, answer) = redrive(&host, "m1", &json!({}));
+    assert_eq!(status, 409);
+    assert_has(
+        &answer.to_string(),
+        &["not-redrivable", "no route matches m1 now either"],
+    );
+
+    let second = first + &channel("b", &sink.url("/b"), "");
+    host.write("wharf.toml", may_reach_this_machine(&second))
+        .unwrap();
+    host.restart().unwrap();
+    let cli = |args: &[&str]| {
+        let args = [&["dead-letter", "redrive"], args].concat();
+        let (code, said, error) = ended(host.cli(&args).unwrap());
+        assert_eq!((code, error.as_str()), (0, ""), "{args:?}");
+        said
+    };
+    assert_has(
+        &cli(&["m1", "--dry-run"]),
+        &["b        would-change  unroutable"],
+    );
+    assert_eq!(steps(&host, "m1"), ["unroutable no-route"]);
+    assert_has(&cli(&["m1"]), &["b        changed  queued"]);
+    wait_for(&host, "m1", "delivered");
+    let expected = ["unroutable no-route", "queued redriven", "delivered sent"];
+    assert_eq!(steps(&host, "m1"), expected);
+    let again = send(&host, &message("m1", "b"));
+    assert_eq!(
+        (&again["duplicate"], &again["deliveries"]),
+        (&json!(true), &json!(1))
+    );
+
+    assert_has(
+        &cli(&["--all", "--status", "unroutable", "--dry-run"]),
+        &["unroutable    1", "would-change  1"],
+    );
+    assert_has(&cli(&["--all"]), &["changed     1", "unroutable  1"]);
+    wait_for(&host, "m2", "delivered");
+    host.restart().unwrap();
+    let page = host.http("GET", "/v1/dead-letters", &[], b"").unwrap();
+    let page = page.json().unwrap();
+    let entries = page["entries"].as_array().unwrap();
+    assert_eq!((entries.len(), text(&entries[0]["message"])), (1, "lost"));
+    for id in ["m1", "m2"] {
+        assert_eq!(steps(&host, id), expected);
+    }
+    let bodies = sink
+        .requests()
+        .into_iter()
+        .map(|one| String::from_utf8(one.body.to_vec()).unwrap());
+    assert_eq!(bodies.collect::<Vec<_>>(), ["fine", "m1", "m2"]);
 }
 
 fn redrive(host: &Host, id: &str, input: &Value) -> (u16, Value) {

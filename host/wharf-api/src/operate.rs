@@ -53,7 +53,8 @@ pub struct ListedView {
     pub reason: Option<String>,
 }
 
-/// How a message's dead letters are to be sent again.
+/// How a message's dead letters are to be sent again. A message that no route matched is routed again; there the rest
+/// says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedriveInput {
@@ -75,7 +76,7 @@ pub struct RedriveInput {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedriveListInput {
-    /// Only these statuses, with commas between: `dead`, `rejected`, `shed`. Default: all of them.
+    /// Only these statuses, with commas between: `dead`, `rejected`, `shed`, `unroutable`. Default: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// Only this channel.
@@ -103,6 +104,9 @@ pub struct RedriveListInput {
 pub struct RedrivenView {
     /// In the order of acceptance.
     pub deliveries: Vec<ChangedEntry>,
+    /// Messages that no route matches now either.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unroutable: u64,
     /// As in [`ListView`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable: u64,

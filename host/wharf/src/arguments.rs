@@ -278,7 +278,7 @@ pub(crate) struct Redrive {
     /// All dead letters, or those that --status and --channel name.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Only these statuses, with commas between: dead, rejected, shed.
+    /// Only these statuses, with commas between: dead, rejected, shed, unroutable.
     #[arg(long, value_name = "STATUS,…", conflicts_with = "id")]
     pub(crate) status: Option<String>,
     /// Only deliveries of this channel.

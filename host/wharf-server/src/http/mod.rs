@@ -24,6 +24,7 @@ mod parked;
 mod plugins;
 mod problem;
 mod redrive;
+mod reroute;
 mod threads;
 
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use wharf_api::{
     ChangeResult, ChangedDelivery, ChangedEntry, ChangedView, Problem, ProblemCode, RedriveInput,
     RedriveListInput, RedrivenView,
 };
-use wharf_core::{ChannelName, operator};
-use wharf_store::{DeliveryView, Of, Redrive, Redriven};
+use wharf_core::{ChannelName, MessageSeq, Standing, operator};
+use wharf_store::{DeliveryView, MessageView, Of, ReadError, Redrive, Redriven};
 
 use super::App;
 use super::auth::{Caller, name_of};
@@ -18,7 +18,8 @@ use super::change::{changed, stands, tell};
 use super::input::{Wanted, bounded, input};
 use super::lists::{DEAD_LETTERS, page};
 use super::messages::{find, known_id, status};
-use super::problem::{Answer, not_changed};
+use super::problem::{Answer, internal, not_changed};
+use super::reroute::{plan, reroute};
 use crate::clock;
 
 /// `POST /v1/messages/{id}/redrive`: what was given up is sent again.
@@ -41,13 +42,17 @@ pub(super) async fn redrive(
         new_key: wanted.new_key,
         dry_run: wanted.dry_run,
     };
-    let changed = redriven(&app, &found.deliveries, how).await?;
+    let changed = match plan(&app, &found).filter(|_| wanted.channel.is_none()) {
+        Some(routed) => reroute(&app, &[routed], how.dry_run).await?.concat(),
+        None => redriven(&app, &found.deliveries, how).await?,
+    };
     let is_done = |one: &ChangedDelivery| one.result != ChangeResult::Unchanged;
     if !changed.iter().any(is_done) {
         let why = match &wanted.channel {
             Some(channel) if found.deliveries.is_empty() => {
                 format!("{id} has no delivery to the channel {channel:?}")
             }
+            _ if found.standing.is_some() => format!("no route matches {id} now either"),
             _ => stands(&id, &found, "redrive"),
         };
         return Err(Problem::new(ProblemCode::NotRedrivable, why).into());
@@ -61,14 +66,14 @@ pub(super) async fn redrive(
     }))
 }
 
-/// `POST /v1/dead-letters/redrive`: what a page of the list has is sent again, in one commit.
+/// `POST /v1/dead-letters/redrive`: what a page of the list has is sent again, in one commit, or routed again, in another.
 pub(super) async fn redrive_listed(
     State(app): State<Arc<App>>,
     caller: Option<Extension<Caller>>,
     request: Request,
 ) -> Result<Json<RedrivenView>, Answer> {
     let input: RedriveListInput = input(request).await?;
-    let mut wanted = Wanted::all(&DEAD_LETTERS, &[]);
+    let mut wanted = Wanted::all(&DEAD_LETTERS, &[Standing::Unroutable]);
     if let Some(status) = &input.status {
         wanted.narrow(status)?;
     }
@@ -80,33 +85,71 @@ pub(super) async fn redrive_listed(
     }
     wanted.filter.channel = input.channel.as_deref().map(ChannelName::new);
     let page = page(&app, wanted).await?;
-    let entries = page.entries.into_iter().filter_map(|entry| match entry.of {
-        Of::Delivery(delivery) => Some((entry.message, delivery)),
-        Of::Message(_) => None,
-    });
-    let (messages, deliveries): (Vec<_>, Vec<_>) = entries.unzip();
     let how = How {
         reconvert: input.reconvert,
         new_key: input.new_key,
         dry_run: input.dry_run,
     };
-    let changed = redriven(&app, &deliveries, how).await?;
+    let (mut messages, mut deliveries, mut routed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut unroutable, mut unreadable) = (0, page.unreadable_count);
+    for entry in page.entries {
+        match entry.of {
+            Of::Delivery(delivery) => {
+                messages.push(entry.message);
+                deliveries.push(delivery);
+            }
+            // One by one: their payloads are not in memory together.
+            Of::Message(_) => match find_numbered(&app, entry.seq).await? {
+                Some(found) => match plan(&app, &found) {
+                    Some(one) => routed.push(one),
+                    None => unroutable += 1,
+                },
+                None => unreadable += 1,
+            },
+        }
+    }
+    let redriven = redriven(&app, &deliveries, how).await?;
+    let rerouted = reroute(&app, &routed, how.dry_run).await?;
+    let rerouted = routed.into_iter().zip(rerouted).flat_map(|(one, changed)| {
+        let message = one.message;
+        changed.into_iter().map(move |one| (message.clone(), one))
+    });
+    let mut changed: Vec<_> = messages.into_iter().zip(redriven).chain(rerouted).collect();
+    changed.sort_by_key(|(_, one)| one.delivery);
     let by = name_of(caller.as_ref());
-    for (id, one) in messages.iter().zip(&changed) {
+    for (id, one) in &changed {
         tell("redriven", id, one, by);
     }
-    let deliveries = messages
-        .iter()
-        .zip(changed)
-        .map(|(message, changed)| ChangedEntry {
-            message: message.to_string(),
-            changed,
-        });
+    let deliveries = changed.into_iter().map(|(message, changed)| ChangedEntry {
+        message: message.to_string(),
+        changed,
+    });
     Ok(Json(RedrivenView {
         deliveries: deliveries.collect(),
-        unreadable: page.unreadable_count,
+        unroutable,
+        unreadable,
         next: page.next.map(|id| id.0.to_string()),
     }))
+}
+
+/// A message that a list has told of; none where it cannot be read.
+async fn find_numbered(app: &Arc<App>, seq: MessageSeq) -> Result<Option<MessageView>, Answer> {
+    let app = Arc::clone(app);
+    let found = tokio::task::spawn_blocking(move || app.store.get_numbered(seq))
+        .await
+        .map_err(|e| internal(&e))?;
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error @ ReadError::Malformed(_)) => {
+            tracing::error!(
+                message = seq.0,
+                error = &error as &dyn std::error::Error,
+                "a message cannot be read and is not routed again"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(internal(&error)),
+    }
 }
 
 /// How deliveries are redriven.

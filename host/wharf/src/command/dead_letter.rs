@@ -64,8 +64,13 @@ fn redrive_all(client: &Client, arguments: &Redrive) -> Result<(), Failure> {
             *results.entry(entry.changed.result.as_str()).or_default() += 1;
             seen_count += 1;
         }
-        if page.unreadable > 0 {
-            *results.entry("unreadable").or_default() += page.unreadable;
+        for (result, count) in [
+            ("unroutable", page.unroutable),
+            ("unreadable", page.unreadable),
+        ] {
+            if count > 0 {
+                *results.entry(result).or_default() += count;
+            }
         }
         input.after = page.next;
         if input.after.is_none() {

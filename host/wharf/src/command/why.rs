@@ -24,7 +24,9 @@ fn explain(message: &MessageView, rows: &[RowView]) -> String {
     let mut text = format!("{} is {}\n", message.id, message.status);
     let _ = writeln!(text, "  accepted {}", message.accepted_at);
     if message.deliveries.is_empty() {
-        text.push_str("  no route matched it: it is kept\n");
+        text.push_str(
+            "  no route matched it: it is kept, and `wharf dead-letter redrive` routes it again\n",
+        );
     }
     for delivery in &message.deliveries {
         let _ = writeln!(
