@@ -108,6 +108,43 @@ fn one_of_many_senders_is_the_first() {
     assert_eq!(sink.count(), 20);
 }
 
+/// Goal (A2): the same of one id with two contents: the first one is the message, whoever sends it again is told so, and
+/// everyone else of the conflict.
+#[test]
+fn one_of_two_contents_is_the_first() {
+    let sink = Sink::start().unwrap();
+    let host = host(&channel("a", &sink.url("/"), ""))
+        .shipped("http")
+        .start()
+        .unwrap();
+    for round in 0..20 {
+        let id = format!("race-{round}");
+        let both =
+            ["one", "two"].map(|payload| with(&message(&id, "a"), "payload", json!(payload)));
+        let answers: Vec<(usize, Value)> = std::thread::scope(|scope| {
+            let send = |n: usize| post(&host, both[n % 2].to_string().as_bytes());
+            let senders = (0..8).map(|n| scope.spawn(move || (n % 2, send(n).json().unwrap())));
+            let senders: Vec<_> = senders.collect();
+            let joined = senders.into_iter().map(|sender| sender.join().unwrap());
+            joined.collect()
+        });
+        let is_new = |(_, answer): &&(usize, Value)| answer["duplicate"] == false;
+        let new: Vec<_> = answers.iter().filter(is_new).collect();
+        assert_eq!(new.len(), 1, "{answers:?}");
+        for (content, answer) in &answers {
+            let (told, expected) = match *content == new[0].0 {
+                true => (&answer["status"], "accepted"),
+                false => (&answer["code"], "id-conflict"),
+            };
+            assert_eq!(told, expected, "{answers:?}");
+        }
+        wait_for(&host, &id, "delivered");
+        let request = sink.requests().pop().unwrap();
+        assert_eq!(request.body, ["one", "two"][new[0].0]);
+    }
+    assert_eq!(sink.count(), 20);
+}
+
 fn with(message: &Value, field: &str, value: Value) -> Value {
     let mut changed = message.clone();
     changed[field] = value;

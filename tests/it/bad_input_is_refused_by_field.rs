@@ -108,6 +108,24 @@ fn nothing_bad_is_stored() {
     }
 }
 
+/// Goal (A4): the limit can be raised to 16 MiB, and a message of that size arrives whole; one byte more is refused.
+#[test]
+fn the_hard_limit_can_be_used() {
+    let sink = Sink::start().unwrap();
+    let config = channel("a", &sink.url("/"), "") + "[api]\npayload-max = \"16MiB\"\n";
+    let host = host(&config).shipped("http").start().unwrap();
+    let sized = |id: &str, bytes: usize| {
+        let payload = "x".repeat(bytes);
+        serde_json::json!({ "id": id, "attributes": { "to": "a" }, "payload": payload }).to_string()
+    };
+    let over = sized("bad", (16 << 20) + 1);
+    check(&host, JSON, &over, "413 payload-too-large payload");
+    let answer = crate::support::post(&host, sized("fits", 16 << 20).as_bytes());
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    wait_for(&host, "fits", "delivered");
+    assert_eq!(sink.requests()[0].body.len(), 16 << 20);
+}
+
 /// Goal: whoever sends a large body to be refused reads why, whichever part of the server refuses it: the answer
 /// comes after the body, and is not lost with the connection.
 #[test]

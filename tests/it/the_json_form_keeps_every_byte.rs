@@ -1,7 +1,7 @@
 use serde_json::json;
 use wharf_testkit::sink::Sink;
 
-use crate::support::{SOON, channel, data, get, host, post, text, wait_for};
+use crate::support::{NDJSON, SOON, channel, data, get, host, post, post_batch_as, text, wait_for};
 
 /// Goal (A7): the three payload fields give exactly the bytes that were meant, headers keep their
 /// order, and every other field of the form is kept.
@@ -71,6 +71,14 @@ fn payload_and_headers_arrive_as_sent() {
         "null",
         "application/json",
     );
+
+    // In a batch too, where the form is one line.
+    sink.forget();
+    let line = format!(r#"{{"id":"line","attributes":{{"to":"a"}},"payload_json": {odd} }}"#);
+    let answers = post_batch_as(&host, &[NDJSON], line.as_bytes());
+    assert_eq!(answers[0]["status"], 202, "{answers:?}");
+    sink.wait_for_count(SOON, 1).unwrap();
+    assert_eq!(sink.requests()[0].body, odd);
 
     // The same header twice keeps its order; what the receiver is shown is what GET shows.
     let form = json!({
