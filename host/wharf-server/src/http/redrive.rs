@@ -142,7 +142,7 @@ async fn find_numbered(app: &Arc<App>, seq: MessageSeq) -> Result<Option<Message
         Ok(found) => Ok(Some(found)),
         Err(error @ ReadError::Malformed(_)) => {
             tracing::error!(
-                message = seq.0,
+                message_seq = seq.0,
                 error = &error as &dyn std::error::Error,
                 "a message cannot be read and is not routed again"
             );

@@ -61,7 +61,7 @@ impl Store {
 pub(crate) fn apply(group: &mut Group<'_>, wanted: &Reroute) -> Result<Rerouted, ReadError> {
     match reroute(group, wanted) {
         Err(ReadError::Malformed(cause)) => {
-            error!(message = %wanted.message, error = &cause as &dyn std::error::Error, "a message cannot be read and is not routed again");
+            error!(message_seq = %wanted.message, error = &cause as &dyn std::error::Error, "a message cannot be read and is not routed again");
             Ok(Rerouted::Unreadable)
         }
         rerouted => rerouted,
