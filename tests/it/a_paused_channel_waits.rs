@@ -1,8 +1,14 @@
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use wharf_testkit::process::Host;
 use wharf_testkit::sink::{Answer, Gate, Sink};
 
-use crate::support::{SOON, assert_has, channel, ended, health, host, message, text};
+use crate::support::{
+    SOON, assert_has, channel, channel_of, ended, guest, health, host, message, text,
+};
 
 /// Goal (D5): a paused channel sends nothing, over a restart too, while what comes for it is accepted and other channels
 /// go on; what is in flight ends. It is seen by whoever looks, with who paused it and why, until somebody resumes it.
@@ -143,6 +149,51 @@ fn until_it_is_resumed() {
     let (code, _, error) = ended(host.cli(["channel", "resume", "z"]).unwrap());
     assert_eq!(code, 1);
     assert_has(&error, &["channel-not-found", "try: `wharf channel list`"]);
+}
+
+/// Goal: a client that goes away while it pauses a channel leaves nothing half done: what was put on disk was put in
+/// force, and told.
+#[test]
+fn a_client_that_goes_away_leaves_nothing_half_done() {
+    let mut host = host(&channel_of("outcomes", "a", ""))
+        .plugin("outcomes", guest("outcomes"))
+        .start()
+        .unwrap();
+    let state = |host: &Host| {
+        let (_, listed, _) = ended(host.cli(["channel", "list", "--json"]).unwrap());
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        text(&listed["channels"][0]["status"]).to_owned()
+    };
+    for n in 0..40 {
+        // Cut off at another moment each time: before it is read, while it is committed, after that.
+        let what = ["pause", "resume"][n % 2];
+        let head =
+            format!("POST /v1/channels/a/{what} HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n");
+        let mut stream = TcpStream::connect(host.address()).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_micros(100 * n as u64));
+        drop(stream);
+        if n % 10 < 7 {
+            continue;
+        }
+        // Whoever asks now is answered after what came before.
+        let in_force = state(&host);
+        host.terminate().unwrap();
+        let log = host.log();
+        let told = log.lines().rev().find_map(|line| {
+            let states = [
+                ("paused by an operator", "paused"),
+                ("resumed by an operator", "running"),
+            ];
+            states
+                .iter()
+                .find(|(words, _)| line.contains(words))
+                .map(|(_, state)| *state)
+        });
+        assert_eq!(told.unwrap_or("running"), in_force, "{what} {n}: {log}");
+        host.restart().unwrap();
+        assert_eq!(state(&host), in_force, "{what} {n}");
+    }
 }
 
 const AUTHORIZATION: [(&str, &str); 2] = [

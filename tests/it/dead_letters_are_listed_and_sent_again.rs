@@ -125,7 +125,7 @@ fn a_redrive_sends_the_same_or_converts_again() {
         (String::from_utf8(request.body.to_vec()).unwrap(), key)
     });
     let same = ("wrap--0:m1".to_owned(), "m1".to_owned());
-    let other = ("wrap--1:m1".to_owned(), "m1-1".to_owned());
+    let other = ("wrap--1:m1".to_owned(), "m1~1".to_owned());
     assert_eq!(
         sent.collect::<Vec<_>>(),
         [same.clone(), same.clone(), same.clone(), same, other]

@@ -41,6 +41,7 @@ mod bad_input_is_refused_by_field;
 mod converters_form_a_chain;
 mod dead_letters_are_listed_and_sent_again;
 mod deliveries_are_listed_by_where_they_stand;
+mod deliveries_wait_for_an_absent_channel;
 mod every_attempt_carries_its_trace_and_its_end;
 mod every_channel_signs_with_its_own_secret;
 mod every_log_line_names_its_message;

@@ -209,7 +209,9 @@ impl Model {
         }
         let before = self.delivery(settle.id).clone();
         let mut transition = settle.transition.clone();
-        let is_cancelled = before.is_cancelled && transition.to == Status::Retrying;
+        let is_cancelled = before.is_cancelled
+            && (transition.to == Status::Retrying
+                || matches!(transition.cause, Cause::AttemptsSpent | Cause::AgeSpent));
         if is_cancelled {
             transition = Transition {
                 to: Status::Cancelled,

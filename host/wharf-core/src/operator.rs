@@ -33,13 +33,19 @@ pub fn cancel(status: Status, is_leased: bool) -> Cancellation {
     }
 }
 
-/// What a flagged delivery's transition becomes: a retry is cancelled, anything else stays.
+/// What a flagged delivery's transition becomes: a retry is cancelled, also one for which there is no budget; anything
+/// else stays.
 ///
 /// From where the machine has no such step (a pending delivery that is to be sent again) the retry stays too: the
 /// flag meets it at its next claim.
 #[must_use]
 pub fn cancelled_instead(from: Status, transition: Transition) -> Transition {
-    if transition.to == Status::Retrying && Status::allows(Some(from), Status::Cancelled) {
+    let is_retry = match transition.to {
+        Status::Retrying => true,
+        Status::Dead => matches!(transition.cause, Cause::AttemptsSpent | Cause::AgeSpent),
+        _ => false,
+    };
+    if is_retry && Status::allows(Some(from), Status::Cancelled) {
         Transition {
             to: Status::Cancelled,
             cause: Cause::Cancelled,
@@ -118,6 +124,17 @@ mod tests {
                 };
                 assert_eq!(cancelled_instead(from, transition(*to)).to, expected);
             }
+        }
+        for (cause, expected) in [
+            (Cause::AttemptsSpent, Status::Cancelled),
+            (Cause::AgeSpent, Status::Cancelled),
+            (Cause::OutcomeUnknown, Status::Dead),
+        ] {
+            let spent = Transition {
+                cause,
+                ..transition(Status::Dead)
+            };
+            assert_eq!(cancelled_instead(Status::Queued, spent).to, expected);
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wharf_core::egress::AddressGuard;
+use wharf_core::{ChannelName, Status};
 use wharf_store::Store;
 
 use crate::clock;
@@ -84,6 +85,7 @@ pub async fn serve(
     let mut channels = Channels::default();
     let uses = Uses::new(&config, &client, &mut channels, &degraded);
     metrics.add(channels);
+    tell_of_unconfigured(&config, &store, &degraded);
     let disk = Disk::new(&config.store_path, config.marks, degraded.clone()).await;
     metrics.add(DiskNumbers(disk.subscribe_free()));
     let pauses = Arc::new(Pauses::load(&config, &store, &degraded));
@@ -221,4 +223,21 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// What waits for a channel that the configuration does not have any more is not lost, and not sent.
+fn tell_of_unconfigured(config: &Config, store: &Store, degraded: &Degraded) {
+    let is_configured =
+        |name: &ChannelName| config.channels.iter().any(|channel| channel.name == *name);
+    for stats in &store.stats().channels {
+        let waiting = Status::ALL.iter().filter(|status| !status.is_final());
+        let count: u64 = waiting.map(|status| stats.depths.status(*status)).sum();
+        if count == 0 || is_configured(&stats.channel) {
+            continue;
+        }
+        let reason =
+            format!("it is not configured, and {count} deliveries wait for it; configure it again");
+        tracing::error!(channel = %stats.channel, deliveries = count, "deliveries wait for a channel that is not configured");
+        degraded.set(&format!("channel {}", stats.channel), reason);
+    }
 }

@@ -83,7 +83,9 @@ impl<'a> Walk<'a> {
 
     fn through_rows(&mut self, snapshot: &Snapshot) -> Result<bool, ReadError> {
         let table = snapshot.tx().open_table(delivery::TABLE)?;
-        let from = self.at.map_or(0, |at| at.0 + 1);
+        let Some(from) = self.at.map_or(Some(0), |at| at.0.checked_add(1)) else {
+            return Ok(true);
+        };
         for entry in ReadableTable::range(&table, from..)? {
             if self.is_spent() {
                 return Ok(false);

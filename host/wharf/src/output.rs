@@ -19,10 +19,15 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     text(&serde_json::to_string_pretty(value)?)
 }
 
-/// Rows in columns that line up.
+/// Rows in columns that line up. What plugins and receivers said can have anything in it: control characters are shown,
+/// not sent to the terminal.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
+        .collect();
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -44,8 +49,22 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
+fn printable(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn control_characters_are_shown() {
+        let rows = [vec!["a\nb\x1b[2J é".to_owned()]];
+        assert_eq!(super::table(&["WHY"], &rows), "WHY\na\\nb\\u{1b}[2J é");
+    }
+
     #[test]
     fn columns_line_up() {
         let rows = [

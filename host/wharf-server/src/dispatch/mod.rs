@@ -152,9 +152,13 @@ async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim, place: P
     };
     match store.settle(vec![settle]).await.as_deref() {
         Ok([Settled::Recorded(_)]) => {}
-        Ok(_) => {
+        Ok([Settled::Cancelled(_)]) => {
+            tracing::info!(message_id = %claim.message.id, delivery, channel = %channel.name, "not tried again: it was cancelled meanwhile");
+        }
+        Ok([Settled::Stale]) => {
             tracing::error!(message_id = %claim.message.id, delivery, channel = %channel.name, "an attempt's lease was stale; nothing was recorded");
         }
+        Ok(answers) => unreachable!("one settle is answered once, not {} times", answers.len()),
         // The store has failed and the process ends; the next start tries the delivery again.
         Err(_) => {
             tracing::warn!(message_id = %claim.message.id, delivery, channel = %channel.name, "an attempt's outcome was not recorded");

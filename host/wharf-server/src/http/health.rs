@@ -43,12 +43,24 @@ pub(super) async fn ready(
     if app.phase.is_draining() {
         return failed("server", "it is stopping");
     }
-    let reasons = app.degraded.list();
+    let mut reasons = app.degraded.list();
+    reasons.extend(suspects(app.store.stats().suspects));
     let status = if reasons.is_empty() { "ok" } else { "degraded" };
     match auth::token(&app, &headers) {
         Token::Right => ok(status, reasons),
         Token::Wrong | Token::Missing => ok(status, Vec::new()),
     }
+}
+
+/// What may have ended the process is tried alone, and everything else waits for it.
+fn suspects(count: u64) -> Option<Named> {
+    (count > 0).then(|| Named {
+        name: "suspects".to_owned(),
+        reason: format!(
+            "the process ended uncleanly, twice: {count} deliveries that were being attempted are tried one by one, and \
+             nothing else is sent while one of them is"
+        ),
+    })
 }
 
 fn ok(status: &str, reasons: Vec<Named>) -> (StatusCode, Json<Health>) {

@@ -31,7 +31,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -141,6 +143,14 @@ async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) {
 }
 
 /// The API's routes, by the scope that they take.
+/// A client that goes away must not break off a change between its commit and its announcement.
+async fn unbroken(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
 fn router(app: Arc<App>) -> Router {
     let take = |scope: Scope, routes: Router<Arc<App>>| {
         let state = (Arc::clone(&app), scope);
@@ -164,7 +174,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/messages/{id}/redrive", post(redrive::redrive))
         .route("/v1/dead-letters/redrive", post(redrive::redrive_listed))
         .route("/v1/channels/{name}/pause", post(channels::pause))
-        .route("/v1/channels/{name}/resume", post(channels::resume));
+        .route("/v1/channels/{name}/resume", post(channels::resume))
+        .layer(from_fn(unbroken));
     Router::new()
         .merge(take(Scope::Send, send))
         .merge(take(Scope::Read, read))

@@ -72,7 +72,8 @@ impl Claim {
     pub fn idempotency_key(&self) -> String {
         match self.key_generation {
             0 => self.message.id.to_string(),
-            generation => format!("{}-{generation}", self.message.id),
+            // No id has this character, so that it is no other message's key.
+            generation => format!("{}~{generation}", self.message.id),
         }
     }
 }

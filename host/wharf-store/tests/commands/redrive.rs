@@ -179,7 +179,7 @@ fn what_was_sent_is_sent_again_unless_it_is_to_be_converted_anew() {
 #[test]
 fn a_new_key_is_one_that_no_attempt_has_carried() {
     let mut fixture = ended(Status::Rejected);
-    for (new_key, key) in [(false, "m"), (true, "m-1"), (false, "m-1"), (true, "m-2")] {
+    for (new_key, key) in [(false, "m"), (true, "m~1"), (false, "m~1"), (true, "m~2")] {
         fixture.redrive(vec![Redrive {
             new_key,
             ..plain(T0)

@@ -59,7 +59,13 @@ fn redrive_all(client: &Client, arguments: &Redrive) -> Result<(), Failure> {
     let (started_at, mut seen_count) = (Instant::now(), 0_u32);
     let mut results = BTreeMap::<&str, u64>::new();
     loop {
-        let page = client.redrive_listed(&input)?;
+        let page = client.redrive_listed(&input).inspect_err(|_| {
+            let counts = results
+                .iter()
+                .map(|(result, count)| format!("{count} {result}"));
+            let counts: Vec<_> = counts.collect();
+            eprintln!("so far: {}; the rest is as it was", counts.join(", "));
+        })?;
         for entry in &page.deliveries {
             *results.entry(entry.changed.result.as_str()).or_default() += 1;
             seen_count += 1;
