@@ -5,7 +5,8 @@ use wharf_testkit::process::{Host, eventually};
 use wharf_testkit::sink::{Answer, Sink};
 
 use crate::support::{
-    SOON, channel, channel_of, guest, host, journal, message, post_batch, send, text, wait_for,
+    JSON, SOON, attempts, channel, channel_of, ended, guest, host, journal, message, post_batch,
+    send, text, wait_for,
 };
 
 /// What a row of the journal, or a line of the plugin `audit`, says: message, status, cause, attempt.
@@ -54,14 +55,30 @@ fn of_every_end() {
         "dead",
         json!({ "expires_at": "2020-01-01T00:00:00Z" }),
     );
-    for (id, _, status) in cases.into_iter().chain([("late", "", "expired")]) {
+    tell(
+        "cancelled",
+        "dead",
+        json!({ "deliver_after": "2099-01-01T00:00:00Z" }),
+    );
+    let cancelled = host.http("POST", "/v1/messages/cancelled/cancel", &[JSON], b"");
+    assert_eq!(cancelled.unwrap().status, 200);
+    let more = [("late", "", "expired"), ("cancelled", "", "cancelled")];
+    for (id, _, status) in cases.into_iter().chain(more) {
         wait_for(&host, id, status);
     }
-    let ids = cases.into_iter().map(|(id, ..)| id).chain(["late"]);
+    // And once more from its end.
+    let redrive = ["dead-letter", "redrive", "rejected"];
+    assert_eq!(ended(host.cli(redrive).unwrap()).0, 0);
+    let again = eventually(SOON, || {
+        (attempts(&host, "rejected").len() == 2).then_some(())
+    });
+    assert!(again.is_some());
+    let ids = cases.into_iter().chain(more).map(|(id, ..)| id);
     let ids: Vec<_> = ids.map(str::to_owned).collect();
     let expected = journalled(&host, &ids);
-    // Accepted; then once more for each, and thrice where an attempt was repeated.
-    assert_eq!(expected.len(), 8 + 7 + 3);
+    // Accepted; then once more for each but the one that stays nowhere, thrice where an attempt was repeated, and twice
+    // after the redrive.
+    assert_eq!(expected.len(), 9 + 8 + 3 + 2);
     wait_until_told(&host, &expected);
     assert_eq!(told(&host), expected);
 }
