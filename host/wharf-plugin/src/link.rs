@@ -38,6 +38,19 @@ impl log::Host for State {
             log::Level::Error => Level::ERROR,
         };
         self.guest_log().line(level, &text, &fields);
+        #[cfg(debug_assertions)]
+        abort_if_told(&text);
         Ok(())
+    }
+}
+
+/// Ends the process where a guest logs what `WHARF_TEST_ABORT_ON_LOG` says, as a bug of the host would that a guest
+/// finds. There is no such switch in a release build.
+#[cfg(debug_assertions)]
+fn abort_if_told(text: &str) {
+    static WORDS: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let words = WORDS.get_or_init(|| std::env::var("WHARF_TEST_ABORT_ON_LOG").ok());
+    if words.as_deref() == Some(text) {
+        std::process::abort();
     }
 }

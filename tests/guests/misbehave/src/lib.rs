@@ -2,7 +2,8 @@
 //!
 //! `trap`, `spin`, `hog`, `exit`, `giant`, `recurse`, `endless-log`, `sleep`, `bad-text` and `bad-place` break one
 //! limit or rule each, `big-state`, `more-requests` and `long-token` one of a channel's; `nap`, `doze` and `work` take
-//! their time and return, `say` logs a line, `toil` computes before it waits for ever, `swell` uses 20 MiB and returns; `refuse` says no
+//! their time and return, `say` logs a line, `abort-host`
+//! logs one that a host can be told to abort at, `toil` computes before it waits for ever, `swell` uses 20 MiB and returns; `refuse` says no
 //! in the hook's own way; `count` answers with the number of calls that this instance has served, `pry` with what it
 //! could reach outside of it, `pry-folders` with what it could reach from the folder that it was given at `/granted`,
 //! `extra` with the extra keys of the call. Without it, and with `none`, the hooks do what is least.

@@ -78,6 +78,7 @@ pub(crate) fn of_attributes(attributes: &[(String, String)]) -> Left {
             log::log(Level::Info, "still here", &[]);
             println!("still here");
         },
+        "abort-host" => log::log(Level::Info, "abort the host", &[]),
         "say" => log::log(
             Level::Info,
             "said",
