@@ -3,7 +3,8 @@ use wharf_testkit::process::Host;
 use wharf_testkit::sink::Sink;
 
 use crate::support::{
-    channel, get, health, host, may_reach_this_machine, message, post, send, wait_for,
+    assert_has, channel, ended, get, health, host, may_reach_this_machine, message, post, send,
+    wait_for,
 };
 
 /// More than any disk has.
@@ -50,6 +51,8 @@ fn first_accepting_then_sending() {
     let free: f64 = free.expect("it is measured").parse().unwrap();
     assert!(free > 0.0, "{metrics}");
     assert_eq!(get(&host, "m1")["status"], "queued");
+    let (_, why, _) = ended(host.cli(["why", "m1"]).unwrap());
+    assert_has(&why, &["but the host: ", "less than store.dispatch-free"]);
     assert_eq!(sink.count(), 0);
 
     // Under the first mark it goes.

@@ -49,6 +49,14 @@ fn until_it_is_resumed() {
     send(&host, "m3", "b");
     wait_until_delivered(&host, "m3");
     assert_eq!(status(&host, "m2"), "queued");
+    let (_, why, _) = ended(host.cli(["why", "m2"]).unwrap());
+    assert_has(
+        &why,
+        &[
+            "but the channel is paused since ",
+            " by oncall: their disk is full",
+        ],
+    );
 
     let seen = |host: &Host| {
         let channels = ask(host, "GET", "/v1/channels");

@@ -51,6 +51,9 @@ fn the_others_are_told() {
     let only_closed = || (names() == ["post-event closed"]).then_some(());
     assert!(eventually(SOON, only_closed).is_some(), "{:?}", names());
 
+    let metrics = host.http("GET", "/metrics", &[], b"").unwrap().text();
+    assert!(metrics.contains("\nwharf_parked 2.0\n"), "{metrics}");
+
     host.kill_9().unwrap();
     host.restart().unwrap();
     assert_eq!(wait_for_parked(&host, 2), parked);

@@ -1,7 +1,7 @@
 use wharf_testkit::sink::Sink;
 
 use crate::support::{
-    assert_has, channel, get, health, host, may_reach_this_machine, message, send, wait_for,
+    assert_has, channel, ended, get, health, host, may_reach_this_machine, message, send, wait_for,
 };
 
 /// Goal (E6): what waits for a channel that the configuration does not have any more is neither lost nor sent, and
@@ -23,6 +23,11 @@ fn health_names_it() {
     assert_eq!(name, "channel a");
     assert_has(reason, &["not configured", "1 deliveries wait"]);
     assert_eq!(get(&host, "m1")["status"], "queued");
+    let (_, why, _) = ended(host.cli(["why", "m1"]).unwrap());
+    assert_has(
+        &why,
+        &["next: attempt 1", "but channel a is not configured"],
+    );
 
     host.write("wharf.toml", may_reach_this_machine(&config))
         .unwrap();

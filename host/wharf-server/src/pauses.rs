@@ -97,7 +97,8 @@ impl Pauses {
         channels.map(|(name, pause)| (name, pause.borrow().clone()))
     }
 
-    /// Pauses a channel, and returns once that is on disk. One that is paused stays so since then, with this reason.
+    /// Pauses a channel, and returns once that is on disk. One that is paused stays so since then, and with the reason
+    /// that there is where none is given now.
     pub(crate) async fn pause(
         &self,
         channel: &ChannelName,
@@ -106,6 +107,12 @@ impl Pauses {
     ) -> Result<(), SetStateError> {
         self.change(channel, |stands| {
             let since = stands.map_or_else(clock::now, Pause::since);
+            // Who gives no reason does not take away the one that there is.
+            let keeps = reason.is_none() && stands.is_some();
+            let (reason, by) = match stands.filter(|_| keeps) {
+                Some(stands) => (stands.reason.clone(), stands.by.clone()),
+                None => (reason, by),
+            };
             Some(Pause {
                 since_ms: since.0,
                 reason,

@@ -24,6 +24,16 @@ impl StoreNumbers {
     }
 }
 
+impl StoreNumbers {
+    fn parked(&self) -> Option<u64> {
+        let count = self.0.parked_count().inspect_err(|error| {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(error, "how much is parked cannot be read");
+        });
+        count.ok()
+    }
+}
+
 impl Numbers for StoreNumbers {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
         let stats = self.0.stats();
@@ -51,6 +61,12 @@ impl Numbers for StoreNumbers {
             "Messages in the store.",
             None,
             [(vec![], stats.counts.messages() as f64)],
+        )?;
+        page.gauge(
+            "parked",
+            "What could not be used and was put aside.",
+            None,
+            self.parked().map(|count| (vec![], count as f64)),
         )?;
         let channels = || stats.channels.iter();
         page.gauge(

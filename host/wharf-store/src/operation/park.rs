@@ -1,7 +1,7 @@
 //! What could not be used (an event that a hook never takes, an element of a queue that cannot be read) is put aside,
 //! so that what comes after it can go on. It is kept as it came.
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 use wharf_core::{Cursor, TimeMs};
 
 use crate::error::{ReadError, WriteError};
@@ -57,6 +57,11 @@ impl Store {
         let park = Park { parked, reader };
         let bytes = park.bytes();
         self.write(park, bytes, Write::Park).await
+    }
+
+    /// How much is parked.
+    pub fn parked_count(&self) -> Result<u64, ReadError> {
+        self.read(|snapshot| Ok(snapshot.tx().open_table(parked::TABLE)?.len()?))
     }
 
     /// What is parked, with its number, the oldest first; `after` a number, at most `most`.

@@ -34,6 +34,7 @@ fn what_is_parked_is_kept_as_it_came() {
         assert_eq!(fixture.store.parked(0, 2).unwrap(), expected[..2]);
         assert_eq!(fixture.store.parked(2, 9).unwrap(), expected[2..]);
         assert_eq!(fixture.store.parked(u64::MAX, 9).unwrap(), []);
+        assert_eq!(fixture.store.parked_count().unwrap(), 3);
         fixture.check();
         fixture.kill();
     }

@@ -16,10 +16,9 @@ use crate::output;
 const PAGE: u32 = 100;
 
 pub(crate) fn list(arguments: &List) -> Result<(), Failure> {
-    let limit = arguments.limit.to_string();
-    let query: Vec<_> = delivery::query(arguments, &limit).collect();
-    let page = client(&arguments.host).dead_letters(&query)?;
-    delivery::tell(&page, arguments.json)
+    let client = client(&arguments.host);
+    let found = delivery::gather(arguments, |query| client.dead_letters(query))?;
+    delivery::tell(&found, arguments.json)
 }
 
 pub(crate) fn redrive(arguments: &Redrive) -> Result<(), Failure> {

@@ -1,30 +1,51 @@
 //! `wharf delivery`
 
-use wharf_api::ListView;
+use wharf_api::{ClientError, ListView};
 
 use crate::arguments::List;
 use crate::command::client;
 use crate::failure::Failure;
 use crate::output;
 
+/// Entries that the host gives at once.
+const PAGE_ENTRIES_MAX: usize = 1000;
+
 pub(crate) fn list(arguments: &List) -> Result<(), Failure> {
-    let limit = arguments.limit.to_string();
-    let query: Vec<_> = query(arguments, &limit).collect();
-    let page = client(&arguments.host).deliveries(&query)?;
-    tell(&page, arguments.json)
+    let client = client(&arguments.host);
+    let found = gather(arguments, |query| client.deliveries(query))?;
+    tell(&found, arguments.json)
 }
 
-/// What a page is asked for with.
-pub(super) fn query<'a>(
-    list: &'a List,
-    limit: &'a str,
-) -> impl Iterator<Item = (&'static str, &'a str)> {
-    let status = list.status.as_deref().map(|status| ("status", status));
-    let channel = list.channel.as_deref().map(|name| ("channel", name));
-    let after = list.after.as_deref().map(|after| ("after", after));
-    [status, channel, after, Some(("limit", limit))]
-        .into_iter()
-        .flatten()
+/// Asks for page after page until there are as many entries as were asked for: a page may be short, or even empty, and
+/// not be the last one.
+pub(super) fn gather(
+    list: &List,
+    ask: impl Fn(&[(&str, &str)]) -> Result<ListView, ClientError>,
+) -> Result<ListView, Failure> {
+    let wanted = list.limit as usize;
+    let mut found = ListView {
+        entries: Vec::new(),
+        unreadable: 0,
+        next: list.after.clone(),
+    };
+    loop {
+        let limit = wanted
+            .saturating_sub(found.entries.len())
+            .min(PAGE_ENTRIES_MAX);
+        let limit = limit.to_string();
+        let after = found.next.take();
+        let status = list.status.as_deref().map(|status| ("status", status));
+        let channel = list.channel.as_deref().map(|name| ("channel", name));
+        let after = after.as_deref().map(|after| ("after", after));
+        let query = [status, channel, after, Some(("limit", &*limit))];
+        let page = ask(&query.into_iter().flatten().collect::<Vec<_>>())?;
+        found.entries.extend(page.entries);
+        found.unreadable += page.unreadable;
+        found.next = page.next;
+        if found.next.is_none() || found.entries.len() >= wanted {
+            return Ok(found);
+        }
+    }
 }
 
 /// A page, in columns.

@@ -1,6 +1,6 @@
 //! `wharf journal`
 
-use wharf_api::{JournalView, RowView};
+use wharf_api::{Client, JournalView, RowView};
 
 use super::message::step;
 use crate::arguments::Journal;
@@ -8,16 +8,39 @@ use crate::command::client;
 use crate::failure::Failure;
 use crate::output;
 
+/// Rows that the host gives at once.
+const PAGE_ROWS_MAX: usize = 1000;
+
 pub(crate) fn journal(arguments: &Journal) -> Result<(), Failure> {
     let client = client(&arguments.host);
     match (&arguments.id, &arguments.note) {
         (Some(id), _) => tell(&client.journal(id)?, false, arguments.json),
         (None, note) => {
-            let limit = arguments.limit.to_string();
-            let note = note.iter().map(|note| ("note", &**note));
-            let after = arguments.after.iter().map(|after| ("after", &**after));
-            let query: Vec<_> = note.chain(after).chain([("limit", &*limit)]).collect();
-            tell(&client.search_journal(&query)?, true, arguments.json)
+            let note = note.as_deref().unwrap_or_default();
+            tell(&search(&client, note, arguments)?, true, arguments.json)
+        }
+    }
+}
+
+/// Asks for page after page until there are as many rows as were asked for: a page may be short, or even empty, and not
+/// be the last one.
+fn search(client: &Client, note: &str, arguments: &Journal) -> Result<JournalView, Failure> {
+    let wanted = arguments.limit as usize;
+    let mut found = JournalView {
+        rows: Vec::new(),
+        next: arguments.after.clone(),
+    };
+    loop {
+        let limit = wanted.saturating_sub(found.rows.len()).min(PAGE_ROWS_MAX);
+        let limit = limit.to_string();
+        let after = found.next.take();
+        let after = after.iter().map(|after| ("after", &**after));
+        let query: Vec<_> = after.chain([("note", note), ("limit", &*limit)]).collect();
+        let page = client.search_journal(&query)?;
+        found.rows.extend(page.rows);
+        found.next = page.next;
+        if found.next.is_none() || found.rows.len() >= wanted {
+            return Ok(found);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use wharf_api::{DeliveryView, MessageView, RowView};
+use wharf_api::{ChannelStatus, ChannelView, DeliveryView, MessageView, Named, RowView};
 
 use super::message::step;
 use crate::arguments::ById;
@@ -17,10 +17,54 @@ pub(crate) fn run(arguments: &ById) -> Result<(), Failure> {
     if arguments.json {
         return output::json(&serde_json::json!({ "message": message, "journal": journal.rows }));
     }
-    output::text(&explain(&message, &journal.rows))
+    let around = Around {
+        channels: client.channels()?.channels,
+        host: client
+            .ready()
+            .map(|health| health.reasons)
+            .unwrap_or_default(),
+    };
+    output::text(&explain(&message, &journal.rows, &around))
 }
 
-fn explain(message: &MessageView, rows: &[RowView]) -> String {
+/// What a delivery may wait for.
+struct Around {
+    channels: Vec<ChannelView>,
+    /// What does not work although the host runs.
+    host: Vec<Named>,
+}
+
+impl Around {
+    /// What keeps a channel from sending.
+    fn holds(&self, name: &str) -> Vec<String> {
+        let mut holds = Vec::new();
+        match self.channels.iter().find(|channel| channel.name == name) {
+            None => holds.push(format!("channel {name} is not configured")),
+            Some(channel) => {
+                let by = channel.by.as_deref().unwrap_or("an operator");
+                let reason = channel.reason.as_deref().unwrap_or("no reason was given");
+                match channel.status {
+                    ChannelStatus::Running => {}
+                    ChannelStatus::Paused => {
+                        let since = channel.since.as_deref().unwrap_or("some time ago");
+                        holds.push(format!(
+                            "the channel is paused since {since} by {by}: {reason}"
+                        ));
+                    }
+                    ChannelStatus::Unavailable => {
+                        holds.push(format!("the channel cannot send: {reason}"));
+                    }
+                }
+            }
+        }
+        let host = self.host.iter();
+        let of_all = host.filter(|named| ["disk", "suspects"].contains(&named.name.as_str()));
+        holds.extend(of_all.map(|named| format!("the host: {}", named.reason)));
+        holds
+    }
+}
+
+fn explain(message: &MessageView, rows: &[RowView], around: &Around) -> String {
     let mut text = format!("{} is {}\n", message.id, message.status);
     let _ = writeln!(text, "  accepted {}", message.accepted_at);
     if message.deliveries.is_empty() {
@@ -38,6 +82,11 @@ fn explain(message: &MessageView, rows: &[RowView]) -> String {
             explain_row(&mut text, row);
         }
         let _ = writeln!(text, "  next: {}", next(delivery));
+        if ["queued", "retrying"].contains(&delivery.status.as_str()) {
+            for hold in around.holds(&delivery.channel) {
+                let _ = writeln!(text, "      but {hold}");
+            }
+        }
     }
     text
 }
@@ -79,12 +128,15 @@ fn next(delivery: &DeliveryView) -> String {
             "what the attempt that is running comes to; there is no other".to_owned()
         }
         ("sending", _) => "an attempt is running".to_owned(),
-        ("queued", Some(due)) => format!("the first attempt at {due}"),
-        ("queued", None) => "the first attempt, as soon as its channel can".to_owned(),
-        ("retrying", Some(due)) => {
+        ("queued" | "retrying", Some(due)) => {
             format!("attempt {} at {due}", delivery.attempts + 1)
         }
-        ("retrying", None) => format!("attempt {}, now", delivery.attempts + 1),
+        ("queued" | "retrying", None) => {
+            format!(
+                "attempt {}, as soon as its channel can",
+                delivery.attempts + 1
+            )
+        }
         ("pending" | "provisional", _) => "it waits for the receiver's word".to_owned(),
         ("dead" | "rejected" | "shed", _) => {
             "nothing; it is kept, and `wharf dead-letter redrive` sends it again".to_owned()
