@@ -203,7 +203,18 @@ pub(crate) enum DeadLetter {
     Redrive(Redrive),
 }
 
-/// A page of a list.
+/// Which part of a list.
+#[derive(Debug, Args)]
+pub(crate) struct Page {
+    /// Entries at most [default: 100].
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u32>,
+    /// Go on where a list ended, with what it said was next.
+    #[arg(long, value_name = "NEXT")]
+    pub(crate) after: Option<String>,
+}
+
+/// A list of deliveries.
 #[derive(Debug, Args)]
 pub(crate) struct List {
     #[command(flatten)]
@@ -214,12 +225,8 @@ pub(crate) struct List {
     /// Only this channel.
     #[arg(long, value_name = "NAME")]
     pub(crate) channel: Option<String>,
-    /// Entries at most.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(crate) limit: u32,
-    /// Go on where a page ended, with what it said was next.
-    #[arg(long, value_name = "NEXT")]
-    pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -241,28 +248,19 @@ pub(crate) struct Journal {
     /// Search for what plugins noted of attempts: the note's name, or name and value.
     #[arg(long, value_name = "NAME[=VALUE]", conflicts_with = "id")]
     pub(crate) note: Option<String>,
-    /// Rows at most.
-    #[arg(long, default_value_t = 100, value_name = "N", requires = "note")]
-    pub(crate) limit: u32,
-    /// Go on where a page ended, with what it said was next.
-    #[arg(long, value_name = "NEXT", requires = "note")]
-    pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// A page of what is parked.
 #[derive(Debug, Args)]
 pub(crate) struct ListParked {
     #[command(flatten)]
     pub(crate) host: Host,
-    /// Entries at most.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    pub(crate) limit: u32,
-    /// Go on where a page ended, with what it said was next.
-    #[arg(long, value_name = "NEXT")]
-    pub(crate) after: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: Page,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

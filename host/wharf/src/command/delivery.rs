@@ -3,12 +3,9 @@
 use wharf_api::{ClientError, ListView};
 
 use crate::arguments::List;
-use crate::command::client;
+use crate::command::{client, page};
 use crate::failure::Failure;
 use crate::output;
-
-/// Entries that the host gives at once.
-const PAGE_ENTRIES_MAX: usize = 1000;
 
 pub(crate) fn list(arguments: &List) -> Result<(), Failure> {
     let client = client(&arguments.host);
@@ -16,45 +13,34 @@ pub(crate) fn list(arguments: &List) -> Result<(), Failure> {
     tell(&found, arguments.json)
 }
 
-/// Asks for page after page until there are as many entries as were asked for: a page may be short, or even empty, and
-/// not be the last one.
+/// What a list has of the statuses and the channel that were asked for.
 pub(super) fn gather(
     list: &List,
     ask: impl Fn(&[(&str, &str)]) -> Result<ListView, ClientError>,
 ) -> Result<ListView, Failure> {
-    let wanted = list.limit as usize;
-    let mut found = ListView {
-        entries: Vec::new(),
-        unreadable: 0,
-        next: list.after.clone(),
-    };
-    loop {
-        let limit = wanted
-            .saturating_sub(found.entries.len())
-            .min(PAGE_ENTRIES_MAX);
-        let limit = limit.to_string();
-        let after = found.next.take();
-        let status = list.status.as_deref().map(|status| ("status", status));
-        let channel = list.channel.as_deref().map(|name| ("channel", name));
-        let after = after.as_deref().map(|after| ("after", after));
-        let query = [status, channel, after, Some(("limit", &*limit))];
-        let page = ask(&query.into_iter().flatten().collect::<Vec<_>>())?;
-        found.entries.extend(page.entries);
-        found.unreadable += page.unreadable;
-        found.next = page.next;
-        if found.next.is_none() || found.entries.len() >= wanted {
-            return Ok(found);
-        }
-    }
+    let status = list.status.as_deref().map(|status| ("status", status));
+    let channel = list.channel.as_deref().map(|name| ("channel", name));
+    let mut unreadable = 0;
+    let (entries, next) = page::gather(&list.page, |query| {
+        let narrowed = status.into_iter().chain(channel);
+        let page = ask(&narrowed.chain(query.iter().copied()).collect::<Vec<_>>())?;
+        unreadable += page.unreadable;
+        Ok((page.entries, page.next))
+    })?;
+    Ok(ListView {
+        entries,
+        unreadable,
+        next,
+    })
 }
 
-/// A page, in columns.
-pub(super) fn tell(page: &ListView, json: bool) -> Result<(), Failure> {
+/// A list, in columns.
+pub(super) fn tell(list: &ListView, json: bool) -> Result<(), Failure> {
     if json {
-        return output::json(page);
+        return output::json(list);
     }
     let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let rows: Vec<Vec<String>> = page
+    let rows: Vec<Vec<String>> = list
         .entries
         .iter()
         .map(|entry| {
@@ -80,14 +66,12 @@ pub(super) fn tell(page: &ListView, json: bool) -> Result<(), Failure> {
         ],
         &rows,
     ))?;
-    if page.unreadable > 0 {
+    if list.unreadable > 0 {
         eprintln!(
             "{} damaged and left out; the host's log says what",
-            page.unreadable
+            list.unreadable
         );
     }
-    if let Some(next) = &page.next {
-        eprintln!("there may be more: --after {next}");
-    }
+    page::tell_next(list.next.as_ref());
     Ok(())
 }

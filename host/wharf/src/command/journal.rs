@@ -1,48 +1,29 @@
 //! `wharf journal`
 
-use wharf_api::{Client, JournalView, RowView};
+use wharf_api::{JournalView, RowView};
 
 use super::message::step;
 use crate::arguments::Journal;
-use crate::command::client;
+use crate::command::{client, page};
 use crate::failure::Failure;
 use crate::output;
 
-/// Rows that the host gives at once.
-const PAGE_ROWS_MAX: usize = 1000;
-
 pub(crate) fn journal(arguments: &Journal) -> Result<(), Failure> {
     let client = client(&arguments.host);
-    match (&arguments.id, &arguments.note) {
-        (Some(id), _) => tell(&client.journal(id)?, false, arguments.json),
-        (None, note) => {
-            let note = note.as_deref().unwrap_or_default();
-            tell(&search(&client, note, arguments)?, true, arguments.json)
-        }
-    }
-}
-
-/// Asks for page after page until there are as many rows as were asked for: a page may be short, or even empty, and not
-/// be the last one.
-fn search(client: &Client, note: &str, arguments: &Journal) -> Result<JournalView, Failure> {
-    let wanted = arguments.limit as usize;
-    let mut found = JournalView {
-        rows: Vec::new(),
-        next: arguments.after.clone(),
+    let Some(id) = &arguments.id else {
+        let note = arguments.note.as_deref().unwrap_or_default();
+        let (rows, next) = page::gather(&arguments.page, |query| {
+            let query: Vec<_> = query.iter().copied().chain([("note", note)]).collect();
+            let page = client.search_journal(&query)?;
+            Ok((page.rows, page.next))
+        })?;
+        return tell(&JournalView { rows, next }, true, arguments.json);
     };
-    loop {
-        let limit = wanted.saturating_sub(found.rows.len()).min(PAGE_ROWS_MAX);
-        let limit = limit.to_string();
-        let after = found.next.take();
-        let after = after.iter().map(|after| ("after", &**after));
-        let query: Vec<_> = after.chain([("note", note), ("limit", &*limit)]).collect();
-        let page = client.search_journal(&query)?;
-        found.rows.extend(page.rows);
-        found.next = page.next;
-        if found.next.is_none() || found.rows.len() >= wanted {
-            return Ok(found);
-        }
+    if arguments.page.limit.is_some() || arguments.page.after.is_some() {
+        return Err(Failure::usage("--limit and --after are for a search")
+            .hint("the journal of one message is shown whole; search with --note"));
     }
+    tell(&client.journal(id)?, false, arguments.json)
 }
 
 fn tell(journal: &JournalView, has_message: bool, json: bool) -> Result<(), Failure> {
@@ -60,9 +41,7 @@ fn tell(journal: &JournalView, has_message: bool, json: bool) -> Result<(), Fail
         .map(|row| cells(row, has_message))
         .collect();
     output::text(&output::table(&head, &rows))?;
-    if let Some(next) = &journal.next {
-        eprintln!("there may be more: --after {next}");
-    }
+    page::tell_next(journal.next.as_ref());
     Ok(())
 }
 

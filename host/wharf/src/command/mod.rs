@@ -9,6 +9,7 @@ mod delivery;
 mod init;
 mod journal;
 mod message;
+mod page;
 mod parked;
 mod plugin;
 mod send;

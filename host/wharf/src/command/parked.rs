@@ -1,21 +1,23 @@
 //! `wharf parked`
 
-use wharf_api::{ParkedContent, ParkedView};
+use wharf_api::{ParkedContent, ParkedListView, ParkedView};
 
 use crate::arguments::ListParked;
-use crate::command::client;
+use crate::command::{client, page};
 use crate::failure::Failure;
 use crate::output;
 
 pub(crate) fn list(arguments: &ListParked) -> Result<(), Failure> {
-    let limit = arguments.limit.to_string();
-    let after = arguments.after.iter().map(|after| ("after", &**after));
-    let query: Vec<_> = after.chain([("limit", &*limit)]).collect();
-    let page = client(&arguments.host).parked(&query)?;
+    let client = client(&arguments.host);
+    let (parked, next) = page::gather(&arguments.page, |query| {
+        let page = client.parked(query)?;
+        Ok((page.parked, page.next))
+    })?;
+    let found = ParkedListView { parked, next };
     if arguments.json {
-        return output::json(&page);
+        return output::json(&found);
     }
-    let rows: Vec<_> = page
+    let rows: Vec<_> = found
         .parked
         .iter()
         .map(|one| {
@@ -30,9 +32,7 @@ pub(crate) fn list(arguments: &ListParked) -> Result<(), Failure> {
         .collect();
     let head = ["NUMBER", "AT", "SOURCE", "WHAT", "REASON"];
     output::text(&output::table(&head, &rows))?;
-    if let Some(next) = &page.next {
-        eprintln!("there may be more: --after {next}");
-    }
+    page::tell_next(found.next.as_ref());
     Ok(())
 }
 
