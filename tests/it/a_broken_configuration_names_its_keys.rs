@@ -21,6 +21,18 @@ fn every_wrong_key_is_named_before_anything_starts() {
         "[api]\ndrain-timeout = \"5 parsecs\"",
         &["drain-timeout", "5 parsecs", "10s"],
     );
+    check(
+        "[store]\naccept-free = \"10%\"",
+        &["accept-free", "10%", "1GiB"],
+    );
+    check(
+        "[store]\naccept-free = -1",
+        &["line 2", "a number of bytes"],
+    );
+    check(
+        "[store]\naccept-free = \"1MiB\"",
+        &["store.dispatch-free", "256.0 MiB is more"],
+    );
     check("[[channel]]\nname = \"a\"", &["missing field `plugin`"]);
     check(&with("url = \"http://x\""), &["unknown field `url`"]);
     check(

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::token::Tokens;
-use super::value::{Duration, Secret, Setting};
+use super::value::{Duration, Secret, Setting, Size};
 
 /// `wharf.toml`.
 #[derive(Debug, Default, Deserialize)]
@@ -32,17 +32,17 @@ pub(super) struct Store {
     /// The store's file, relative to `wharf.toml`. Default `wharf.redb`.
     pub(super) path: PathBuf,
     /// While less of its disk is free, no message is accepted (503). Default `1GiB`; `0` is no such mark.
-    pub(super) accept_free: ByteSize,
+    pub(super) accept_free: Size,
     /// While less of its disk is free, nothing is sent either. At most `accept-free`. Default `256MiB`.
-    pub(super) dispatch_free: ByteSize,
+    pub(super) dispatch_free: Size,
 }
 
 impl Default for Store {
     fn default() -> Self {
         Self {
             path: "wharf.redb".into(),
-            accept_free: ByteSize::gib(1),
-            dispatch_free: ByteSize::mib(256),
+            accept_free: Size(ByteSize::gib(1)),
+            dispatch_free: Size(ByteSize::mib(256)),
         }
     }
 }
@@ -62,7 +62,7 @@ pub(super) struct Api {
     /// safely. Default false.
     pub(super) require_idempotency: bool,
     /// Largest payload, at most `16MiB`. Default `1MiB`.
-    pub(super) payload_max: Option<ByteSize>,
+    pub(super) payload_max: Option<Size>,
     /// How long a stop waits for what is in flight, at most `24h`. Default `30s`.
     pub(super) drain_timeout: Option<Duration>,
     /// Threads that serve the API, 1 to 64. Each takes some tens of thousands of requests a second. Default: one for
@@ -123,7 +123,7 @@ pub(super) struct Plugins {
     /// Time for compiling one plugin, `1s` to `1h`. Default `2m`.
     pub(super) compile_timeout: Option<Duration>,
     /// Memory (address space) of the process that compiles one plugin, `256MiB` to `64GiB`. Default `4GiB`.
-    pub(super) compile_memory_max: Option<ByteSize>,
+    pub(super) compile_memory_max: Option<Size>,
 }
 
 /// `[plugins.NAME]`
@@ -144,11 +144,11 @@ pub(super) struct Plugin {
     /// longer than this. Default `10s`.
     pub(super) timeout: Option<Duration>,
     /// Memory of one instance, `64KiB` to `1GiB`. Default `128MiB`.
-    pub(super) memory_max: Option<ByteSize>,
+    pub(super) memory_max: Option<Size>,
     /// Calls into it at the same time, at least 1. Default 16.
     pub(super) instances_max: Option<usize>,
     /// What it may give back in one call, `64KiB` to `1GiB`. Default `32MiB`.
-    pub(super) output_max: Option<ByteSize>,
+    pub(super) output_max: Option<Size>,
     /// Lines a second that each use of it may log for long, at least 1. Default 1000.
     pub(super) log_lines_per_second: Option<u32>,
     /// The digest that its file must have, in hex.

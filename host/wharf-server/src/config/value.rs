@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time;
 
+use bytesize::ByteSize;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
@@ -21,6 +22,42 @@ impl<'de> Deserialize<'de> for Duration {
         time::Duration::try_from(span)
             .map(Self)
             .map_err(|_| de::Error::custom(format!("{text:?} is negative")))
+    }
+}
+
+/// A number of bytes, written `64KiB`, `1MiB`, `1GiB`, or as the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) struct Size(pub(super) ByteSize);
+
+impl Size {
+    pub(super) fn as_u64(self) -> u64 {
+        self.0.as_u64()
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "expected a size: 64KiB, 1MiB, 1GiB or a number of bytes"
+        )]
+        enum Written {
+            Bytes(u64),
+            Text(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Bytes(bytes) => Ok(Self(ByteSize(bytes))),
+            Written::Text(text) => text.parse().map(Self).map_err(|_| {
+                de::Error::custom(format!("{text:?} is no size: write 64KiB, 1MiB or 1GiB"))
+            }),
+        }
     }
 }
 

@@ -106,6 +106,10 @@ impl Dispatcher {
             if stop.is_cancelled() {
                 break;
             }
+            // A claim can take a commit: what was stopped meanwhile gives back what it got.
+            if paused.borrow().is_some() || *disk.borrow() == Room::Nothing {
+                continue;
+            }
             if claims.is_empty() {
                 tokio::select! {
                     () = stop.cancelled() => break,

@@ -72,6 +72,9 @@ pub(super) fn tell(list: &ListView, json: bool) -> Result<(), Failure> {
             list.unreadable
         );
     }
+    if list.entries.is_empty() && list.next.is_none() {
+        eprintln!("there are none");
+    }
     page::tell_next(list.next.as_ref());
     Ok(())
 }

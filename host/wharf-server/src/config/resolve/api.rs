@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use wharf_core::{MessageId, limits};
 
 use super::super::token::{Named, Scope, Token, Tokens};
-use super::super::value::Secret;
+use super::super::value::{Secret, Size};
 use super::Resolver;
 
 impl Resolver<'_> {
@@ -93,7 +93,7 @@ impl Resolver<'_> {
         address
     }
 
-    pub(super) fn payload_max(&mut self, size: Option<bytesize::ByteSize>) -> usize {
+    pub(super) fn payload_max(&mut self, size: Option<Size>) -> usize {
         let Some(size) = size else {
             return limits::PAYLOAD_BYTES_DEFAULT;
         };
