@@ -105,15 +105,13 @@ impl Disk {
         let dir = self.dir.clone();
         // The disk may hang.
         let looked = tokio::task::spawn_blocking(move || free_bytes(&dir)).await;
-        self.free.send_replace(
-            looked
-                .as_ref()
-                .ok()
-                .and_then(|looked| looked.as_ref().ok().copied()),
-        );
         match looked {
-            Ok(Ok(free)) => self.judge(free),
+            Ok(Ok(free)) => {
+                self.free.send_replace(Some(free));
+                self.judge(free);
+            }
             Ok(Err(error)) => {
+                self.free.send_replace(None);
                 let reason = format!(
                     "how much is free at {} cannot be found out: {error}; no mark holds",
                     self.dir.display()
@@ -141,7 +139,9 @@ impl Disk {
     }
 
     fn set(&self, room: Room, reason: Option<String>) {
-        let is_new = self.room.send_replace(room) != room;
+        let is_new = self
+            .room
+            .send_if_modified(|last| std::mem::replace(last, room) != room);
         match reason {
             Some(reason) => {
                 if is_new {

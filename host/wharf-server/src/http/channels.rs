@@ -14,7 +14,7 @@ use wharf_store::{ChannelStats, SetStateError};
 use super::App;
 use super::auth::{Caller, name_of};
 use super::input::{Nothing, input};
-use super::problem::{Answer, internal, not_changed};
+use super::problem::{Answer, internal, not_changed, read};
 use crate::config;
 use crate::dispatch;
 use crate::limits::PAUSE_REASON_BYTES_MAX;
@@ -133,7 +133,7 @@ async fn show(
     is_wanted: impl Fn(&Shown) -> bool + Send + 'static,
 ) -> Result<Vec<ChannelView>, Answer> {
     // What comes first in a queue may be on disk.
-    let read = move || {
+    read(move || {
         let stats = app.store.stats().channels;
         let stats: BTreeMap<_, _> = stats.iter().map(|one| (&one.channel, one)).collect();
         let behind: BTreeMap<_, _> = app.store.behind()?.into_iter().collect();
@@ -148,12 +148,9 @@ async fn show(
             let (stats, behind) = (stats.get(name).copied(), behind.get(name).copied());
             view(channel, pause.as_deref(), unavailable, stats, behind)
         });
-        Ok(views.collect())
-    };
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|e| internal(&e))?
-        .map_err(|e: wharf_store::ReadError| internal(&e))
+        Ok::<_, wharf_store::ReadError>(views.collect())
+    })
+    .await
 }
 
 fn view(

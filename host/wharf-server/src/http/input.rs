@@ -111,13 +111,15 @@ impl Wanted {
 
     /// Goes on where a page ended.
     pub(super) fn after(&mut self, next: &str) -> Result<(), Problem> {
-        let place = next.parse().map(DeliveryId).map_err(|_| {
-            let why = "it takes what the page before gave as `next`";
-            invalid("after", why)
-        })?;
-        self.after = Some(place);
+        self.after = Some(DeliveryId(place(next)?));
         Ok(())
     }
+}
+
+/// Where a page begins, as the one before said it.
+pub(super) fn place(next: &str) -> Result<u64, Problem> {
+    let why = "it takes what the page before gave as `next`";
+    next.parse().map_err(|_| invalid("after", why))
 }
 
 /// As many entries as a page may have.

@@ -12,7 +12,7 @@ use wharf_store::{JournalEntry, ReadError, Store};
 use super::App;
 use super::input::{LIST_ENTRIES_DEFAULT, invalid, limit};
 use super::messages::{known_id, no_message};
-use super::problem::{Answer, internal};
+use super::problem::{Answer, read};
 use crate::limits::{EVENTS_BYTES_MAX, JOURNAL_ROWS_SEARCHED_MAX};
 
 /// Rows that are read at once.
@@ -25,14 +25,12 @@ pub(super) async fn of_message(
 ) -> Result<Json<JournalView>, Answer> {
     let id = known_id(id)?;
     let wanted = id.clone();
-    let (view, rows) = tokio::task::spawn_blocking(move || {
+    let (view, rows) = read(move || {
         app.store
             .get(&wanted)
             .and_then(|view| Ok((view, app.store.journal_of(&wanted)?)))
     })
-    .await
-    .map_err(|e| internal(&e))?
-    .map_err(|e| internal(&e))?;
+    .await?;
     let view = view.ok_or_else(|| no_message(&id))?;
     let channel_of = |delivery: DeliveryId| {
         view.deliveries
@@ -53,11 +51,7 @@ pub(super) async fn search(
     RawQuery(query): RawQuery,
 ) -> Result<Json<JournalView>, Answer> {
     let search = Search::of(query.as_deref())?;
-    let found = tokio::task::spawn_blocking(move || search.run(&app.store))
-        .await
-        .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))?;
-    Ok(Json(found))
+    Ok(Json(read(move || search.run(&app.store)).await?))
 }
 
 /// What is searched for.

@@ -11,7 +11,7 @@ use wharf_store::{Entry, Of, Page};
 use super::App;
 use super::input::Wanted;
 use super::messages::status;
-use super::problem::{Answer, internal};
+use super::problem::{Answer, read};
 
 /// What was given up: a redrive leads out of these, and out of no other end.
 pub(super) const DEAD_LETTERS: [Status; 3] = [Status::Dead, Status::Rejected, Status::Shed];
@@ -53,10 +53,7 @@ pub(super) async fn page(app: &Arc<App>, wanted: Wanted) -> Result<Page, Answer>
         after,
         limit,
     } = wanted;
-    tokio::task::spawn_blocking(move || app.store.list(&filter, after, limit))
-        .await
-        .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))
+    read(move || app.store.list(&filter, after, limit)).await
 }
 
 fn listed(entry: Entry) -> ListedView {

@@ -9,7 +9,7 @@ use wharf_api::{DeliveryView, MessageView, Problem, ProblemCode};
 use wharf_core::{MessageId, Status, TimeMs};
 
 use super::App;
-use super::problem::{Answer, internal};
+use super::problem::{Answer, read};
 
 /// `GET /v1/messages/{id}`
 pub(super) async fn show(
@@ -51,10 +51,8 @@ pub(super) async fn find(
     id: &MessageId,
 ) -> Result<wharf_store::MessageView, Answer> {
     let (app, wanted) = (Arc::clone(app), id.clone());
-    tokio::task::spawn_blocking(move || app.store.get(&wanted))
-        .await
-        .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))?
+    read(move || app.store.get(&wanted))
+        .await?
         .ok_or_else(|| no_message(id))
 }
 

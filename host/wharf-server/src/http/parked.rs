@@ -10,8 +10,8 @@ use wharf_api::{ParkedContent, ParkedListView, ParkedView, Problem};
 use wharf_store::Parked;
 
 use super::App;
-use super::input::{LIST_ENTRIES_DEFAULT, invalid, limit};
-use super::problem::{Answer, internal};
+use super::input::{LIST_ENTRIES_DEFAULT, invalid, limit, place};
+use super::problem::{Answer, read};
 
 /// The oldest first, a page at a time.
 pub(super) async fn list(
@@ -19,11 +19,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<ParkedListView>, Answer> {
     let Paging { after, limit } = Paging::of(query.as_deref())?;
-    let read = move || app.store.parked(after, limit);
-    let page = tokio::task::spawn_blocking(read)
-        .await
-        .map_err(|e| internal(&e))?
-        .map_err(|e| internal(&e))?;
+    let page = read(move || app.store.parked(after, limit)).await?;
     let is_full = page.len() == limit;
     let last = page.last().map(|(number, _)| number.to_string());
     Ok(Json(ParkedListView {
@@ -46,11 +42,7 @@ impl Paging {
         };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
-                "after" => {
-                    let number = value.parse();
-                    let why = "it takes what the page before gave as `next`";
-                    paging.after = number.map_err(|_| invalid("after", why))?;
-                }
+                "after" => paging.after = place(&value)?,
                 "limit" => paging.limit = limit(&value)?,
                 _ => return Err(invalid(&name, "there are after, limit")),
             }

@@ -96,6 +96,20 @@ pub(crate) fn commit_unknown() -> Answer {
     .into()
 }
 
+/// Reads the store, which may wait for the disk: beside the threads of the API, not on them.
+pub(crate) async fn read<T, E>(
+    read: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Answer>
+where
+    T: Send + 'static,
+    E: std::error::Error + Send + 'static,
+{
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|e| internal(&e))?
+        .map_err(|e| internal(&e))
+}
+
 /// A read failed. The log has the cause; the caller does not.
 pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Answer {
     tracing::error!(error, "a request failed");
