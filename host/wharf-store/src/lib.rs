@@ -48,6 +48,7 @@ mod ids;
 mod index;
 mod lease;
 mod limits;
+mod maintain;
 mod meter;
 mod open;
 mod operation;
@@ -71,6 +72,10 @@ pub use lease::Lease;
 pub use limits::{
     CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, RESIDENT_BYTES_DEFAULT,
     STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+};
+pub use maintain::{
+    BackupError, CompactError, Compacted, Inspection, Progress, StoreFile, TableBytes, TableSize,
+    compact,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};

@@ -90,3 +90,10 @@ pub(crate) const ID_MERGE_RATE: u64 = 2;
 /// Memory for filters of ids: those of some forty million. Past it, what is not in memory is read from the file: a
 /// new id costs one read a run at most.
 pub const ID_FILTER_BYTES_DEFAULT: usize = 64 << 20;
+
+/// Bytes of a commit while a store is copied: large enough that its sync costs nothing beside them, small enough to be
+/// held in memory until then.
+pub(crate) const COPY_COMMIT_BYTES: usize = 8 << 20;
+
+/// Memory that a copy's pages are cached in while it is made. Each is written once: it holds those of one commit.
+pub(crate) const COPY_CACHE_BYTES: usize = 32 << 20;

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
+use redb::{
+    Builder, Database, DatabaseError, Key, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition, WriteTransaction,
+};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -17,6 +20,7 @@ use crate::error::{FileError, OpenError, ReadError};
 use crate::ids::{self, Ids};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
+use crate::maintain::Progress;
 use crate::operation::keyed::Keyed;
 use crate::options::Options;
 use crate::read::Snapshot;
@@ -24,19 +28,18 @@ use crate::recover;
 use crate::store::{Shared, Store};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
-use crate::table::{
-    chunk, claimed, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, parked,
-    tails, wire,
-};
+use crate::table::{all, meta};
 
 impl Store {
     /// Opens the store in a file, which is created where there is none, and starts its writer.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let in_path = |source| io_error(source, path);
-        if !path.try_exists().map_err(in_path)? {
+        if path.try_exists().map_err(in_path)? {
+            refuse_foreign(path, options.cache_bytes)?;
+        } else {
             create(path, options)?;
         }
-        let database = builder(options)
+        let database = warning_builder(options)
             .open(path)
             .map_err(|cause| open_error(cause, path))?;
         let (store, engine) = start(database, options)?;
@@ -62,7 +65,7 @@ impl Store {
             .len()
             .map_err(|source| io_error(source, Path::new("")))?
             == 0;
-        let database = builder(options)
+        let database = warning_builder(options)
             .create_with_backend(Boxed(backend))
             .map_err(in_backend)?;
         if is_new {
@@ -80,16 +83,50 @@ impl Store {
     }
 }
 
-fn builder(options: &Options) -> Builder {
+/// How a store's file is opened; `repaired` is told how far a repair is, in thousandths.
+pub(crate) fn builder(cache_bytes: usize, repaired: impl Fn(Progress) + 'static) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(options.cache_bytes);
-    builder.set_repair_callback(|session| {
-        warn!(
-            progress = session.progress(),
-            "the store was not closed cleanly and is repaired"
-        );
+    builder.set_cache_size(cache_bytes);
+    builder.set_repair_callback(move |session| {
+        repaired(Progress {
+            done: (session.progress() * 1000.0) as u64,
+            total: 1000,
+        });
     });
     builder
+}
+
+fn warning_builder(options: &Options) -> Builder {
+    builder(options.cache_bytes, |progress| {
+        warn!(
+            progress = progress.done as f64 / progress.total as f64,
+            "the store was not closed cleanly and is repaired"
+        );
+    })
+}
+
+/// Looks at a file that is there, without changing it, and refuses what is no store of this format: opened to be written,
+/// even what is then refused is put in order first. A file that has to be repaired before it can be read is let pass: what
+/// it is comes out when it is opened.
+pub(crate) fn refuse_foreign(path: &Path, cache_bytes: usize) -> Result<(), OpenError> {
+    refuse_empty(path)?;
+    let opened = builder(cache_bytes, |_| {}).open_read_only(path);
+    match opened {
+        Ok(database) => check_format(&database),
+        Err(DatabaseError::RepairAborted) => Ok(()),
+        Err(cause) => Err(open_error(cause, path)),
+    }
+}
+
+/// The engine takes an empty file for one that is yet to be made.
+pub(crate) fn refuse_empty(path: &Path) -> Result<(), OpenError> {
+    let metadata = fs::metadata(path).map_err(|source| io_error(source, path))?;
+    if metadata.len() == 0 {
+        return Err(OpenError::Damaged {
+            detail: "it is empty".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Creates a store so that a crash leaves either none or a whole one: a file whose creation was cut short cannot
@@ -131,7 +168,9 @@ fn temporary_path(path: &Path) -> PathBuf {
 fn make(temporary: &Path, path: &Path, options: &Options) -> Result<(), OpenError> {
     let in_path = |cause| open_error(cause, path);
     make_private(temporary).map_err(|source| io_error(source, path))?;
-    let database = builder(options).create(temporary).map_err(in_path)?;
+    let database = warning_builder(options)
+        .create(temporary)
+        .map_err(in_path)?;
     lay_out(&database, options).map_err(OpenError::Read)?;
     database.close().map_err(in_path)
 }
@@ -149,23 +188,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 /// Makes the tables of an empty store.
 fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     let tx = database.begin_write()?;
-    for table in [
-        chunk::TABLE,
-        tails::OPEN,
-        tails::CLOSED,
-        delivery::TABLE,
-        wire::TABLE,
-        journal::TABLE,
-        id_log::TABLE,
-        claimed::TABLE,
-    ] {
-        tx.open_table(table)?;
-    }
-    tx.open_table(id_run::TABLE)?;
-    tx.open_table(id_filter::TABLE)?;
-    tx.open_table(cursor::TABLE)?;
-    tx.open_table(keyed::TABLE)?;
-    tx.open_table(parked::TABLE)?;
+    all::each(&mut LayOut(&tx))?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
         let mut id_key = vec![meta::ID_KEY_VERSION];
@@ -178,6 +201,20 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     }
     tx.commit()?;
     Ok(())
+}
+
+struct LayOut<'a>(&'a WriteTransaction);
+
+impl all::Visit for LayOut<'_> {
+    type Error = ReadError;
+
+    fn table<K: Key + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, &'static [u8]>,
+    ) -> Result<(), ReadError> {
+        self.0.open_table(table)?;
+        Ok(())
+    }
 }
 
 /// The last commit before a file is closed. The next start takes it that nothing was being attempted.
@@ -229,7 +266,7 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
     Ok((Store::new(shared, sender), engine))
 }
 
-fn check_format(database: &Database) -> Result<(), OpenError> {
+pub(crate) fn check_format(database: &impl ReadableDatabase) -> Result<(), OpenError> {
     let read = |cause: ReadError| OpenError::Read(cause);
     let tx = database.begin_read().map_err(|cause| read(cause.into()))?;
     let table = match tx.open_table(meta::TABLE) {
@@ -256,7 +293,7 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
     }
 }
 
-fn open_error(cause: DatabaseError, path: &Path) -> OpenError {
+pub(crate) fn open_error(cause: DatabaseError, path: &Path) -> OpenError {
     match cause {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             OpenError::Locked {
@@ -270,7 +307,7 @@ fn open_error(cause: DatabaseError, path: &Path) -> OpenError {
     }
 }
 
-fn io_error(source: std::io::Error, path: &Path) -> OpenError {
+pub(crate) fn io_error(source: std::io::Error, path: &Path) -> OpenError {
     let path = path.to_owned();
     match source.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

@@ -74,10 +74,15 @@ impl Past {
     }
 }
 
+/// Whether the last stop was clean.
+pub(crate) fn is_clean(snapshot: &Snapshot) -> Result<bool, ReadError> {
+    let meta = snapshot.tx().open_table(meta::TABLE)?;
+    Ok(ReadableTable::get(&meta, meta::CLEAN_STOP_NAME)?.is_some())
+}
+
 /// How the last stop was, and which claims it left on disk.
 pub(crate) fn past(snapshot: &Snapshot) -> Result<Past, ReadError> {
-    let meta = snapshot.tx().open_table(meta::TABLE)?;
-    let is_clean = ReadableTable::get(&meta, meta::CLEAN_STOP_NAME)?.is_some();
+    let is_clean = is_clean(snapshot)?;
     let mut claimed = BTreeMap::new();
     if !is_clean {
         for entry in snapshot.tx().open_table(claimed::TABLE)?.iter()? {

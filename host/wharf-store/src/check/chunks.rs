@@ -9,6 +9,7 @@ use super::journal::{Journal, key};
 use super::{Counted, Findings};
 use crate::error::{Malformed, ReadError};
 use crate::ids::{Ids, Runs};
+use crate::maintain::Steps;
 use crate::read::Snapshot;
 use crate::table::blob::Blob;
 use crate::table::chunk;
@@ -37,6 +38,7 @@ pub(super) fn check(
     ids: &Ids,
     state: &State,
     journal: &Journal,
+    steps: &mut Steps<'_>,
     findings: &mut Findings,
 ) -> Result<Counted, ReadError> {
     let tx = snapshot.tx();
@@ -80,6 +82,7 @@ pub(super) fn check(
                 .filter(|tails| place < tails.messages_count());
             walk.message(seq, part, tails, place)?;
         }
+        steps.advance(count.unwrap_or_default() as u64);
     }
     let stored = state.next_seq.0;
     walk.findings.follows("the next message", stored, next);

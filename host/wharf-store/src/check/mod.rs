@@ -16,6 +16,7 @@ use wharf_core::{Cursor, DeliveryId, Standing, Status};
 use crate::error::{CheckError, Malformed, ReadError};
 use crate::ids::Ids;
 use crate::index::SharedIndex;
+use crate::maintain::Steps;
 use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
 use crate::recover;
@@ -25,7 +26,7 @@ use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
 use crate::table::tails::Place;
-use crate::table::{cursor, delivery, parked, tails, wire};
+use crate::table::{cursor, delivery, keyed, parked, tails, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -110,7 +111,7 @@ struct Counted {
     is_incomplete: bool,
 }
 
-/// The writer's part: no commit happens meanwhile.
+/// The writer's part: no commit happens meanwhile. The file, and that what is in memory is what the file says.
 pub(crate) fn check(
     snapshot: &Snapshot,
     ids: &Ids,
@@ -120,41 +121,81 @@ pub(crate) fn check(
     manifest: &Manifest,
 ) -> Result<Result<Report, Vec<Violation>>, ReadError> {
     let mut findings = Findings::default();
-    let journal = journal::check(snapshot, state, &mut findings)?;
-    let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
-    let counted = chunks::check(snapshot, ids, state, &journal, &mut findings)?;
-    check_cursors(snapshot, state.head(), &mut findings)?;
-    check_parked(snapshot, &mut findings)?;
-    check_claimed(snapshot, index, &mut findings)?;
+    let mut unwatched = |_| {};
+    let mut steps = Steps::new(steps_count(state), &mut unwatched);
+    let counted = file(snapshot, ids, state, manifest, &mut steps, &mut findings)?;
+    check_claimed_in_memory(snapshot, index, &mut findings)?;
     let stored = recover::keyed(snapshot)?;
     findings.expect(keyed.read(|values| *values == stored), || {
         "the named values in memory are not those in the file".to_owned()
     });
-    let deliveries = counted.counts.deliveries();
     if !counted.is_incomplete {
-        check_counts(&state.counts, &counted.counts, &mut findings);
         check_channels(index, &counted.counts, &mut findings);
-        check_lengths(snapshot, &counted, &mut findings)?;
+        // Claims go on meanwhile, but only move deliveries within what is summed up here.
+        let spread = index.lock().spread();
+        let deliveries = counted.counts.deliveries();
+        findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
+    }
+    Ok(report(&counted, state, findings))
+}
+
+/// Steps that a check tells of: one a message, one a journal row.
+pub(crate) fn steps_count(state: &State) -> u64 {
+    state.counts.messages() + state.head().0
+}
+
+/// The file alone, for whoever has opened it without a writer.
+pub(crate) fn check_file(
+    snapshot: &Snapshot,
+    ids: &Ids,
+    state: &State,
+    manifest: &Manifest,
+    steps: &mut Steps<'_>,
+) -> Result<Result<Report, Vec<Violation>>, ReadError> {
+    let mut findings = Findings::default();
+    let counted = file(snapshot, ids, state, manifest, steps, &mut findings)?;
+    check_keyed(snapshot, &mut findings)?;
+    Ok(report(&counted, state, findings))
+}
+
+fn report(counted: &Counted, state: &State, findings: Findings) -> Result<Report, Vec<Violation>> {
+    if findings.0.is_empty() {
+        Ok(Report {
+            chunks: counted.chunks,
+            messages: counted.counts.messages(),
+            deliveries: counted.counts.deliveries(),
+            rows: state.head().0,
+        })
+    } else {
+        Err(findings.0)
+    }
+}
+
+/// What a file alone can be held against.
+fn file(
+    snapshot: &Snapshot,
+    ids: &Ids,
+    state: &State,
+    manifest: &Manifest,
+    steps: &mut Steps<'_>,
+    findings: &mut Findings,
+) -> Result<Counted, ReadError> {
+    let journal = journal::check(snapshot, state, steps, findings)?;
+    let ids_count = ids::check(snapshot, ids, state, manifest, findings)?;
+    let counted = chunks::check(snapshot, ids, state, &journal, steps, findings)?;
+    check_cursors(snapshot, state.head(), findings)?;
+    check_parked(snapshot, findings)?;
+    check_claimed(snapshot, findings)?;
+    if !counted.is_incomplete {
+        check_counts(&state.counts, &counted.counts, findings);
+        check_lengths(snapshot, &counted, findings)?;
         if let Some(ids_count) = ids_count {
             findings.expect(ids_count == counted.ids, || {
                 format!("{ids_count} ids count, of {} messages", counted.ids)
             });
         }
-        // Claims go on meanwhile, but only move deliveries within what is summed up here.
-        let spread = index.lock().spread();
-        findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
     }
-    let report = Report {
-        chunks: counted.chunks,
-        messages: counted.counts.messages(),
-        deliveries,
-        rows: state.head().0,
-    };
-    Ok(if findings.0.is_empty() {
-        Ok(report)
-    } else {
-        Err(findings.0)
-    })
+    Ok(counted)
 }
 
 fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
@@ -218,8 +259,8 @@ fn check_lengths(
     Ok(())
 }
 
-/// What is claimed on disk can be sent, and is what the index says.
-fn check_claimed(
+/// What is claimed on disk is what the index says.
+fn check_claimed_in_memory(
     snapshot: &Snapshot,
     index: &SharedIndex,
     findings: &mut Findings,
@@ -233,20 +274,52 @@ fn check_claimed(
         )
     });
     for entry in table.iter()? {
-        let (id, value) = entry?;
-        let id = DeliveryId(id.value());
-        Claimed::decode(value.value())?;
+        let id = DeliveryId(entry?.0.value());
         findings.expect(known.contains(&id), || {
             format!("the claim of delivery {id} is on disk and not in memory")
         });
-        let (tails, message) = snapshot.tails(id.message())?;
-        let slot = tails.slots(message).nth(usize::from(id.place()));
-        let tail = slot.map(|slot| tails.tail(slot)).transpose()?;
-        let status = tail.and_then(|tail| match tail.place {
-            Place::Delivery(status, _) => Some(status),
-            Place::Message(_) => None,
+    }
+    Ok(())
+}
+
+/// What is claimed on disk can be sent.
+fn check_claimed(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), ReadError> {
+    for entry in snapshot.tx().open_table(claimed::TABLE)?.iter()? {
+        let (id, value) = entry?;
+        let id = DeliveryId(id.value());
+        findings.read(Claimed::decode(value.value()), || {
+            format!("the claim of delivery {id}")
         });
+        let status = match status(snapshot, id) {
+            Ok(status) => status,
+            Err(ReadError::Malformed(cause)) => {
+                findings.read::<()>(Err(cause), || format!("the tail of claimed delivery {id}"));
+                continue;
+            }
+            Err(cause) => return Err(cause),
+        };
         findings.note(invariant::claimed_can_be_sent(id, status));
+    }
+    Ok(())
+}
+
+/// Where a delivery stands; none where there is no such delivery.
+fn status(snapshot: &Snapshot, id: DeliveryId) -> Result<Option<Status>, ReadError> {
+    let (tails, message) = snapshot.tails(id.message())?;
+    let slot = tails.slots(message).nth(usize::from(id.place()));
+    let tail = slot.map(|slot| tails.tail(slot)).transpose()?;
+    Ok(tail.and_then(|tail| match tail.place {
+        Place::Delivery(status, _) => Some(status),
+        Place::Message(_) => None,
+    }))
+}
+
+fn check_keyed(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), ReadError> {
+    for entry in snapshot.tx().open_table(keyed::TABLE)?.iter()? {
+        let (name, value) = entry?;
+        findings.read(keyed::decode(value.value()), || {
+            format!("the named value {}", name.value())
+        });
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The store by its commands alone: what is asked, what is answered, what a restart finds. Whatever stands behind
 //! the commands has to pass these.
 
+mod everything;
 mod fixture;
 mod stepped;
 
@@ -16,6 +17,7 @@ mod ids;
 mod journal;
 mod keyed;
 mod list;
+mod maintain;
 mod open;
 mod park;
 mod redrive;
