@@ -74,8 +74,8 @@ pub use limits::{
     STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
 };
 pub use maintain::{
-    BackupError, CompactError, Compacted, Inspection, Progress, StoreFile, TableBytes, TableSize,
-    compact,
+    BackupError, CompactError, Compacted, ExportError, ImportError, ImportStage, Inspection,
+    Progress, StoreFile, TableBytes, TableSize, compact, import,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};

@@ -97,3 +97,9 @@ pub(crate) const COPY_COMMIT_BYTES: usize = 8 << 20;
 
 /// Memory that a copy's pages are cached in while it is made. Each is written once: it holds those of one commit.
 pub(crate) const COPY_CACHE_BYTES: usize = 32 << 20;
+
+/// Bytes of a commit while an export is imported, for the same reason.
+pub(crate) const IMPORT_COMMIT_BYTES: usize = COPY_COMMIT_BYTES;
+
+/// Length of a line of an export: the largest payload with each byte an escape of six, and as much again around it.
+pub(crate) const IMPORT_LINE_BYTES_MAX: u64 = 12 * wharf_core::limits::PAYLOAD_BYTES_HARD as u64;

@@ -130,32 +130,44 @@ pub(crate) fn refuse_empty(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Creates a store so that a crash leaves either none or a whole one: a file whose creation was cut short cannot
-/// be opened. It is made under another name, synced, and only then given its own.
+/// be opened.
 fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
+    create_as(path, |temporary| make(temporary, path, options)).map(drop)
+}
+
+/// Has a file made under another name, and only then gives it its own. False where another process was faster: its file
+/// stays.
+pub(crate) fn create_as<E: From<OpenError>>(
+    path: &Path,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<bool, E> {
     let in_path = |source| io_error(source, path);
     let temporary = temporary_path(path);
     // A leftover can only be from a process that had this one's number and is gone.
     match fs::remove_file(&temporary) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(in_path(cause)),
+        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(in_path(cause).into()),
         _ => {}
     }
-    let made = make(&temporary, path, options).and_then(|()| {
+    let made = make(&temporary).and_then(|()| {
         // A link fails where another process has been faster, whereas a rename would pull the file away from it.
         match fs::hard_link(&temporary, path) {
-            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(false),
             // Not every file system has links.
-            Err(_) => fs::rename(&temporary, path).map_err(in_path),
-            Ok(()) => Ok(()),
+            Err(_) => fs::rename(&temporary, path)
+                .map(|()| true)
+                .map_err(|source| in_path(source).into()),
+            Ok(()) => Ok(true),
         }
     });
     // Gone already where it was renamed.
     let _ = fs::remove_file(&temporary);
-    made?;
+    let is_new = made?;
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(in_path)?;
-    folder.sync_all().map_err(in_path)
+    folder.sync_all().map_err(in_path)?;
+    Ok(is_new)
 }
 
 fn temporary_path(path: &Path) -> PathBuf {
@@ -165,7 +177,7 @@ fn temporary_path(path: &Path) -> PathBuf {
 }
 
 /// Makes a whole store in a temporary file; errors name the file that was asked for.
-fn make(temporary: &Path, path: &Path, options: &Options) -> Result<(), OpenError> {
+pub(crate) fn make(temporary: &Path, path: &Path, options: &Options) -> Result<(), OpenError> {
     let in_path = |cause| open_error(cause, path);
     make_private(temporary).map_err(|source| io_error(source, path))?;
     let database = warning_builder(options)

@@ -15,6 +15,7 @@ mod compact;
 mod file;
 mod inspect;
 mod progress;
+mod transfer;
 mod untouched;
 
 pub use backup::BackupError;
@@ -22,5 +23,6 @@ pub use compact::{CompactError, Compacted, compact};
 pub use file::StoreFile;
 pub use inspect::{Inspection, TableBytes, TableSize};
 pub use progress::Progress;
+pub use transfer::{ExportError, ImportError, ImportStage, import};
 
 pub(crate) use progress::Steps;

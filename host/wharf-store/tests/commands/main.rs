@@ -25,4 +25,5 @@ mod reroute;
 mod settle;
 mod stats;
 mod throughput;
+mod transfer;
 mod wait;
