@@ -63,7 +63,7 @@ pub(crate) struct SharedIndex(Arc<Mutex<Index>>);
 
 /// Where the check expects the deliveries to be that can be sent.
 pub(crate) struct Residents {
-    /// Those in memory, and whether each waits there to be claimed.
+    /// Those in memory, and whether the place of each says that it is.
     pub(crate) known: FxHashMap<DeliveryId, bool>,
     /// From where on the others are on disk.
     pub(crate) behind: FxHashMap<ChannelName, ready::Behind>,

@@ -132,7 +132,8 @@ impl Index {
         let end = ends.into_iter().flatten().min();
         for due in &page.due {
             let is_before = end.is_none_or(|end| *due < end);
-            if is_before && !load.gone.contains(&due.1) && !self.is_apart(due.1) {
+            let is_known = self.is_apart(due.1) || self.queues[at.0].has_ready_row(due.1);
+            if is_before && !load.gone.contains(&due.1) && !is_known {
                 let queue = &mut self.queues[at.0];
                 queue.enters(true);
                 queue.due.insert(*due);

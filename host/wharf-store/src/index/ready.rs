@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
 use wharf_core::{ChannelName, DeliveryId, Fence, Message, TimeMs};
 
@@ -51,8 +51,9 @@ pub(super) struct Queue {
     /// As of the last commit.
     pub(super) counted: Channel,
     ready: VecDeque<Ready>,
-    /// Of them: those that have a row.
-    ready_rows_count: usize,
+    /// Of them: those that have a row. One that fell due early can come behind, in the order of the file, what is still
+    /// to be read: it is known by this.
+    ready_rows: FxHashSet<DeliveryId>,
     /// Those that wait for a time, the earliest.
     pub(super) due: BTreeSet<Due>,
     pub(super) behind: Behind,
@@ -92,7 +93,7 @@ impl Queue {
             channel,
             counted: Channel::new(0),
             ready: VecDeque::new(),
-            ready_rows_count: 0,
+            ready_rows: FxHashSet::default(),
             due: BTreeSet::new(),
             behind: Behind::default(),
             in_memory: InMemory::default(),
@@ -127,7 +128,7 @@ impl Queue {
 
     /// How many in memory can be claimed: new ones, and such that have a row.
     pub(super) fn ready_lens(&self) -> (usize, usize) {
-        let rows_count = self.ready_rows_count;
+        let rows_count = self.ready_rows.len();
         (self.ready.len() - rows_count, rows_count)
     }
 
@@ -171,9 +172,14 @@ impl Queue {
         std::mem::take(&mut self.is_changed).then(|| self.notify.clone())
     }
 
-    /// What is in memory and waits there, and whether it waits to be claimed like any other.
+    /// Whether a delivery that has a row can be claimed, and is in memory.
+    pub(super) fn has_ready_row(&self, id: DeliveryId) -> bool {
+        self.ready_rows.contains(&id)
+    }
+
+    /// What is in memory and waits there, and whether that is seen by its place alone.
     pub(super) fn residents(&self) -> impl Iterator<Item = (DeliveryId, bool)> {
-        let ready = self.ready.iter().map(|ready| (ready.id, true));
+        let ready = self.ready.iter().map(|ready| (ready.id, !ready.has_row));
         let due = self.due.iter().map(|(_, id)| (*id, true));
         let suspects = self.suspects.iter().map(|suspect| (suspect.id, false));
         ready.chain(due).chain(suspects)
@@ -191,14 +197,22 @@ impl Queue {
 
     pub(super) fn push(&mut self, ready: Ready) {
         self.untried_count += u64::from(ready.is_untried);
-        self.ready_rows_count += usize::from(ready.has_row);
+        self.note_row(&ready);
         self.ready.push_back(ready);
         self.is_changed = true;
     }
 
+    fn note_row(&mut self, ready: &Ready) {
+        if ready.has_row {
+            self.ready_rows.insert(ready.id);
+        }
+    }
+
     fn pop(&mut self) -> Option<Ready> {
         let ready = self.ready.pop_front()?;
-        self.ready_rows_count -= usize::from(ready.has_row);
+        if ready.has_row {
+            self.ready_rows.remove(&ready.id);
+        }
         Some(ready)
     }
 }
@@ -281,7 +295,9 @@ impl Index {
                 !is_wanted
             });
         }
-        queue.ready_rows_count = queue.ready.iter().filter(|ready| ready.has_row).count();
+        for (id, ..) in &pulled {
+            queue.ready_rows.remove(id);
+        }
         let suspects_less = suspects_count - queue.suspects.len();
         for (id, resident, has_row, is_untried) in pulled {
             self.resident_bytes -= resident.map_or(0, |resident| resident.bytes);
@@ -359,7 +375,7 @@ impl Index {
         if self.careful.is_out(id) {
             queue.suspects.push_front(ready);
         } else {
-            queue.ready_rows_count += usize::from(ready.has_row);
+            queue.note_row(&ready);
             queue.ready.push_front(ready);
         }
         queue.is_changed = true;
