@@ -8,9 +8,13 @@ use anyhow::{Context as _, Result};
 use crate::arguments::Arguments;
 use crate::engine::Engine;
 use crate::engine::control::Control;
+use crate::engine::fjall::Fjall;
+use crate::engine::plain;
+use crate::engine::row::RowLayout;
+use crate::engine::sqlite::Sqlite;
 use crate::engine::wharf::{Does, Wharf};
 use crate::sample::Sample;
-use crate::work::{self, Clock, Work};
+use crate::work::{Clock, Work};
 
 /// Messages of a round.
 pub(crate) const BATCHES: [usize; 4] = [1, 64, 256, 1024];
@@ -24,16 +28,32 @@ pub(crate) enum Who {
     Enqueue,
     /// Our store.
     Wharf,
+    /// A row a message, on the engine that ours is built on.
+    Row,
+    /// SQLite.
+    Sqlite,
+    /// fjall.
+    Fjall,
 }
 
 impl Who {
-    pub(crate) const ALL: [Self; 3] = [Self::Control, Self::Enqueue, Self::Wharf];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Control,
+        Self::Enqueue,
+        Self::Wharf,
+        Self::Row,
+        Self::Sqlite,
+        Self::Fjall,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Control => "control",
             Self::Enqueue => "wharf enqueue",
             Self::Wharf => "wharf",
+            Self::Row => "redb, a row a message",
+            Self::Sqlite => "SQLite",
+            Self::Fjall => "fjall",
         }
     }
 }
@@ -57,8 +77,11 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Lifecycle> {
     let clock = Clock::start();
     let mut work = Work::new(1, clock);
     let mut bench = Bench {
-        control: Control::open(folder, work::encode(&work.message()).len())?,
+        control: Control::open(folder, plain::message(&work.message()).len())?,
         wharf: Wharf::open(folder, "life", Does::Life, clock)?,
+        row: RowLayout::open(folder, clock)?,
+        sqlite: Sqlite::open(folder, clock)?,
+        fjall: Fjall::open(folder, clock)?,
         folder,
         clock,
     };
@@ -82,6 +105,9 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Lifecycle> {
 struct Bench<'a> {
     control: Control,
     wharf: Wharf,
+    row: RowLayout,
+    sqlite: Sqlite,
+    fjall: Fjall,
     folder: &'a Path,
     clock: Clock,
 }
@@ -98,6 +124,9 @@ impl Bench<'_> {
             Who::Control => &mut self.control,
             Who::Enqueue => return self.enqueue(work, batch, slice),
             Who::Wharf => &mut self.wharf,
+            Who::Row => &mut self.row,
+            Who::Sqlite => &mut self.sqlite,
+            Who::Fjall => &mut self.fjall,
         };
         Sample::take(engine, work, batch, slice)
     }

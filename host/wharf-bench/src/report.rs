@@ -42,11 +42,15 @@ pub(crate) fn figures(lifecycle: &Lifecycle) -> Value {
     let ours = |batch| round3(ratio(lifecycle, batch, Who::Wharf, Who::Control));
     let of =
         |value: fn(&Sample) -> f64| round3(median(lifecycle.samples(256, Who::Wharf).map(value)));
+    let times = |other| round3(ratio(lifecycle, 256, Who::Wharf, other));
     json!({
         "bench": "store",
         "lifecycle_ratio_64": ours(64),
         "lifecycle_ratio_256": ours(256),
         "lifecycle_ratio_1024": ours(1024),
+        "vs_row_256": times(Who::Row),
+        "vs_sqlite_256": times(Who::Sqlite),
+        "vs_fjall_256": times(Who::Fjall),
         "write_amplification_256": of(Sample::amplification),
         "fsyncs_per_commit": of(|sample| sample.syncs_per_commit().unwrap_or(f64::NAN)),
     })

@@ -112,9 +112,8 @@ impl Sent {
         }
     }
 
-    /// The facts of an attempt at a message. Hashing the body is the dispatcher's work: another hash of the same length
-    /// stands for it.
-    pub(crate) fn attempt(&self, message: &Message) -> Attempt {
+    /// The facts of an attempt. Hashing the body is the dispatcher's work: another hash of the same length stands for it.
+    pub(crate) fn attempt(&self, started_at: TimeMs) -> Attempt {
         let run = HookRun {
             hook: self.hook.clone(),
             digest: self.digest,
@@ -122,31 +121,11 @@ impl Sent {
         };
         Attempt {
             number: 1,
-            started_at: message.accepted_at,
+            started_at,
             duration_us: 1_480,
             hooks: vec![run],
             body_sha256: Some(self.digest),
             ..Attempt::default()
         }
     }
-}
-
-/// A message in the plain encoding that all but ours have: every field, each after its length.
-pub(crate) fn encode(message: &Message) -> Vec<u8> {
-    let mut out = Vec::with_capacity(PAYLOAD_BYTES + 128);
-    let mut put = |bytes: &[u8]| {
-        // Nothing here is longer than a payload.
-        out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
-        out.extend_from_slice(bytes);
-    };
-    put(message.id.as_str().as_bytes());
-    put(&message.accepted_at.0.to_le_bytes());
-    for (name, value) in message.attributes.iter().chain(&message.headers) {
-        put(name.as_bytes());
-        put(value.as_bytes());
-    }
-    put(ROUTE.as_bytes());
-    put(CHANNEL.as_bytes());
-    put(&message.payload);
-    out
 }

@@ -1,9 +1,13 @@
 //! What is measured: each keeps messages in its own way, and does the same work with them.
 
 pub(crate) mod control;
+pub(crate) mod fjall;
+pub(crate) mod plain;
+pub(crate) mod row;
+pub(crate) mod sqlite;
 pub(crate) mod wharf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use wharf_core::Message;
 
 /// Something that keeps messages.
@@ -17,6 +21,9 @@ pub(crate) trait Engine {
     ///
     /// It may take the messages; what it leaves is dropped after the clock has stopped.
     fn round(&mut self, batch: &mut Vec<Message>) -> Result<()>;
+
+    /// Ends what goes on in the background: it belongs to the rounds before, and not to the slice of another engine.
+    fn rest(&mut self) {}
 
     /// What it has written so far.
     fn io(&self) -> Result<Io>;
@@ -40,4 +47,13 @@ impl Io {
             commits_count: self.commits_count - before.commits_count,
         }
     }
+}
+
+/// A round that finds less to read than it stored does other work than the others.
+fn all_read(read_count: usize, wanted_count: usize) -> Result<()> {
+    ensure!(
+        read_count == wanted_count,
+        "{read_count} messages were read instead of {wanted_count}"
+    );
+    Ok(())
 }

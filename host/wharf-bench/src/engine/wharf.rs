@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use tokio::runtime::{Builder, Runtime};
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Message};
@@ -77,7 +77,7 @@ impl Wharf {
         let at = self.clock.now();
         let settle = |claim: Claim| Settle {
             transition: self.sent.transition(),
-            attempt: Some(self.sent.attempt(&claim.message)),
+            attempt: Some(self.sent.attempt(claim.message.accepted_at)),
             wire: None,
             at,
             lease: claim.lease,
@@ -115,12 +115,7 @@ impl Engine for Wharf {
         all_new(&accepted)?;
         all_recorded(&settled)?;
         self.claims = self.claim(count)?;
-        ensure!(
-            self.claims.len() == count,
-            "{} deliveries were claimed instead of {count}",
-            self.claims.len()
-        );
-        Ok(())
+        super::all_read(self.claims.len(), count)
     }
 
     fn io(&self) -> Result<Io> {
