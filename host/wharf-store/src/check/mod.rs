@@ -9,24 +9,27 @@ mod ids;
 mod journal;
 
 use redb::{ReadableTable, ReadableTableMetadata};
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use wharf_core::invariant::{self, Violation};
-use wharf_core::{Cursor, DeliveryId, Standing, Status};
+use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status};
 
+use crate::channels::Channels;
 use crate::error::{CheckError, Malformed, ReadError};
 use crate::ids::Ids;
-use crate::index::SharedIndex;
+use crate::index::{Residents, SharedIndex};
 use crate::maintain::Steps;
 use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
 use crate::recover;
 use crate::request::Request;
 use crate::store::Store;
+use crate::table::channel::Channel;
 use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
 use crate::table::tails::Place;
-use crate::table::{cursor, delivery, keyed, parked, tails, wire};
+use crate::table::{cursor, delivery, due, keyed, parked, tails, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -105,6 +108,8 @@ struct Counted {
     chunks: u64,
     rows_of_deliveries: u64,
     wires: u64,
+    dues: u64,
+    channels: FxHashMap<ChannelName, Channel>,
     /// Messages whose ids are not forgotten.
     ids: u64,
     /// Some tails cannot be read: what they say is missing from the sums.
@@ -123,16 +128,25 @@ pub(crate) fn check(
     let mut findings = Findings::default();
     let mut unwatched = |_| {};
     let mut steps = Steps::new(steps_count(state), &mut unwatched);
-    let counted = file(snapshot, ids, state, manifest, &mut steps, &mut findings)?;
+    // Claims go on meanwhile, but change nothing that is on disk: what is in memory now is held against that.
+    let (residents, spread) = {
+        let index = index.lock();
+        (index.residents(), index.spread())
+    };
+    let file = File {
+        snapshot,
+        ids,
+        state,
+        manifest,
+    };
+    let counted = file.check(Some(&residents), &mut steps, &mut findings)?;
     check_claimed_in_memory(snapshot, index, &mut findings)?;
     let stored = recover::keyed(snapshot)?;
     findings.expect(keyed.read(|values| *values == stored), || {
         "the named values in memory are not those in the file".to_owned()
     });
     if !counted.is_incomplete {
-        check_channels(index, &counted.counts, &mut findings);
-        // Claims go on meanwhile, but only move deliveries within what is summed up here.
-        let spread = index.lock().spread();
+        check_channels_in_memory(index, &counted, &mut findings);
         let deliveries = counted.counts.deliveries();
         findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
     }
@@ -153,7 +167,13 @@ pub(crate) fn check_file(
     steps: &mut Steps<'_>,
 ) -> Result<Result<Report, Vec<Violation>>, ReadError> {
     let mut findings = Findings::default();
-    let counted = file(snapshot, ids, state, manifest, steps, &mut findings)?;
+    let file = File {
+        snapshot,
+        ids,
+        state,
+        manifest,
+    };
+    let counted = file.check(None, steps, &mut findings)?;
     check_keyed(snapshot, &mut findings)?;
     Ok(report(&counted, state, findings))
 }
@@ -171,31 +191,46 @@ fn report(counted: &Counted, state: &State, findings: Findings) -> Result<Report
     }
 }
 
-/// What a file alone can be held against.
-fn file(
-    snapshot: &Snapshot,
-    ids: &Ids,
-    state: &State,
-    manifest: &Manifest,
-    steps: &mut Steps<'_>,
-    findings: &mut Findings,
-) -> Result<Counted, ReadError> {
-    let journal = journal::check(snapshot, state, steps, findings)?;
-    let ids_count = ids::check(snapshot, ids, state, manifest, findings)?;
-    let counted = chunks::check(snapshot, ids, state, &journal, steps, findings)?;
-    check_cursors(snapshot, state.head(), findings)?;
-    check_parked(snapshot, findings)?;
-    check_claimed(snapshot, findings)?;
-    if !counted.is_incomplete {
-        check_counts(&state.counts, &counted.counts, findings);
-        check_lengths(snapshot, &counted, findings)?;
-        if let Some(ids_count) = ids_count {
-            findings.expect(ids_count == counted.ids, || {
-                format!("{ids_count} ids count, of {} messages", counted.ids)
-            });
+/// A file, and what of it was read before.
+struct File<'a> {
+    snapshot: &'a Snapshot,
+    ids: &'a Ids,
+    state: &'a State,
+    manifest: &'a Manifest,
+}
+
+impl File<'_> {
+    /// What a file can be held against, and where its deliveries are in memory, where it is open.
+    fn check(
+        &self,
+        residents: Option<&Residents>,
+        steps: &mut Steps<'_>,
+        findings: &mut Findings,
+    ) -> Result<Counted, ReadError> {
+        let Self {
+            snapshot,
+            ids,
+            state,
+            manifest,
+        } = self;
+        let journal = journal::check(snapshot, state, steps, findings)?;
+        let ids_count = ids::check(snapshot, ids, state, manifest, findings)?;
+        let counted = chunks::check(snapshot, ids, state, &journal, residents, steps, findings)?;
+        check_cursors(snapshot, state.head(), findings)?;
+        check_parked(snapshot, findings)?;
+        check_claimed(snapshot, findings)?;
+        if !counted.is_incomplete {
+            check_counts(&state.counts, &counted.counts, findings);
+            check_channels(snapshot, &counted, findings)?;
+            check_lengths(snapshot, &counted, findings)?;
+            if let Some(ids_count) = ids_count {
+                findings.expect(ids_count == counted.ids, || {
+                    format!("{ids_count} ids count, of {} messages", counted.ids)
+                });
+            }
         }
+        Ok(counted)
     }
-    Ok(counted)
 }
 
 fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
@@ -221,16 +256,42 @@ fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
     }
 }
 
-/// What channels have together is what all have.
-fn check_channels(index: &SharedIndex, counted: &Counts, findings: &mut Findings) {
-    let channels: Vec<_> = index.lock().channels().collect();
-    for status in Status::ALL.iter().filter(|s| **s != Status::Delivered) {
-        let of_channels = channels.iter().map(|one| one.depths.status(*status));
-        findings.note(invariant::counter_equals_rows(
-            status.as_str(),
-            of_channels.sum(),
-            counted.status(*status),
-        ));
+/// What is counted of channels is what they have.
+fn check_channels(
+    snapshot: &Snapshot,
+    counted: &Counted,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
+    let stored = Channels::load(snapshot)?;
+    let stored: FxHashMap<_, _> = stored.iter().collect();
+    for (name, found) in &counted.channels {
+        let expected = stored.get(name).map(|channel| Channel {
+            number: found.number,
+            ..**channel
+        });
+        findings.expect(expected == Some(*found), || {
+            format!("channel {name} has {found:?}, and is counted {expected:?}")
+        });
+    }
+    for (name, channel) in stored {
+        let is_counted = counted.channels.contains_key(name);
+        findings.expect(
+            is_counted || *channel == Channel::new(channel.number),
+            || format!("channel {name} has nothing, and is counted {channel:?}"),
+        );
+    }
+    Ok(())
+}
+
+/// What is counted of channels in memory is what they have.
+fn check_channels_in_memory(index: &SharedIndex, counted: &Counted, findings: &mut Findings) {
+    let known: Vec<_> = index.lock().channels().collect();
+    for (name, found) in &counted.channels {
+        let in_memory = known.iter().find(|one| one.channel == *name);
+        let in_memory = in_memory.map(|one| one.depths);
+        findings.expect(in_memory == Some(found.depths), || {
+            format!("channel {name} has {found:?}, and is known as {in_memory:?}")
+        });
     }
 }
 
@@ -250,6 +311,7 @@ fn check_lengths(
             counted.rows_of_deliveries,
         ),
         ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
+        ("due", tx.open_table(due::TABLE)?.len()?, counted.dues),
         ("open and closed", open_or_closed, counted.chunks),
     ] {
         findings.expect(len == expected, || {

@@ -9,7 +9,7 @@ use std::fs::File;
 use redb::backends::FileBackend;
 use redb::{
     Builder, Database, DatabaseError, Key, ReadableTable, ReadableTableMetadata, TableDefinition,
-    TableHandle,
+    TableHandle, Value,
 };
 
 use super::progress::{Progress, Steps};
@@ -81,9 +81,9 @@ struct Count<'a> {
 impl Visit for Count<'_> {
     type Error = ReadError;
 
-    fn table<K: Key + 'static>(
+    fn table<K: Key + 'static, V: Value + 'static>(
         &mut self,
-        table: TableDefinition<'static, K, &'static [u8]>,
+        table: TableDefinition<'static, K, V>,
     ) -> Result<(), ReadError> {
         self.rows += self.snapshot.tx().open_table(table)?.len()?;
         Ok(())
@@ -100,9 +100,9 @@ impl Visit for Copy<'_> {
     type Error = BackupError;
 
     /// In several commits: what one of them writes is in memory until it ends.
-    fn table<K: Key + 'static>(
+    fn table<K: Key + 'static, V: Value + 'static>(
         &mut self,
-        table: TableDefinition<'static, K, &'static [u8]>,
+        table: TableDefinition<'static, K, V>,
     ) -> Result<(), BackupError> {
         let from = self
             .snapshot
@@ -127,7 +127,7 @@ impl Visit for Copy<'_> {
                     let (key, value) = row.map_err(ReadError::from)?;
                     to.insert(key.value(), value.value())
                         .map_err(BackupError::write)?;
-                    bytes += value.value().len();
+                    bytes += V::as_bytes(&value.value()).as_ref().len();
                     self.steps.advance(1);
                 }
             }

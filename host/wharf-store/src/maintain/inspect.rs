@@ -1,6 +1,6 @@
 //! What is in a store's file: counts that it keeps, rows of its tables, and, for whoever has the time, their sizes.
 
-use redb::{Key, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle};
+use redb::{Key, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle, Value};
 use wharf_core::{Cursor, MessageSeq};
 
 use super::progress::{Progress, Steps};
@@ -128,9 +128,9 @@ struct Sizes<'a> {
 impl Visit for Sizes<'_> {
     type Error = ReadError;
 
-    fn table<K: Key + 'static>(
+    fn table<K: Key + 'static, V: Value + 'static>(
         &mut self,
-        table: TableDefinition<'static, K, &'static [u8]>,
+        table: TableDefinition<'static, K, V>,
     ) -> Result<(), ReadError> {
         let open = self.snapshot.tx().open_table(table)?;
         let bytes = if self.with_sizes {

@@ -1,25 +1,25 @@
 //! Every table of a file, once: what a new file is laid out with, what a backup copies, what is measured.
 
-use redb::{Key, TableDefinition};
+use redb::{Key, TableDefinition, Value};
 
 use super::{
-    chunk, claimed, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, parked,
+    chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta, parked,
     tails, wire,
 };
 
-/// What is done with each table. Keys differ, values are bytes everywhere.
+/// What is done with each table.
 pub(crate) trait Visit {
     /// Why it cannot be done.
     type Error;
 
-    fn table<K: Key + 'static>(
+    fn table<K: Key + 'static, V: Value + 'static>(
         &mut self,
-        table: TableDefinition<'static, K, &'static [u8]>,
+        table: TableDefinition<'static, K, V>,
     ) -> Result<(), Self::Error>;
 }
 
 /// How many there are.
-pub(crate) const COUNT: u64 = 14;
+pub(crate) const COUNT: u64 = 15;
 
 /// Visits every table.
 pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
@@ -42,5 +42,5 @@ pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
     for table in [cursor::TABLE, keyed::TABLE, meta::TABLE] {
         visit.table(table)?;
     }
-    Ok(())
+    visit.table(due::TABLE)
 }

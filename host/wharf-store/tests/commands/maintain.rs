@@ -130,7 +130,7 @@ fn a_flipped_page_is_found() {
     let mut found_count = 0;
     for page in 0..whole.len() / 4096 {
         let mut bytes = whole.clone();
-        bytes[page * 4096 + 100..][..16]
+        bytes[page * 4096 + 4..][..8]
             .iter_mut()
             .for_each(|byte| *byte ^= 0x5a);
         fs::write(&damaged, &bytes).unwrap();

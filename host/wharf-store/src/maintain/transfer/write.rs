@@ -9,17 +9,21 @@ use super::import::{Refused, expected};
 use super::line::{
     CursorLine, DeliveryLine, Header, MessageLine, ParkedLine, RowLine, StandingLine, ValueLine,
 };
+use crate::channels::{Changed, Channels};
 use crate::error::ReadError;
 use crate::ids::{self, Ids};
 use crate::options::{IdSizes, Options, Planted};
 use crate::read::Snapshot;
 use crate::recover;
+use crate::stand::Stand;
 use crate::table::id_entry::Entry;
 use crate::table::id_manifest::Manifest;
 use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail};
-use crate::table::{attempt, blob, chunk, cursor, delivery, journal, keyed, meta, parked, wire};
+use crate::table::{
+    attempt, blob, chunk, cursor, delivery, due, journal, keyed, meta, parked, wire,
+};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 type Named<'tx> = Table<'tx, &'static str, &'static [u8]>;
@@ -30,6 +34,7 @@ pub(super) struct Target {
     ids: Ids,
     manifest: Manifest,
     id_sizes: IdSizes,
+    channels: Channels,
 }
 
 /// What was written so far.
@@ -64,15 +69,17 @@ impl Target {
             ids: Ids::new(recover::id_key(&snapshot)?, memory),
             manifest,
             id_sizes: options.id_sizes,
+            channels: Channels::load(&snapshot)?,
         })
     }
 
     /// After the commit.
-    pub(super) fn reflect(&mut self, mut effects: ids::Effects) {
-        if let Some(manifest) = effects.manifest.take() {
+    pub(super) fn reflect(&mut self, Effects { mut ids, channels }: Effects) {
+        if let Some(manifest) = ids.manifest.take() {
             self.manifest = manifest;
         }
-        self.ids.reflect(effects, &self.manifest);
+        self.ids.reflect(ids, &self.manifest);
+        self.channels.reflect(&channels);
     }
 
     /// What the header announced and did not come.
@@ -101,10 +108,20 @@ impl Target {
     }
 }
 
+/// What a commit means for what is known.
+pub(super) struct Effects {
+    ids: ids::Effects,
+    channels: Changed,
+}
+
 /// One commit.
 pub(super) struct Writer<'a> {
     numbers: &'a mut Numbers,
     ids: ids::Change<'a>,
+    /// As of the last commit.
+    channels: &'a Channels,
+    changed: Changed,
+    due: Table<'a, due::Key, ()>,
     chunk: Numbered<'a>,
     open: Numbered<'a>,
     closed: Numbered<'a>,
@@ -154,10 +171,14 @@ impl<'a> Writer<'a> {
             ids,
             manifest,
             id_sizes,
+            channels,
         } = target;
         Ok(Self {
             numbers,
             ids: ids::Change::begin(tx, ids, manifest, id_sizes, Planted::None),
+            channels,
+            changed: Changed::default(),
+            due: tx.open_table(due::TABLE)?,
             chunk: tx.open_table(chunk::TABLE)?,
             open: tx.open_table(tails::OPEN)?,
             closed: tx.open_table(tails::CLOSED)?,
@@ -237,7 +258,16 @@ impl<'a> Writer<'a> {
         }
         let id = DeliveryId::new(seq, line.place);
         let channel = ChannelName::new(&line.channel);
-        let has_row = line.kept.is_some();
+        let stand = Stand {
+            status: line.status,
+            has_row: line.kept.is_some(),
+            due: line.kept.as_ref().and_then(|kept| kept.due_ms),
+        };
+        let counted = self.changed.channel(self.channels, &channel);
+        counted.step(None, stand);
+        if let Some(due) = stand.due(id) {
+            self.due.insert(due::key(counted.number, due), ())?;
+        }
         if let Some(kept) = line.kept {
             let row = kept.into_row(line.status, channel.clone(), line.wire.is_some());
             self.bytes += insert(&mut self.delivery, id.0, &row.encode())?;
@@ -251,7 +281,7 @@ impl<'a> Writer<'a> {
             channel,
         });
         begun.tails.push(Tail {
-            place: Place::Delivery(line.status, has_row),
+            place: Place::Delivery(line.status, stand.has_row),
             last: line.last_row,
         });
         Ok(())
@@ -389,7 +419,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes what was collected, to be committed.
-    pub(super) fn finish(mut self) -> Result<ids::Effects, ReadError> {
+    pub(super) fn finish(mut self) -> Result<Effects, ReadError> {
         self.flush_messages()?;
         self.flush_rows()?;
         let state = &self.numbers.state;
@@ -398,9 +428,13 @@ impl<'a> Writer<'a> {
             self.meta
                 .insert(meta::IDS_NAME, manifest.encode().as_slice())?;
         }
+        self.changed.write(&mut self.meta)?;
         self.meta
             .insert(meta::STATE_NAME, state.encode().as_slice())?;
-        Ok(ids)
+        Ok(Effects {
+            ids,
+            channels: self.changed,
+        })
     }
 }
 
