@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -34,17 +35,19 @@ use crate::table::{all, meta};
 impl Store {
     /// Opens the store in a file, which is created where there is none, and starts its writer.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let in_path = |source| io_error(source, path);
-        if path.try_exists().map_err(in_path)? {
-            refuse_foreign(path, options.cache_bytes)?;
-        } else {
-            create(path, options)?;
-        }
-        let database = warning_builder(options)
-            .open(path)
-            .map_err(|cause| open_error(cause, path))?;
-        let (store, engine) = start(database, options)?;
-        store.run(engine).map_err(in_path)
+        guard(|| {
+            let in_path = |source| io_error(source, path);
+            if path.try_exists().map_err(in_path)? {
+                refuse_foreign(path, options.cache_bytes)?;
+            } else {
+                create(path, options)?;
+            }
+            let database = warning_builder(options)
+                .open(path)
+                .map_err(|cause| open_error(cause, path))?;
+            let (store, engine) = start(database, options)?;
+            store.run(engine).map_err(in_path)
+        })
     }
 
     /// Opens the store in a backend, made there where it is empty, and starts its writer.
@@ -117,6 +120,19 @@ pub(crate) fn refuse_foreign(path: &Path, cache_bytes: usize) -> Result<(), Open
         Err(DatabaseError::RepairAborted) => Ok(()),
         Err(cause) => Err(open_error(cause, path)),
     }
+}
+
+/// The engine panics where a page of a file makes no sense that it trusts: to whoever opens the file, that is damage like
+/// any other.
+pub(crate) fn guard<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    // What the closure has made is gone with it.
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(OpenError::Damaged {
+            detail: format!("the engine gave it up: {}", said.unwrap_or("it panicked")),
+        })
+    })
 }
 
 /// The engine takes an empty file for one that is yet to be made.

@@ -39,10 +39,13 @@ impl StoreFile {
         open::refuse_empty(path)?;
         let mut builder = open::builder(cache_bytes, told);
         builder.set_check_integrity_on_open(is_verified);
-        let database = builder
-            .create_with_backend(untouched)
-            .map_err(|cause| open::open_error(cause, path))?;
-        open::check_format(&database)?;
+        let database = open::guard(|| {
+            let database = builder
+                .create_with_backend(untouched)
+                .map_err(|cause| open::open_error(cause, path))?;
+            open::check_format(&database)?;
+            Ok(database)
+        })?;
         Ok(Self {
             path: path.to_owned(),
             database,

@@ -130,9 +130,7 @@ fn a_flipped_page_is_found() {
     let mut found_count = 0;
     for page in 0..whole.len() / 4096 {
         let mut bytes = whole.clone();
-        bytes[page * 4096 + 4..][..8]
-            .iter_mut()
-            .for_each(|byte| *byte ^= 0x5a);
+        flip(&mut bytes[page * 4096 + 4..][..8]);
         fs::write(&damaged, &bytes).unwrap();
         match open(&damaged) {
             Ok(file) => {
@@ -286,4 +284,33 @@ fn looking_and_running_exclude_each_other() {
     assert!(is_locked(&opened.err().unwrap()));
     drop((one, other));
     Store::open(&path, &fixture.options).unwrap();
+}
+
+/// Goal: a start on a file with a page that makes no sense goes on, or says that the file is damaged; the engine's panics
+/// on such pages stay within.
+#[test]
+fn a_start_on_a_flipped_page_does_not_panic() {
+    let fixture = everything();
+    let path = closed(&fixture);
+    let whole = fs::read(&path).unwrap();
+    let damaged = fixture.folder.path().join("damaged");
+    let mut refused_count = 0;
+    for at in (0..whole.len()).step_by(4096) {
+        for within in [0, 2, 4] {
+            let mut bytes = whole.clone();
+            flip(&mut bytes[at + within..][..8]);
+            fs::write(&damaged, &bytes).unwrap();
+            match Store::open(&damaged, &fixture.options) {
+                // What it comes to then is another question: the next one needs the file.
+                Ok(store) => drop(wait(store.close())),
+                Err(OpenError::Damaged { .. } | OpenError::Read(_)) => refused_count += 1,
+                Err(other) => panic!("page {at}+{within}: {other:?}"),
+            }
+        }
+    }
+    assert!(refused_count > 10, "{refused_count}");
+}
+
+fn flip(bytes: &mut [u8]) {
+    bytes.iter_mut().for_each(|byte| *byte ^= 0x5a);
 }
