@@ -102,6 +102,9 @@ impl Findings {
 struct Counted {
     counts: Counts,
     chunks: u64,
+    /// Of them, those that have nothing but what stays of removed messages.
+    chunks_removed: u64,
+    message_bytes: u64,
     rows_of_deliveries: u64,
     wires: u64,
     /// Messages whose ids are not forgotten.
@@ -123,6 +126,12 @@ pub(crate) fn check(
     let journal = journal::check(snapshot, state, &mut findings)?;
     let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
     let counted = chunks::check(snapshot, ids, state, &journal, &mut findings)?;
+    let message_bytes = (state.space.message_bytes, counted.message_bytes);
+    findings.note(invariant::counter_equals_rows(
+        "message bytes",
+        message_bytes.0,
+        message_bytes.1,
+    ));
     check_cursors(snapshot, state.head(), &mut findings)?;
     check_parked(snapshot, &mut findings)?;
     check_claimed(snapshot, index, &mut findings)?;
@@ -209,7 +218,11 @@ fn check_lengths(
             counted.rows_of_deliveries,
         ),
         ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
-        ("open and closed", open_or_closed, counted.chunks),
+        (
+            "open and closed",
+            open_or_closed,
+            counted.chunks - counted.chunks_removed,
+        ),
     ] {
         findings.expect(len == expected, || {
             format!("table {name} has {len} rows, {expected} belong to messages")

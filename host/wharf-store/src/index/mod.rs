@@ -6,6 +6,7 @@
 mod careful;
 mod due;
 mod lease;
+mod prune;
 mod ready;
 mod seize;
 

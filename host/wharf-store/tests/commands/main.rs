@@ -18,6 +18,7 @@ mod keyed;
 mod list;
 mod open;
 mod park;
+mod prune;
 mod redrive;
 mod reroute;
 mod settle;
