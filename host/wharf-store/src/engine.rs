@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
+use crate::channels::Channels;
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
@@ -38,6 +39,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
     state: State,
+    channels: Channels,
     /// Of the id index, as of the last commit.
     manifest: Manifest,
     id_sizes: IdSizes,
@@ -114,6 +116,7 @@ impl Engine {
         shared: Arc<Shared>,
         requests: mpsc::Receiver<Request>,
         state: State,
+        channels: Channels,
         manifest: Manifest,
         options: &Options,
     ) -> Self {
@@ -121,6 +124,7 @@ impl Engine {
             shared,
             requests,
             state,
+            channels,
             manifest,
             id_sizes: options.id_sizes,
             planted: options.planted,
@@ -244,7 +248,7 @@ impl Engine {
             &self.id_sizes,
             self.planted,
         );
-        let mut tables = Group::begin(&tx, self.state, ids)?;
+        let mut tables = Group::begin(&tx, self.state, &self.channels, ids)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
@@ -344,6 +348,7 @@ impl Engine {
             self.manifest = manifest;
         }
         self.shared.ids.reflect(effects.ids, &self.manifest);
+        self.channels.reflect(&effects.channels);
         let (wake, next_due) = {
             let mut index = self.shared.index.lock();
             if let Some((first, accepted)) = &effects.accepted {
@@ -354,16 +359,16 @@ impl Engine {
             for filed in &effects.settled {
                 settle::file(&mut index, filed);
             }
-            for (channel, filed) in &effects.redriven {
+            for (channel, filed) in &effects.refiled {
                 redrive::file(&mut index, channel, filed);
-            }
-            for (channel, status) in &effects.pruned {
-                index.pruned(channel, *status);
             }
             for id in effects.marked {
                 index.end_mark(id);
             }
-            index.set_counts(self.state.counts);
+            for (name, channel) in effects.channels.iter() {
+                index.set_channel(name, *channel);
+            }
+            index.set_state(&self.state);
             (index.wake(), index.next_due())
         };
         self.shared.keyed.reflect(effects.keyed);

@@ -155,35 +155,33 @@ fn remove(
     let tails = group.tails(first)?.clone();
     let left = tails.without(gone)?;
     let names = tails.names()?;
-    let mut places = Vec::new();
+    let (mut standings, mut deliveries) = (Vec::new(), Vec::new());
     for message in gone {
         let seq = MessageSeq(first + *message as u64);
         for (place, slot) in (0..).zip(tails.slots(*message)) {
             let id = DeliveryId::new(seq, place);
-            places.push((id, tails.tail(slot)?.place, names.get(tails.channel(slot))));
+            match tails.tail(slot)?.place {
+                Place::Message(standing) => standings.push(standing),
+                Place::Delivery(status, has_row) => {
+                    let channel = names.get(tails.channel(slot));
+                    let channel = channel.ok_or(Malformed("a delivery has no channel"))?;
+                    deliveries.push((id, channel, status, has_row));
+                }
+            }
         }
     }
-    for (id, place, channel) in places {
-        let (status, has_row) = match place {
-            Place::Message(standing) => {
-                group.state.counts.remove_standing(standing);
-                continue;
-            }
-            Place::Delivery(status, has_row) => (status, has_row),
-        };
-        group.state.counts.remove_delivery(status);
-        pruned.deliveries += 1;
+    for standing in standings {
+        group.state.counts.remove_standing(standing);
+    }
+    pruned.deliveries += deliveries.len() as u64;
+    for (id, channel, status, has_row) in deliveries {
         if has_row {
             group.delivery.remove(id.0)?;
         }
         if has_row && Row::keeps_wire(status) {
             group.wire.remove(id.0)?;
         }
-        if let Some(channel) = channel
-            && status != Status::Delivered
-        {
-            group.pruned(channel.clone(), status);
-        }
+        group.removed(channel, status);
     }
     for _ in gone {
         group.state.counts.remove_message();
