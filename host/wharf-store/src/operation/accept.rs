@@ -6,7 +6,7 @@ use wharf_core::journal::Subject;
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
 use wharf_core::message::ContentHash;
 use wharf_core::route::Planned;
-use wharf_core::{Cause, DeliveryId, Message, MessageSeq, Standing, Status, TimeMs};
+use wharf_core::{Cause, DeliveryId, HashKey, Message, MessageSeq, Standing, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError, WriteError};
 use crate::group::{Filed, Group};
@@ -16,7 +16,7 @@ use crate::stand::Stand;
 use crate::store::Store;
 use crate::table::chunk;
 use crate::table::delivery::Row;
-use crate::table::id_entry::{Entry, IdHash, IdKey};
+use crate::table::id_entry::{Entry, IdHash};
 use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
 
@@ -130,14 +130,14 @@ impl Store {
 }
 
 impl Prepared {
-    fn new(Accept { message, planned }: Accept, id_key: &IdKey) -> Self {
+    fn new(Accept { message, planned }: Accept, id_key: &HashKey) -> Self {
         assert!(
             planned.len() <= DELIVERIES_COUNT_MAX,
             "a message has too many deliveries"
         );
         Self {
-            id_hash: id_key.hash(&message.id),
-            content: message.content_hash(),
+            id_hash: IdHash::new(id_key, &message.id),
+            content: message.content_hash(id_key),
             part: chunk::encode(&message, &planned, Standing::Unroutable),
             message: Arc::new(message),
             planned,
