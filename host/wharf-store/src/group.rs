@@ -200,6 +200,14 @@ impl<'tx> Group<'tx> {
         Ok(())
     }
 
+    /// Changes what is kept of the message that was added last.
+    pub(crate) fn last_added(&mut self, change: impl FnOnce(&mut Prepared)) {
+        let accepted = self.effects.accepted.as_mut();
+        if let Some(prepared) = accepted.and_then(|(_, accepted)| accepted.last_mut()) {
+            change(prepared);
+        }
+    }
+
     /// The slots of the message that was added last.
     pub(crate) fn new_tails(&mut self) -> &mut tails::Builder {
         &mut self.new.tails
@@ -234,7 +242,7 @@ impl<'tx> Group<'tx> {
         let start = accepted.len() - self.new.count;
         let key = first.0 + start as u64;
         let parts = accepted[start..][..count].iter();
-        let parts = parts.map(|prepared| prepared.part.as_slice());
+        let parts = parts.map(|prepared| &*prepared.part);
         let bytes = parts.clone().map(<[u8]>::len).sum();
         let len = blob::len(count, bytes);
         self.state.space.message_bytes += len as u64;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wharf_core::journal::Subject;
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
 use wharf_core::message::ContentHash;
@@ -59,7 +60,8 @@ pub enum Accepted {
 pub(crate) struct Prepared {
     id_hash: IdHash,
     content: ContentHash,
-    pub(crate) part: Vec<u8>,
+    /// As it is stored. The parts of a batch share one allocation.
+    pub(crate) part: Bytes,
     message: Arc<Message>,
     planned: Vec<Planned>,
 }
@@ -86,10 +88,7 @@ impl Store {
     /// # Panics
     /// Where a message has more than [`DELIVERIES_COUNT_MAX`] deliveries.
     pub async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, WriteError> {
-        let prepared: Vec<_> = batch
-            .into_iter()
-            .map(|accept| Prepared::new(accept, self.ids().key()))
-            .collect();
+        let prepared = prepare(batch, self.ids().key());
         let bytes = prepared.iter().map(Prepared::bytes).sum();
         let verdicts = self.write(prepared, bytes, Write::Accept).await?;
         verdicts
@@ -129,8 +128,26 @@ impl Store {
     }
 }
 
+/// Makes a batch ready for the writer.
+fn prepare(batch: Vec<Accept>, id_key: &HashKey) -> Vec<Prepared> {
+    let room = batch.iter().map(|accept| chunk::room(&accept.message));
+    let mut parts = Vec::with_capacity(room.sum());
+    let mut ends = Vec::with_capacity(batch.len());
+    for Accept { message, planned } in &batch {
+        chunk::encode(message, planned, Standing::Unroutable, &mut parts);
+        ends.push(parts.len());
+    }
+    let parts = Bytes::from(parts);
+    let mut start = 0;
+    let prepared = batch.into_iter().zip(ends).map(|(accept, end)| {
+        let part = parts.slice(std::mem::replace(&mut start, end)..end);
+        Prepared::new(accept, part, id_key)
+    });
+    prepared.collect()
+}
+
 impl Prepared {
-    fn new(Accept { message, planned }: Accept, id_key: &HashKey) -> Self {
+    fn new(Accept { message, planned }: Accept, part: Bytes, id_key: &HashKey) -> Self {
         assert!(
             planned.len() <= DELIVERIES_COUNT_MAX,
             "a message has too many deliveries"
@@ -138,7 +155,7 @@ impl Prepared {
         Self {
             id_hash: IdHash::new(id_key, &message.id),
             content: message.content_hash(id_key),
-            part: chunk::encode(&message, &planned, Standing::Unroutable),
+            part,
             message: Arc::new(message),
             planned,
         }
@@ -157,7 +174,7 @@ impl Prepared {
 }
 
 /// The writer's part.
-pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict, ReadError> {
+pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Verdict, ReadError> {
     match group.ids.find(prepared.id_hash) {
         Ok(None) => {}
         Ok(Some(Entry { content, seq })) if content == prepared.content => {
@@ -176,7 +193,7 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
     };
     group.ids.add(prepared.id_hash, entry);
     let (at, delay) = (prepared.message.accepted_at, prepared.delay());
-    let planned = prepared.planned.clone();
+    let planned = std::mem::take(&mut prepared.planned);
     group.add(prepared)?;
     if planned.is_empty() {
         let subject = Subject::Message {
@@ -219,6 +236,7 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
         };
         group.new_tails().slot(tail, Some(&planned.channel));
     }
+    group.last_added(|prepared| prepared.planned = planned);
     Ok(Verdict::New {
         seq,
         deliveries_count,
