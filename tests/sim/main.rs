@@ -1,7 +1,10 @@
 //! The store's power-cut simulation, as a command: `sim [--seed N] [--cuts N]`. The tests run its short form.
 
+mod ask;
+mod claim;
 mod cut;
 mod model;
+mod operate;
 mod step;
 mod verify;
 mod world;

@@ -1,8 +1,11 @@
 //! The short form of the power-cut simulation, and the proof that it finds what it is for.
 
+mod ask;
+mod claim;
 mod cut;
 mod killer;
 mod model;
+mod operate;
 mod step;
 mod verify;
 mod world;
