@@ -25,8 +25,8 @@ impl World {
                 return Err("claims are put on disk after a clean stop".to_owned());
             }
             Ok(Claims::Careful(claims)) => self.persist(claims)?,
-            // The store has failed with the cut.
-            Err(_) if self.disk.is_cut() => return Ok(()),
+            // The store has failed with the disk.
+            Err(_) if !self.is_up() => return Ok(()),
             Err(cause) => return Err(format!("cannot claim: {cause:?}")),
         };
         let is_suspect = |id: &DeliveryId| self.model.is_suspect(*id);

@@ -38,7 +38,7 @@ impl World {
     }
 
     /// Several requests at once, which become one commit.
-    fn group(&mut self) -> Result<(), String> {
+    pub(crate) fn group(&mut self) -> Result<(), String> {
         let mut model = self.model.clone();
         let mut asked: Vec<Asked> = Vec::new();
         let mut expected = Vec::new();
@@ -82,30 +82,44 @@ impl World {
             .iter()
             .any(|answer| matches!(answer, Answer::Written(Ok(_))));
         if !is_acknowledged {
-            return if self.disk.is_cut() {
-                self.model_in_flight = Some(model);
-                self.was_new_run = ids.recent as usize + new_count >= RECENT_IDS && new_count > 0;
-                Ok(())
-            } else {
-                Err("a commit failed with the power on".to_owned())
-            };
+            self.was_new_run = ids.recent as usize + new_count >= RECENT_IDS && new_count > 0;
+            return self.not_acknowledged(&answers, model);
         }
         // What is acknowledged is on disk, whatever happens from here on.
         self.model = model;
         for (answer, expected) in answers.into_iter().zip(expected) {
             match answer {
                 Answer::Written(Ok(found)) => same("answer", found, expected)?,
-                // The power went after the commit and before the first answer to a duplicate was read.
-                Answer::Written(Err(Unsaid::FirstAnswer)) if self.disk.is_cut() => {}
-                Answer::Written(Err(Unsaid::FirstAnswer)) => {
-                    return Err("a first answer is not read with the power on".to_owned());
-                }
-                Answer::Written(Err(Unsaid::Other(cause))) => {
-                    return Err(format!("one commit has two outcomes: {cause}"));
+                // The commit stands, and then reading the first answer to a duplicate failed.
+                Answer::Written(Err(Unsaid::FirstAnswer)) if !self.is_up() => {}
+                Answer::Written(Err(unsaid)) => {
+                    return Err(format!("one commit has two outcomes: {unsaid:?}"));
                 }
                 Answer::Check(_) | Answer::Close(_) => return Err("another answer".to_owned()),
             }
         }
+        Ok(())
+    }
+
+    /// A commit of which nobody was told that it stands: it may, as a whole.
+    fn not_acknowledged(&mut self, answers: &[Answer], model: Model) -> Result<(), String> {
+        let mut was_asked = false;
+        for answer in answers {
+            match answer {
+                Answer::Written(Err(unsaid)) if self.is_up() => {
+                    return Err(format!("{unsaid:?} on a disk that does not fail"));
+                }
+                Answer::Written(Err(Unsaid::Unknown | Unsaid::FirstAnswer)) => was_asked = true,
+                Answer::Written(Err(Unsaid::NotAsked)) => {}
+                Answer::Written(Err(Unsaid::Other(cause))) => {
+                    return Err(format!("a commit that failed is not unknown: {cause}"));
+                }
+                Answer::Written(Ok(_)) | Answer::Check(_) | Answer::Close(_) => {
+                    return Err("another answer".to_owned());
+                }
+            }
+        }
+        self.model_in_flight = was_asked.then_some(model);
         Ok(())
     }
 }

@@ -234,20 +234,21 @@ impl Engine {
         apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let tx = database.begin_write()?;
+        let planted = self.planted.in_commit(self.state.next_cursor);
         let ids = ids::Change::begin(
             &tx,
             &self.shared.ids,
             &self.manifest,
             &self.id_sizes,
-            self.planted,
+            planted,
         );
-        let mut tables = Group::begin(&tx, self.state, ids)?;
+        let mut tables = Group::begin(&tx, self.state, ids, planted)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
             return Ok(());
         };
-        if self.planted == Planted::AnswerBeforeCommit {
+        if planted == Planted::AnswerBeforeCommit {
             replies.drain(..).for_each(Reply::send);
         }
         tx.commit()?;
@@ -316,6 +317,10 @@ impl Engine {
         ended.lease.settled();
         let (is_live, was_claimed) = {
             let mut index = self.shared.index.lock();
+            let fence = match tables.planted {
+                Planted::IgnoreFence => index.fence(id).unwrap_or(fence),
+                _ => fence,
+            };
             let is_live = index.begin_settle(id, fence);
             (is_live, is_live && index.unclaim(id))
         };

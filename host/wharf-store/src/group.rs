@@ -10,6 +10,7 @@ use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::operation::keyed::Set;
+use crate::options::Planted;
 use crate::table::blob::Blob;
 use crate::table::journal::Draft;
 use crate::table::state::State;
@@ -37,6 +38,7 @@ pub(crate) struct Group<'tx> {
     new: NewChunk,
     touched: BTreeMap<u64, Touched>,
     effects: Effects,
+    pub(crate) planted: Planted,
 }
 
 /// What the commit means for the index.
@@ -72,6 +74,14 @@ struct Rows {
     ends: Vec<usize>,
 }
 
+impl Rows {
+    /// For [`Planted::DropJournalRow`].
+    fn drop_last(&mut self) {
+        self.ends.pop();
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+}
+
 /// Messages that are not in the table yet: the last of [`Effects::accepted`].
 #[derive(Default)]
 struct NewChunk {
@@ -91,6 +101,7 @@ impl<'tx> Group<'tx> {
         tx: &'tx WriteTransaction,
         state: State,
         ids: ids::Change<'tx>,
+        planted: Planted,
     ) -> Result<Self, ReadError> {
         Ok(Self {
             tx,
@@ -113,6 +124,7 @@ impl<'tx> Group<'tx> {
             new: NewChunk::default(),
             touched: BTreeMap::new(),
             effects: Effects::default(),
+            planted,
         })
     }
 
@@ -408,6 +420,9 @@ impl<'tx> Group<'tx> {
             return Ok(None);
         }
         self.flush_chunk()?;
+        if self.planted == Planted::DropJournalRow {
+            self.rows.drop_last();
+        }
         self.flush_journal()?;
         self.flush_tails()?;
         let ids = self.ids.finish(self.state.next_seq)?;

@@ -6,6 +6,7 @@ use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
 use crate::group::{Group, SlotAt};
+use crate::options::Planted;
 use crate::table::delivery::Row;
 use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
@@ -119,6 +120,9 @@ impl Current {
             due: step.row.due,
             attempt: step.attempt,
         })?;
+        if group.planted == Planted::DropAcknowledgement {
+            return Ok(last);
+        }
         match step.wire {
             Some(form) if step.row.has_wire => {
                 group.wire.insert(self.id.0, form)?;
@@ -130,9 +134,11 @@ impl Current {
         }
         let has_row = step.row.is_needed();
         if has_row {
-            group
-                .delivery
-                .insert(self.id.0, step.row.encode().as_slice())?;
+            let mut row = step.row.clone();
+            if group.planted == Planted::ForgetDue {
+                row.due = None;
+            }
+            group.delivery.insert(self.id.0, row.encode().as_slice())?;
         } else if self.had_row {
             group.delivery.remove(self.id.0)?;
         }
