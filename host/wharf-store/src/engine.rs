@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
+use crate::channels::Channels;
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
@@ -37,6 +38,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
     state: State,
+    channels: Channels,
     /// Of the id index, as of the last commit.
     manifest: Manifest,
     id_sizes: IdSizes,
@@ -111,6 +113,7 @@ impl Engine {
         shared: Arc<Shared>,
         requests: mpsc::Receiver<Request>,
         state: State,
+        channels: Channels,
         manifest: Manifest,
         options: &Options,
     ) -> Self {
@@ -118,6 +121,7 @@ impl Engine {
             shared,
             requests,
             state,
+            channels,
             manifest,
             id_sizes: options.id_sizes,
             planted: options.planted,
@@ -242,7 +246,7 @@ impl Engine {
             &self.id_sizes,
             planted,
         );
-        let mut tables = Group::begin(&tx, self.state, ids, planted)?;
+        let mut tables = Group::begin(&tx, self.state, &self.channels, ids, planted)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
@@ -341,6 +345,7 @@ impl Engine {
             self.manifest = manifest;
         }
         self.shared.ids.reflect(effects.ids, &self.manifest);
+        self.channels.reflect(&effects.channels);
         let (wake, next_due) = {
             let mut index = self.shared.index.lock();
             if let Some((first, accepted)) = &effects.accepted {
@@ -351,13 +356,16 @@ impl Engine {
             for filed in &effects.settled {
                 settle::file(&mut index, filed);
             }
-            for (channel, filed) in &effects.redriven {
+            for (channel, filed) in &effects.refiled {
                 redrive::file(&mut index, channel, filed);
             }
             for id in effects.marked {
                 index.end_mark(id);
             }
-            index.set_counts(self.state.counts);
+            for (name, channel) in effects.channels.iter() {
+                index.set_channel(name, *channel);
+            }
+            index.set_state(&self.state);
             (index.wake(), index.next_due())
         };
         self.shared.keyed.reflect(effects.keyed);

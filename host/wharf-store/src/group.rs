@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 use wharf_core::journal::Subject;
-use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status, TimeMs};
+use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status};
 
+use crate::channels::{Changed, Channels};
 use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::operation::keyed::Set;
 use crate::options::Planted;
+use crate::stand::Stand;
 use crate::table::blob::Blob;
 use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
-use crate::table::{blob, chunk, claimed, cursor, delivery, journal, meta, wire};
+use crate::table::{blob, chunk, claimed, cursor, delivery, due, journal, meta, wire};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 
@@ -26,7 +28,11 @@ pub(crate) struct Group<'tx> {
     pub(crate) delivery: Numbered<'tx>,
     pub(crate) wire: Numbered<'tx>,
     pub(crate) cursor: Table<'tx, &'static str, &'static [u8]>,
+    /// As of the last commit.
+    channels: &'tx Channels,
     chunk: Numbered<'tx>,
+    /// Opened by the first delivery that it is about: most groups have none.
+    due: Option<Table<'tx, due::Key, ()>>,
     open: Numbered<'tx>,
     closed: Numbered<'tx>,
     journal: Numbered<'tx>,
@@ -48,8 +54,10 @@ pub(crate) struct Effects {
     pub(crate) accepted: Option<(MessageSeq, Vec<Prepared>)>,
     /// Deliveries whose lease ends.
     pub(crate) settled: Vec<Filed>,
-    /// Deliveries that had ended and go on, with their channel.
-    pub(crate) redriven: Vec<(ChannelName, Filed)>,
+    /// Deliveries that nobody could claim, with their channel.
+    pub(crate) refiled: Vec<(ChannelName, Filed)>,
+    /// Channels that are counted anew.
+    pub(crate) channels: Changed,
     /// Named values that were set.
     pub(crate) keyed: Vec<Set>,
     /// Deliveries whose row was written while they were being attempted.
@@ -60,11 +68,7 @@ pub(crate) struct Effects {
 /// Where the index has a delivery from now on.
 pub(crate) struct Filed {
     pub(crate) id: DeliveryId,
-    /// Its status before; none where the index has not heard of it yet.
-    pub(crate) from: Option<Status>,
-    pub(crate) status: Status,
-    pub(crate) due: Option<TimeMs>,
-    pub(crate) has_row: bool,
+    pub(crate) stand: Stand,
 }
 
 /// Journal rows that are not in the table yet.
@@ -100,12 +104,15 @@ impl<'tx> Group<'tx> {
     pub(crate) fn begin(
         tx: &'tx WriteTransaction,
         state: State,
+        channels: &'tx Channels,
         ids: ids::Change<'tx>,
         planted: Planted,
     ) -> Result<Self, ReadError> {
         Ok(Self {
             tx,
             ids,
+            channels,
+            due: None,
             delivery: tx.open_table(delivery::TABLE)?,
             wire: tx.open_table(wire::TABLE)?,
             cursor: tx.open_table(cursor::TABLE)?,
@@ -376,9 +383,38 @@ impl<'tx> Group<'tx> {
         self.effects.settled.push(filed);
     }
 
-    /// A delivery that had ended goes on.
-    pub(crate) fn redriven(&mut self, channel: &ChannelName, filed: Filed) {
-        self.effects.redriven.push((channel.clone(), filed));
+    /// A delivery that nobody could claim stands elsewhere from now on.
+    pub(crate) fn refiled(&mut self, channel: &ChannelName, filed: Filed) {
+        self.effects.refiled.push((channel.clone(), filed));
+    }
+
+    /// Counts a delivery of a channel where it stands now, and has it found when it is due. `from` is none where it is
+    /// new.
+    pub(crate) fn stands(
+        &mut self,
+        channel: &ChannelName,
+        id: DeliveryId,
+        from: Option<Stand>,
+        to: Stand,
+    ) -> Result<(), ReadError> {
+        let channel = self.effects.channels.channel(self.channels, channel);
+        channel.step(from, to);
+        let key = |stand: Stand| Some(due::key(channel.number, stand.due(id)?));
+        let (left, reached) = (from.and_then(key), key(to));
+        if left == reached {
+            return Ok(());
+        }
+        let table = match &mut self.due {
+            Some(table) => table,
+            none => none.insert(self.tx.open_table(due::TABLE)?),
+        };
+        if let Some(left) = left {
+            table.remove(left)?;
+        }
+        if let Some(reached) = reached {
+            table.insert(reached, ())?;
+        }
+        Ok(())
     }
 
     /// Removes a claim that is on disk.
@@ -431,6 +467,7 @@ impl<'tx> Group<'tx> {
                 .insert(meta::IDS_NAME, manifest.encode().as_slice())?;
         }
         self.effects.ids = ids;
+        self.effects.channels.write(&mut self.meta)?;
         self.meta
             .insert(meta::STATE_NAME, self.state.encode().as_slice())?;
         Ok(Some((self.state, self.effects)))

@@ -3,8 +3,9 @@
 use wharf_core::{Cursor, TimeMs};
 
 use crate::limits::{
-    CACHE_BYTES_DEFAULT, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT, ID_RECENT_COUNT_MAX,
-    ID_SEGMENT_ENTRIES, PLANTED_ONE_IN, RESIDENT_BYTES_DEFAULT,
+    CACHE_BYTES_DEFAULT, DUE_COUNT_MAX, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT,
+    ID_RECENT_COUNT_MAX, ID_SEGMENT_ENTRIES, PAGE_COUNT, PLANTED_ONE_IN, READY_COUNT_MAX,
+    RESIDENT_BYTES_DEFAULT,
 };
 
 /// How a store is opened.
@@ -24,6 +25,9 @@ pub struct Options {
     /// Sizes of the id index. No configuration reaches them, and a file may be opened with others than before.
     #[doc(hidden)]
     pub id_sizes: IdSizes,
+    /// Sizes of what waits in memory. No configuration reaches them.
+    #[doc(hidden)]
+    pub queue_sizes: QueueSizes,
     /// Bugs put in on purpose, to prove that the simulation finds them.
     #[doc(hidden)]
     pub planted: Planted,
@@ -40,6 +44,7 @@ impl Options {
             id_key,
             now,
             id_sizes: IdSizes::default(),
+            queue_sizes: QueueSizes::default(),
             planted: Planted::None,
         }
     }
@@ -63,6 +68,28 @@ impl Default for IdSizes {
             recent: ID_RECENT_COUNT_MAX,
             block: ID_BLOCK_ENTRIES,
             segment: ID_SEGMENT_ENTRIES,
+        }
+    }
+}
+
+/// Sizes of what waits in memory, each of one channel. Tests make them small, so that much is on disk alone; none is 0.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSizes {
+    /// Deliveries that can be claimed, new ones and others each, apart from those whose messages are in memory.
+    pub ready: usize,
+    /// Deliveries that wait for a time.
+    pub due: usize,
+    /// Deliveries that are read at once.
+    pub page: usize,
+}
+
+impl Default for QueueSizes {
+    fn default() -> Self {
+        Self {
+            ready: READY_COUNT_MAX,
+            due: DUE_COUNT_MAX,
+            page: PAGE_COUNT,
         }
     }
 }

@@ -5,8 +5,9 @@ use wharf_core::journal::Subject;
 use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
-use crate::group::{Group, SlotAt};
+use crate::group::{Filed, Group, SlotAt};
 use crate::options::Planted;
+use crate::stand::Stand;
 use crate::table::delivery::Row;
 use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
@@ -92,8 +93,23 @@ impl Current {
         }))
     }
 
+    /// Where it stands.
+    pub(crate) fn stand(&self) -> Stand {
+        Stand {
+            status: self.row.status,
+            has_row: self.had_row,
+            due: self.row.due,
+        }
+    }
+
     /// Flags it to be cancelled instead of being tried again. No step: its journal is as it was.
     pub(crate) fn flag(mut self, group: &mut Group<'_>) -> Result<(), ReadError> {
+        let before = self.stand();
+        let after = Stand {
+            has_row: true,
+            ..before
+        };
+        group.stands(&self.row.channel, self.id, Some(before), after)?;
         self.row.is_cancelled = true;
         let value = self.row.encode();
         group.delivery.insert(self.id.0, value.as_slice())?;
@@ -103,8 +119,13 @@ impl Current {
         Ok(())
     }
 
-    /// Writes the step; returns its journal row. What it means for the index is for the caller to say.
-    pub(crate) fn step(&self, group: &mut Group<'_>, step: &Step<'_>) -> Result<Cursor, ReadError> {
+    /// Writes the step; returns its journal row, and where the delivery stands then. What that means for the index is for
+    /// the caller to say.
+    pub(crate) fn step(
+        &self,
+        group: &mut Group<'_>,
+        step: &Step<'_>,
+    ) -> Result<(Cursor, Filed), ReadError> {
         let (from, to) = (self.row.status, step.row.status);
         debug_assert!(Status::allows(Some(from), to), "no step {from} -> {to}");
         let subject = Subject::Delivery {
@@ -120,9 +141,28 @@ impl Current {
             due: step.row.due,
             attempt: step.attempt,
         })?;
-        if group.planted == Planted::DropAcknowledgement {
-            return Ok(last);
+        let has_row = step.row.is_needed();
+        if group.planted != Planted::DropAcknowledgement {
+            self.write(group, step, has_row, last)?;
         }
+        let stand = Stand {
+            status: to,
+            has_row,
+            due: step.row.due,
+        };
+        group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
+        let filed = Filed { id: self.id, stand };
+        Ok((last, filed))
+    }
+
+    /// Writes where it stands then.
+    fn write(
+        &self,
+        group: &mut Group<'_>,
+        step: &Step<'_>,
+        has_row: bool,
+        last: Cursor,
+    ) -> Result<(), ReadError> {
         match step.wire {
             Some(form) if step.row.has_wire => {
                 group.wire.insert(self.id.0, form)?;
@@ -132,7 +172,6 @@ impl Current {
             }
             _ => {}
         }
-        let has_row = step.row.is_needed();
         if has_row {
             let mut row = step.row.clone();
             if group.planted == Planted::ForgetDue {
@@ -142,9 +181,9 @@ impl Current {
         } else if self.had_row {
             group.delivery.remove(self.id.0)?;
         }
-        let place = Place::Delivery(to, has_row);
+        let place = Place::Delivery(step.row.status, has_row);
         group.set_tail(self.slot, Tail { place, last });
-        Ok(last)
+        Ok(())
     }
 }
 

@@ -7,12 +7,17 @@ use wharf_core::{ChannelName, DeliveryId, MessageSeq, Standing, Status};
 
 use super::journal::{Journal, key};
 use super::{Counted, Findings};
+use crate::channels::Channels;
 use crate::error::{Malformed, ReadError};
 use crate::ids::{Ids, Runs};
+use crate::index::Residents;
 use crate::read::Snapshot;
+use crate::stand::Stand;
 use crate::table::blob::Blob;
+use crate::table::channel::Channel;
 use crate::table::chunk;
 use crate::table::delivery::{self, Row};
+use crate::table::due;
 use crate::table::id_entry::Entry;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
@@ -27,6 +32,11 @@ struct Walk<'a> {
     findings: &'a mut Findings,
     delivery: Table,
     wire: Table,
+    due: ReadOnlyTable<due::Key, ()>,
+    stored: Channels,
+    residents: &'a Residents,
+    /// Of them, those that were met.
+    residents_count: usize,
     counted: Counted,
     slots_count: usize,
 }
@@ -37,6 +47,7 @@ pub(super) fn check(
     ids: &Ids,
     state: &State,
     journal: &Journal,
+    residents: &Residents,
     findings: &mut Findings,
 ) -> Result<Counted, ReadError> {
     let tx = snapshot.tx();
@@ -48,6 +59,10 @@ pub(super) fn check(
         findings,
         delivery: tx.open_table(delivery::TABLE)?,
         wire: tx.open_table(wire::TABLE)?,
+        due: tx.open_table(due::TABLE)?,
+        stored: Channels::load(snapshot)?,
+        residents,
+        residents_count: 0,
         counted: Counted::default(),
         slots_count: 0,
     };
@@ -87,6 +102,12 @@ pub(super) fn check(
         let (slots_count, subjects_count) = (walk.slots_count, journal.subjects_count());
         walk.expect(slots_count == subjects_count, || {
             format!("{slots_count} slots, and a journal about {subjects_count}")
+        });
+    }
+    if !walk.counted.is_incomplete {
+        let (met_count, known_count) = (walk.residents_count, residents.known.len());
+        walk.expect(met_count == known_count, || {
+            format!("{known_count} deliveries are in memory, {met_count} of them can be sent")
         });
     }
     Ok(walk.counted)
@@ -285,6 +306,17 @@ impl Walk<'_> {
         self.expect(!has_wire || Row::keeps_wire(status), || {
             format!("delivery {id} is {status} and still has a wire form")
         });
+        if let Some(channel) = channel {
+            let due = row.as_ref().and_then(|row| row.as_ref().ok()?.due);
+            let stand = Stand {
+                status,
+                has_row,
+                due,
+            };
+            // One whose row cannot be read was reckoned with by a time that nobody knows any more.
+            let is_readable = row.as_ref().is_none_or(Result::is_ok);
+            self.stand(id, channel, stand, is_readable)?;
+        }
         let row = match row {
             Some(row) => match self
                 .findings
@@ -308,6 +340,44 @@ impl Walk<'_> {
         if let Some(row) = row {
             self.row(id, channel, status, &row);
         }
+        Ok(())
+    }
+
+    /// Whether it is found when it can be sent, and counted.
+    fn stand(
+        &mut self,
+        id: DeliveryId,
+        channel: &ChannelName,
+        stand: Stand,
+        is_readable: bool,
+    ) -> Result<(), ReadError> {
+        let counted = self.counted.channels.entry(channel.clone());
+        counted.or_insert(Channel::new(0)).step(None, stand);
+        let in_memory = self.residents.known.get(&id).copied();
+        self.residents_count += usize::from(in_memory.is_some());
+        if !stand.status.is_sendable() {
+            return Ok(());
+        }
+        self.counted.dues += u64::from(stand.has_row);
+        let behind = self.residents.behind.get(channel);
+        let behind = behind.copied().unwrap_or_default();
+        let is_on_disk = match stand.due(id) {
+            Some(_) if !is_readable => return Ok(()),
+            Some(due) => {
+                let number = self.stored.number(channel).unwrap_or(u32::MAX);
+                let is_found = ReadableTable::get(&self.due, due::key(number, due))?.is_some();
+                self.expect(is_found, || {
+                    format!("delivery {id} is not among those that are due")
+                });
+                behind.due.is_some_and(|from| due >= from)
+            }
+            None => behind.open.is_some_and(|from| id >= from),
+        };
+        // What is being attempted, or set apart, is not read once more where that comes to it.
+        let is_read = is_on_disk && in_memory != Some(false);
+        let places = usize::from(in_memory.is_some()) + usize::from(is_read);
+        self.findings
+            .note(invariant::delivery_is_in_one_place(id, places));
         Ok(())
     }
 

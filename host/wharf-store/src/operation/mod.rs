@@ -11,6 +11,7 @@ pub(crate) mod get;
 pub(crate) mod journal;
 pub(crate) mod keyed;
 pub(crate) mod list;
+pub(crate) mod load;
 pub(crate) mod park;
 pub(crate) mod persist;
 pub(crate) mod promote;

@@ -52,12 +52,12 @@ pub struct IdStats {
 pub struct ChannelStats {
     /// The channel.
     pub channel: ChannelName,
-    /// Deliveries that can be claimed.
+    /// Deliveries that can be claimed, in memory or on disk.
     pub ready: u64,
     /// Deliveries that are being attempted.
     pub leased: u64,
-    /// After an unclean stop: deliveries that were ready at the start and were not tried since. While there are any,
-    /// the channel's claims are put on disk first.
+    /// After an unclean stop: deliveries that were ready at the start and were not tried since, as far as they are
+    /// known; on disk, all that come behind them. While there are any, the channel's claims are put on disk first.
     pub untried: u64,
     /// Deliveries by status.
     pub depths: Depths,
@@ -75,7 +75,11 @@ impl Depths {
         self.0[status as usize - 1]
     }
 
-    /// A delivery went from one status to another; from none where it was not counted yet.
+    pub(crate) fn set(&mut self, status: Status, count: u64) {
+        self.0[status as usize - 1] = count;
+    }
+
+    /// A delivery went from one status to another; from none where it is new.
     pub(crate) fn step(&mut self, from: Option<Status>, to: Status) {
         if let Some(from) = from.filter(|from| *from != Status::Delivered) {
             self.0[from as usize - 1] -= 1;
@@ -118,6 +122,11 @@ impl Store {
     /// claim: how far it is behind. Reads one message a channel from the file where that is not in memory; one that
     /// cannot be read is left out.
     pub fn behind(&self) -> Result<Vec<(ChannelName, TimeMs)>, ReadError> {
+        let queues = self.index().lock().all();
+        for at in queues {
+            // Only new ones, and of a queue of which nothing is in memory: as after a start, where nobody claims.
+            self.load(at, TimeMs(0))?;
+        }
         let firsts: Vec<_> = {
             let index = self.index().lock();
             let firsts = index.firsts();

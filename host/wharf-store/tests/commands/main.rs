@@ -5,6 +5,7 @@ mod fixture;
 mod stepped;
 
 mod accept;
+mod backlog;
 mod cancel;
 mod careful;
 mod claim;
