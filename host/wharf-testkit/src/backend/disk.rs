@@ -112,7 +112,8 @@ impl PowerCut {
     }
 
     /// The process ends and the power stays on: what it wrote and did not sync is still there, and can be synced or cut
-    /// off later. The machine's memory of what counts as written is dropped, so that reads see the disk.
+    /// off later. The machine's memory of what counts as written is dropped, so that reads see the disk: a store in a
+    /// file asks for that when something has failed. No engine could live with what else it would read.
     pub fn restart(&self) {
         let mut disk = self.disk();
         let mut current = disk.durable.clone();
