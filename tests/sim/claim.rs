@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use wharf_core::DeliveryId;
+use wharf_core::invariant::Violation;
 use wharf_core::retry::Budget;
+use wharf_core::{ChannelName, DeliveryId};
 use wharf_store::{Claim, Claims, Unpersisted};
 
 use crate::step::written;
@@ -12,11 +13,16 @@ use crate::verify::same;
 use crate::world::{Held, Said, World};
 
 impl World {
-    /// Claims, and compares what is claimed with the model.
+    /// Claims of any channel.
     pub(crate) fn claim(&mut self) -> Result<(), String> {
         let channel = self.random.pick(&self.channels).clone();
         let max = self.random.below(8) as usize;
-        let claims = match self.store.claim(&channel, max, self.now) {
+        self.claim_of(&channel, max).map(drop)
+    }
+
+    /// Claims, and compares what is claimed with the model. Returns how many were.
+    pub(crate) fn claim_of(&mut self, channel: &ChannelName, max: usize) -> Result<usize, String> {
+        let claims = match self.store.claim(channel, max, self.now) {
             Ok(Claims::Ready(claims)) => {
                 self.may_be_free(&claims)?;
                 claims
@@ -26,9 +32,11 @@ impl World {
             }
             Ok(Claims::Careful(claims)) => self.persist(claims)?,
             // The store has failed with the disk.
-            Err(_) if !self.is_up() => return Ok(()),
+            Err(_) if !self.is_up() => return Ok(0),
             Err(cause) => return Err(format!("cannot claim: {cause:?}")),
         };
+        let count = claims.len();
+        same("claimed too many", count > max, false)?;
         let is_suspect = |id: &DeliveryId| self.model.is_suspect(*id);
         let is_one_out = self.leased.keys().any(is_suspect);
         let ids = claims.iter().map(|claim| claim.lease.delivery());
@@ -41,7 +49,7 @@ impl World {
             let (message, expected) = (self.model.message(id), self.model.delivery(id));
             let planned = &message.planned[usize::from(id.place())];
             same("claimed message", &claim.message, &message.message)?;
-            same("claimed channel", &channel, &planned.channel)?;
+            same("claimed channel", channel, &planned.channel)?;
             same("claimed route", &claim.route, &planned.route)?;
             same("claimed status", claim.status, expected.status)?;
             same(
@@ -60,14 +68,14 @@ impl World {
             same("sendable", claim.status.is_sendable(), true)?;
             same("due", expected.due.is_none_or(|due| due <= self.now), true)?;
             if self.leased.insert(id, claim.lease.fence().0).is_some() {
-                return Err(format!("delivery {id} is leased twice"));
+                return Err(Violation::LeasedTwice(id).to_string());
             }
             self.claims.push(Held {
                 claim,
                 is_stale: false,
             });
         }
-        Ok(())
+        Ok(count)
     }
 
     /// What was ready at an unclean start is not attempted before its claim is on disk.

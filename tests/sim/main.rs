@@ -5,6 +5,7 @@ mod bug;
 mod claim;
 mod failure;
 mod life;
+mod look;
 mod model;
 mod operate;
 mod plan;

@@ -86,9 +86,7 @@ impl World {
     }
 
     fn target(&mut self, model: &Model) -> Target {
-        // Not one whose id was forgotten: a flag leaves no row, and is seen after a cut by the id alone.
-        let known = model.messages.len() as u64 + 1 - model.ids_known_from.0;
-        let seq = MessageSeq(model.ids_known_from.0 + self.random.below(known + 1));
+        let seq = MessageSeq(1 + self.random.below(model.next_seq().0));
         match model.messages.get(&seq) {
             Some(known) if self.random.once_in(3) => Target::Message(known.message.id.clone()),
             None if self.random.once_in(3) => {

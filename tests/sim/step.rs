@@ -13,7 +13,7 @@ pub(crate) fn written(asked: impl Future<Output = Result<Said, Unsaid>> + 'stati
 
 impl World {
     pub(crate) fn step(&mut self) -> Result<(), String> {
-        match self.random.below(44) {
+        match self.random.below(48) {
             0..=15 => self.group(),
             16..=27 => self.claim(),
             28..=31 => {
@@ -34,6 +34,8 @@ impl World {
                 Ok(())
             }
             39..=42 => self.operate(),
+            43..=45 => self.look(),
+            46 => self.drain(),
             // In the middle of life, with leases out and deliveries waiting.
             _ => self.verify(),
         }
@@ -80,9 +82,10 @@ impl World {
         let new_count = model.messages.len() - self.model.messages.len();
         let ids = self.store.stats().ids;
         let answers = answers(&mut self.engine, asked);
+        // Who cannot be told a first answer is told that the commit stands.
         let is_acknowledged = answers
             .iter()
-            .any(|answer| matches!(answer, Answer::Written(Ok(_))));
+            .any(|answer| matches!(answer, Answer::Written(Ok(_) | Err(Unsaid::FirstAnswer))));
         if !is_acknowledged {
             self.was_new_run = ids.recent as usize + new_count >= RECENT_IDS && new_count > 0;
             return self.not_acknowledged(&answers, model);
@@ -92,7 +95,7 @@ impl World {
         for (answer, expected) in answers.into_iter().zip(expected) {
             match answer {
                 Answer::Written(Ok(found)) => same("answer", found, expected)?,
-                // The commit stands, and then reading the first answer to a duplicate failed.
+                // The commit stands, and then the first answer to a duplicate could not be read.
                 Answer::Written(Err(Unsaid::FirstAnswer)) if !self.is_up() => {}
                 Answer::Written(Err(unsaid)) => {
                     return Err(format!("one commit has two outcomes: {unsaid:?}"));
@@ -111,12 +114,14 @@ impl World {
                 Answer::Written(Err(unsaid)) if self.is_up() => {
                     return Err(format!("{unsaid:?} on a disk that does not fail"));
                 }
-                Answer::Written(Err(Unsaid::Unknown | Unsaid::FirstAnswer)) => was_asked = true,
+                Answer::Written(Err(Unsaid::Unknown)) => was_asked = true,
                 Answer::Written(Err(Unsaid::NotAsked)) => {}
                 Answer::Written(Err(Unsaid::Other(cause))) => {
                     return Err(format!("a commit that failed is not unknown: {cause}"));
                 }
-                Answer::Written(Ok(_)) | Answer::Check(_) | Answer::Close(_) => {
+                Answer::Written(Ok(_) | Err(Unsaid::FirstAnswer))
+                | Answer::Check(_)
+                | Answer::Close(_) => {
                     return Err("another answer".to_owned());
                 }
             }

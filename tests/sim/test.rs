@@ -6,6 +6,7 @@ mod claim;
 mod failure;
 mod killer;
 mod life;
+mod look;
 mod model;
 mod operate;
 mod plan;

@@ -240,7 +240,7 @@ impl World {
         self.options.cache_bytes = *self.random.pick(CACHE_BYTES);
         self.options.resident_bytes_max = *self.random.pick(RESIDENT_BYTES);
         self.open(&mut opened)?;
-        let is_known = self.recall(&mut opened);
+        let (is_known, difference) = self.recall(&mut opened);
         let was_clean = self.model.start(self.now);
         // A start that was cut short may have been one already.
         let is_first = opened.cuts == 0 && opened.faults.is_empty();
@@ -249,7 +249,10 @@ impl World {
             true => BTreeMap::new(),
             false => self.model.ready(self.now),
         };
-        self.verify()?;
+        self.verify().map_err(|what| match difference {
+            Some(other) => format!("{what}; with what was in flight: {other}"),
+            None => what,
+        })?;
         Ok(opened)
     }
 
@@ -289,21 +292,23 @@ impl World {
         }
     }
 
-    /// Finds out whether what was being committed is there, as a whole. Returns whether it is known how the stop was.
-    fn recall(&mut self, opened: &mut Opened) -> bool {
+    /// Finds out whether what was being committed is there, as a whole. Returns whether it is known how the stop was, and
+    /// what differs where it is not there.
+    fn recall(&mut self, opened: &mut Opened) -> (bool, Option<String>) {
         let Some(in_flight) = self.model_in_flight.take() else {
-            return true;
+            return (true, None);
         };
         opened.was_in_flight = true;
         opened.was_new_run = self.was_new_run;
         let is_known = in_flight.is_clean == self.model.is_clean;
         let mut started = in_flight.clone();
         started.start(self.now);
-        opened.was_durable = crate::verify::verify(&self.store, &started).is_ok();
+        let difference = crate::verify::verify(&self.store, &started).err();
+        opened.was_durable = difference.is_none();
         if opened.was_durable {
             self.model = in_flight;
         }
-        is_known
+        (is_known, difference)
     }
 
     /// Compares the store with the model, and has it verify itself.
