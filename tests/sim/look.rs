@@ -91,13 +91,11 @@ impl World {
         same("unknown", read(self.store.get(&unknown))?, None)?;
         same("its rows", read(self.store.journal_of(&unknown))?.len(), 0)?;
         let seq = MessageSeq(1 + self.random.below(self.model.next_seq().0));
-        let Some(message) = self.model.messages.get(&seq) else {
-            let found = self.store.get_numbered(seq);
-            let is_missing = matches!(found, Err(ReadError::Malformed(_)));
-            return same("a message that is not there", is_missing, true);
-        };
         let found = read(self.store.get_numbered(seq))?;
-        for delivery in &found.deliveries {
+        let Some(message) = self.model.messages.get(&seq) else {
+            return same("a message that is not there", found, None);
+        };
+        for delivery in found.iter().flat_map(|found| &found.deliveries) {
             let is_leased = self.leased.contains_key(&delivery.id);
             same("being attempted", delivery.is_leased, is_leased)?;
         }

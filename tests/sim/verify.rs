@@ -132,7 +132,9 @@ fn verify_paths(model: &Model) -> Result<(), String> {
 
 fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
-    let found = read(store.get_numbered(expected.seq))?;
+    let Some(found) = read(store.get_numbered(expected.seq))? else {
+        return Err(Violation::Lost(id.to_string()).to_string());
+    };
     verify_view(model, expected, &found)?;
     let by_id = read(store.get(id))?;
     // A forgotten id finds nothing, or the message that came with it later.

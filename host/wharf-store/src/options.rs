@@ -113,6 +113,8 @@ pub enum Planted {
     ForgetDue,
     /// The last journal row of a commit is not written.
     DropJournalRow,
+    /// Messages are removed as soon as they ended.
+    PruneTooEarly,
 }
 
 impl Planted {
