@@ -309,7 +309,7 @@ impl Engine {
             }
             Write::Prune(asked) => {
                 let retention = &self.shared.retention;
-                let pruned = prune::apply(tables, retention, &asked.question);
+                let pruned = prune::apply(tables, retention, self.planted, &asked.question);
                 Reply::new(Reply::Prune, asked.answer, pruned)
             }
             Write::Cancel(asked) => {

@@ -90,6 +90,7 @@ impl Store {
 pub(crate) fn apply(
     group: &mut Group<'_>,
     retention: &Retention,
+    planted: Planted,
     prune: &Prune,
 ) -> Result<Pruned, ReadError> {
     let mut walks = retention.walks();
@@ -101,7 +102,7 @@ pub(crate) fn apply(
         group.state.space.message_bytes > bytes_max
     };
 
-    let (ended, dead) = match group.planted {
+    let (ended, dead) = match planted {
         Planted::PruneTooEarly => (Duration::ZERO, Duration::ZERO),
         _ => (prune.ended, prune.dead),
     };
