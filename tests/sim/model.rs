@@ -403,27 +403,26 @@ impl Model {
         &self.message(id).deliveries[usize::from(id.place())]
     }
 
+    /// Every delivery, by number.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = (DeliveryId, &ModelDelivery)> {
+        self.messages.values().flat_map(|message| {
+            let places = (0..).zip(&message.deliveries);
+            places.map(|(place, delivery)| (DeliveryId::new(message.seq, place), delivery))
+        })
+    }
+
     /// What can be sent by now, each with its last journal row.
     pub(crate) fn ready(&self, now: TimeMs) -> BTreeMap<DeliveryId, Cursor> {
-        let mut ready = BTreeMap::new();
-        for message in self.messages.values() {
-            for (place, delivery) in (0..).zip(&message.deliveries) {
-                if delivery.status.is_sendable() && delivery.due.is_none_or(|due| due <= now) {
-                    ready.insert(DeliveryId::new(message.seq, place), delivery.last);
-                }
-            }
-        }
-        ready
+        let ready = self.deliveries().filter(|(_, delivery)| {
+            delivery.status.is_sendable() && delivery.due.is_none_or(|due| due <= now)
+        });
+        ready.map(|(id, delivery)| (id, delivery.last)).collect()
     }
 
     /// Every delivery that has ended.
     pub(crate) fn ended(&self) -> Vec<DeliveryId> {
-        let ended = self.messages.values().flat_map(|message| {
-            let places = (0..).zip(&message.deliveries);
-            let ended = places.filter(|(_, delivery)| delivery.status.is_final());
-            ended.map(|(place, _)| DeliveryId::new(message.seq, place))
-        });
-        ended.collect()
+        let ended = self.deliveries().filter(|(_, one)| one.status.is_final());
+        ended.map(|(id, _)| id).collect()
     }
 
     /// What a list should have: the message, and the last journal row of what is listed, by number.
@@ -431,7 +430,10 @@ impl Model {
         let mut listed = Vec::new();
         for (seq, message) in &self.messages {
             let id = &message.message.id;
-            if message.planned.is_empty() && filter.standings.contains(&Standing::Unroutable) {
+            let is_listed = filter.channel.is_none()
+                && filter.standings.contains(&Standing::Unroutable)
+                && message.planned.is_empty();
+            if is_listed {
                 listed.push((*seq, id.clone(), self.of_message(*seq)));
             }
             for (planned, delivery) in message.planned.iter().zip(&message.deliveries) {
@@ -464,13 +466,8 @@ impl Model {
     }
 
     pub(crate) fn count(&self, status: Status) -> u64 {
-        let deliveries = self
-            .messages
-            .values()
-            .flat_map(|message| &message.deliveries);
-        deliveries
-            .filter(|delivery| delivery.status == status)
-            .count() as u64
+        let deliveries = self.deliveries();
+        deliveries.filter(|(_, one)| one.status == status).count() as u64
     }
 
     fn delivery_mut(&mut self, id: DeliveryId) -> &mut ModelDelivery {

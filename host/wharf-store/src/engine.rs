@@ -1,5 +1,6 @@
 //! The writer: takes requests, commits them together, answers each.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
+use crate::backend::forget_cached;
 use crate::channels::Channels;
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
@@ -47,6 +49,8 @@ pub struct Engine {
     id_sizes: IdSizes,
     planted: Planted,
     is_open: bool,
+    /// The file; none where it is no file.
+    path: Option<PathBuf>,
 }
 
 /// An answer that waits for its commit.
@@ -131,7 +135,13 @@ impl Engine {
             id_sizes: options.id_sizes,
             planted: options.planted,
             is_open: true,
+            path: None,
         }
+    }
+
+    /// Says which file the store is in.
+    pub(crate) fn is_in(&mut self, path: &Path) {
+        self.path = Some(path.to_owned());
     }
 
     /// The first commit of a run: what the start makes of the past.
@@ -254,20 +264,21 @@ impl Engine {
         apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let tx = database.begin_write()?;
+        let planted = self.planted.in_commit(self.state.next_cursor);
         let ids = ids::Change::begin(
             &tx,
             &self.shared.ids,
             &self.manifest,
             &self.id_sizes,
-            self.planted,
+            planted,
         );
-        let mut tables = Group::begin(&tx, self.state, &self.channels, ids)?;
+        let mut tables = Group::begin(&tx, self.state, &self.channels, ids, planted)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
             return Ok(());
         };
-        if self.planted == Planted::AnswerBeforeCommit {
+        if planted == Planted::AnswerBeforeCommit {
             replies.drain(..).for_each(Reply::send);
         }
         tx.commit()?;
@@ -341,6 +352,10 @@ impl Engine {
         ended.lease.settled();
         let (is_live, was_claimed) = {
             let mut index = self.shared.index.lock();
+            let fence = match tables.planted {
+                Planted::IgnoreFence => index.fence(id).unwrap_or(fence),
+                _ => fence,
+            };
             let is_live = index.begin_settle(id, fence);
             (is_live, is_live && index.unclaim(id))
         };
@@ -408,10 +423,12 @@ impl Engine {
             .ok_or(CloseError::AlreadyClosed)?;
         self.is_open = false;
         self.refuse_waiting();
-        open::mark_clean_stop(&database).map_err(CloseError::Unclean)?;
-        database
-            .close()
-            .map_err(|cause| CloseError::Unclean(FileError::from(cause)))
+        let marked = open::mark_clean_stop(&database);
+        let closed = marked.and_then(|()| database.close().map_err(FileError::from));
+        closed.map_err(|cause| {
+            self.forget_cached();
+            CloseError::Unclean(cause)
+        })
     }
 
     /// After a failed commit nothing is known of what the file holds: refuse everything from now on.
@@ -426,6 +443,13 @@ impl Engine {
             .send_replace(Some(FailureReason::Commit(Arc::new(cause))));
         self.refuse_waiting();
         drop(self.shared.take_database());
+        self.forget_cached();
+    }
+
+    fn forget_cached(&self) {
+        if let Some(path) = &self.path {
+            forget_cached(path);
+        }
     }
 
     fn refuse_waiting(&mut self) {

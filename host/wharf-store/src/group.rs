@@ -11,6 +11,7 @@ use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::operation::keyed::Set;
+use crate::options::Planted;
 use crate::stand::Stand;
 use crate::table::blob::Blob;
 use crate::table::journal::Draft;
@@ -47,6 +48,7 @@ pub(crate) struct Group<'tx> {
     new: NewChunk,
     touched: BTreeMap<u64, Touched>,
     effects: Effects,
+    pub(crate) planted: Planted,
 }
 
 /// What the commit means for the index.
@@ -80,6 +82,14 @@ struct Rows {
     ends: Vec<usize>,
 }
 
+impl Rows {
+    /// For [`Planted::DropJournalRow`].
+    fn drop_last(&mut self) {
+        self.ends.pop();
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+}
+
 /// Messages that are not in the table yet: the last of [`Effects::accepted`].
 #[derive(Default)]
 struct NewChunk {
@@ -100,6 +110,7 @@ impl<'tx> Group<'tx> {
         state: State,
         channels: &'tx Channels,
         ids: ids::Change<'tx>,
+        planted: Planted,
     ) -> Result<Self, ReadError> {
         Ok(Self {
             tx,
@@ -124,6 +135,7 @@ impl<'tx> Group<'tx> {
             new: NewChunk::default(),
             touched: BTreeMap::new(),
             effects: Effects::default(),
+            planted,
         })
     }
 
@@ -519,6 +531,9 @@ impl<'tx> Group<'tx> {
             return Ok(None);
         }
         self.flush_chunk()?;
+        if self.planted == Planted::DropJournalRow {
+            self.rows.drop_last();
+        }
         self.flush_journal()?;
         self.flush_tails()?;
         let ids = self.ids.finish(self.state.next_seq)?;

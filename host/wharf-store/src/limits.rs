@@ -124,3 +124,6 @@ pub(crate) const ID_MERGE_RATE: u64 = 2;
 /// Memory for filters of ids: those of some forty million. Past it, what is not in memory is read from the file: a
 /// new id costs one read a run at most.
 pub const ID_FILTER_BYTES_DEFAULT: usize = 64 << 20;
+
+/// Commits of which a planted bug strikes one: what strikes always would be found by anything.
+pub(crate) const PLANTED_ONE_IN: u64 = 32;
