@@ -1,31 +1,43 @@
 //! Whether the store holds what the model holds: all of it, and nothing else.
 
+use std::collections::BTreeMap;
+
+use wharf_core::invariant::{self, Violation};
+use wharf_core::journal::Subject;
 use wharf_core::{ChannelName, DeliveryId, Standing, Status};
-use wharf_store::{Filter, Of, Parked, Store};
+use wharf_store::{Filter, MessageView, Of, Parked, Store};
 
 use crate::model::{Model, ModelMessage};
 
 /// Compares the whole store with the model.
 pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let stats = store.stats();
-    same(
-        "messages",
-        stats.counts.messages(),
-        model.messages.len() as u64,
-    )?;
+    let count = model.messages.len() as u64;
+    let messages = invariant::counter_equals_rows("messages", stats.counts.messages(), count);
+    holds(messages)?;
     for status in Status::ALL {
-        same(
-            status.as_str(),
-            stats.counts.status(*status),
-            model.count(*status),
-        )?;
+        let (counter, counted) = (stats.counts.status(*status), model.count(*status));
+        let name = status.as_str();
+        holds(invariant::counter_equals_rows(name, counter, counted))?;
     }
+    let deliveries_count = model.deliveries().count() as u64;
+    let is_partitioned = invariant::deliveries_are_partitioned(stats.spread, deliveries_count);
+    holds(is_partitioned)?;
+    for id in model.claimed.keys() {
+        let status = model.delivery(*id).status;
+        holds(invariant::claimed_can_be_sent(*id, Some(status)))?;
+    }
+    verify_paths(model)?;
     let suspects = model.claimed.keys().filter(|id| model.is_suspect(**id));
     same("suspects", stats.suspects, suspects.count() as u64)?;
     same("claims on disk", stats.claimed, model.claimed.len() as u64)?;
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
-        verify_message(store, model, message)?;
+        let changed = verify_message(store, model, message);
+        changed.map_err(|what| {
+            let id = message.message.id.to_string();
+            Violation::Changed(id, what).to_string()
+        })?;
     }
     let page = read(store.journal(wharf_core::Cursor(0), usize::MAX, usize::MAX))?;
     for (entry, expected) in page.entries.iter().zip(&model.journal) {
@@ -42,7 +54,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
         standings: Standing::ALL.to_vec(),
         channel: None,
     };
-    verify_list(store, model, &all)?;
+    verify_list(store, model, &all, 7)?;
     let with_rows = [
         Status::Retrying,
         Status::Pending,
@@ -55,7 +67,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
             standings: vec![],
             channel: Some(ChannelName::new(channel)),
         };
-        verify_list(store, model, &some)?;
+        verify_list(store, model, &some, 7)?;
     }
     let states = store.states("").into_iter();
     let states = states.map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()));
@@ -70,11 +82,16 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
 }
 
 /// Whether a list, page by page, has what the model has, in order, and says the same of it.
-fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), String> {
+pub(crate) fn verify_list(
+    store: &Store,
+    model: &Model,
+    filter: &Filter,
+    max: usize,
+) -> Result<(), String> {
     let mut expected = model.listed(filter).into_iter();
     let mut after = None;
     loop {
-        let page = read(store.list(filter, after, 7))?;
+        let page = read(store.list(filter, after, max))?;
         for entry in page.entries {
             let last = match &entry.of {
                 Of::Delivery(view) => view.last,
@@ -96,17 +113,44 @@ fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), Stri
     }
 }
 
+/// The journal, which is the store's row by row, is a path for each delivery.
+fn verify_paths(model: &Model) -> Result<(), String> {
+    let mut ends = BTreeMap::new();
+    for row in &model.journal {
+        if let Subject::Delivery { id, from, to } = row.subject {
+            let before = ends.get(&id).copied();
+            let step = invariant::journal_step(before, row.cursor, from, to);
+            ends.insert(id, step.map_err(|violation| violation.to_string())?);
+        }
+    }
+    for (id, delivery) in model.deliveries() {
+        let end = ends.get(&id).copied();
+        holds(invariant::journal_ends_at(end, delivery.status))?;
+    }
+    Ok(())
+}
+
 fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
-    let found = read(store.get(id))?;
-    if model.ids.get(id) != Some(&expected.seq) {
-        // Forgotten: the id finds nothing, or the message that came with it later.
-        let newer = model.ids.get(id);
-        return same("forgotten id", found.map(|found| found.seq).as_ref(), newer);
-    }
-    let Some(found) = found else {
-        return Err(format!("message {id} was acknowledged and is lost"));
+    let Some(found) = read(store.get_numbered(expected.seq))? else {
+        return Err(Violation::Lost(id.to_string()).to_string());
     };
+    verify_view(model, expected, &found)?;
+    let by_id = read(store.get(id))?;
+    // A forgotten id finds nothing, or the message that came with it later.
+    match model.ids.get(id) {
+        None => same("a forgotten id", by_id, None),
+        Some(seq) if *seq != expected.seq => same(
+            "an id that came again",
+            by_id.map(|view| view.seq),
+            Some(*seq),
+        ),
+        Some(_) if by_id.is_none() => Err(Violation::Lost(id.to_string()).to_string()),
+        Some(_) => same("by its id", by_id, Some(found)),
+    }
+}
+
+fn verify_view(model: &Model, expected: &ModelMessage, found: &MessageView) -> Result<(), String> {
     same("number", found.seq, expected.seq)?;
     same("message", &found.message, &expected.message)?;
     same(
@@ -140,6 +184,11 @@ fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Resu
         same("last row", found.last, expected_one.last)?;
     }
     Ok(())
+}
+
+/// What an invariant says, as text.
+fn holds(invariant: Result<(), Violation>) -> Result<(), String> {
+    invariant.map_err(|violation| violation.to_string())
 }
 
 /// Fails where something is not as expected.

@@ -13,6 +13,7 @@ use crate::engine::plain;
 use crate::engine::row::RowLayout;
 use crate::engine::sqlite::Sqlite;
 use crate::engine::wharf::{Does, Wharf};
+use crate::median::median;
 use crate::sample::Sample;
 use crate::work::{Clock, Work};
 
@@ -71,6 +72,12 @@ impl Lifecycle {
         };
         self.samples.iter().filter(of).map(|(_, _, sample)| sample)
     }
+
+    /// How many times as fast one is as another: the median of what it was in each round.
+    pub(crate) fn ratio(&self, batch: usize, who: Who, to: Who) -> f64 {
+        let both = self.samples(batch, who).zip(self.samples(batch, to));
+        median(both.map(|(one, other)| one.messages_per_s() / other.messages_per_s()))
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Lifecycle> {
@@ -78,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Lifecycle> {
     let mut work = Work::new(1, clock);
     let mut bench = Bench {
         control: Control::open(folder, plain::message(&work.message()).len())?,
-        wharf: Wharf::open(folder, "life", Does::Life, clock)?,
+        wharf: Wharf::open(&folder.join("life"), Does::Life, clock)?,
         row: RowLayout::open(folder, clock)?,
         sqlite: Sqlite::open(folder, clock)?,
         fjall: Fjall::open(folder, clock)?,
@@ -99,6 +106,7 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Lifecycle> {
         }
         eprintln!("lifecycle: {} of {} rounds", round + 1, arguments.rounds);
     }
+    bench.wharf.close()?;
     Ok(Lifecycle { samples })
 }
 
@@ -132,11 +140,11 @@ impl Bench<'_> {
     }
 
     fn enqueue(&self, work: &mut Work, batch: usize, slice: Duration) -> Result<Sample> {
-        let name = "enqueue";
-        let mut store = Wharf::open(self.folder, name, Does::Enqueue, self.clock)?;
-        let sample = Sample::take(&mut store, work, batch, slice);
-        drop(store);
-        std::fs::remove_file(self.folder.join(name))?;
-        sample
+        let path = self.folder.join("enqueue");
+        let mut store = Wharf::open(&path, Does::Enqueue, self.clock)?;
+        let sample = Sample::take(&mut store, work, batch, slice)?;
+        store.close()?;
+        std::fs::remove_file(path)?;
+        Ok(sample)
     }
 }

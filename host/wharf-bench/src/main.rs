@@ -11,20 +11,27 @@
 //! of that disk, and shares its luck.
 
 mod arguments;
+mod backlog;
+mod caller;
+mod child;
+mod closed_loop;
 mod disk;
 mod engine;
 mod lifecycle;
+mod median;
 mod report;
 mod sample;
 mod usage;
 mod work;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Part};
+use crate::report::Report;
 
 #[cfg(target_os = "linux")]
 #[global_allocator]
@@ -41,17 +48,64 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(task) = &arguments.task {
+        return child::run(task);
+    }
     std::fs::create_dir_all(&arguments.out)
         .with_context(|| format!("cannot make {}", arguments.out.display()))?;
+    let mut failures_count = 0;
+    let report = Report {
+        lifecycle: part(
+            arguments,
+            Part::Lifecycle,
+            lifecycle::run,
+            &mut failures_count,
+        ),
+        closed_loop: part(
+            arguments,
+            Part::ClosedLoop,
+            closed_loop::run,
+            &mut failures_count,
+        ),
+        backlog: part(arguments, Part::Backlog, backlog::run, &mut failures_count),
+    };
+    report.save(&arguments.out)?;
+    println!("{}", report.tables());
+    println!("saved in {}", arguments.out.display());
+    println!("{}", report.figures());
+    ensure!(failures_count == 0, "{failures_count} parts failed");
+    Ok(())
+}
+
+/// Runs a part, if it is wanted. A part that fails does not take the others' figures along.
+fn part<T>(
+    arguments: &Arguments,
+    part: Part,
+    run: impl FnOnce(&Arguments, &Path) -> Result<T>,
+    failures_count: &mut u32,
+) -> Option<T> {
+    if !arguments.has(part) {
+        return None;
+    }
+    match in_folder(arguments, run) {
+        Ok(done) => Some(done),
+        Err(cause) => {
+            eprintln!("{part:?} failed: {cause:#}");
+            *failures_count += 1;
+            None
+        }
+    }
+}
+
+/// Lends a part a folder on the disk that is measured, which goes when it is done.
+fn in_folder<T>(
+    arguments: &Arguments,
+    run: impl FnOnce(&Arguments, &Path) -> Result<T>,
+) -> Result<T> {
     let data = arguments.data.as_ref().unwrap_or(&arguments.out);
-    // Gone when the run ends, however it ends.
-    let data = tempfile::Builder::new()
+    let folder = tempfile::Builder::new()
         .prefix("data-")
         .tempdir_in(data)
         .with_context(|| format!("cannot make a folder in {}", data.display()))?;
-    let lifecycle = lifecycle::run(arguments, data.path()).context("the lifecycle bench failed")?;
-    let table = report::table(&lifecycle);
-    println!("{table}");
-    println!("{}", report::figures(&lifecycle));
-    Ok(())
+    run(arguments, folder.path())
 }

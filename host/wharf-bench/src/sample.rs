@@ -76,10 +76,10 @@ impl Sample {
         self.io.written_bytes as f64 / payload_bytes as f64
     }
 
-    /// None where the engine does not tell.
-    pub(crate) fn syncs_per_commit(&self) -> Option<f64> {
-        let syncs_count = self.io.syncs_count?;
-        Some(syncs_count as f64 / self.io.commits_count as f64)
+    /// Not a number where nobody counts them.
+    pub(crate) fn syncs_per_commit(&self) -> f64 {
+        let syncs_count = self.io.syncs_count.map_or(f64::NAN, |count| count as f64);
+        syncs_count / self.io.commits_count as f64
     }
 
     pub(crate) fn messages_per_commit(&self) -> f64 {

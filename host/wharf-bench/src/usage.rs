@@ -17,6 +17,12 @@ pub(crate) fn written_bytes() -> Result<u64> {
     field("/proc/self/io", "wchar:")
 }
 
+/// What memory it takes, and what it took at most, in KiB.
+pub(crate) fn memory_kib() -> Result<(u64, u64)> {
+    let status = "/proc/self/status";
+    Ok((field(status, "VmRSS:")?, field(status, "VmHWM:")?))
+}
+
 /// A number after a name, of a file that the kernel makes up.
 fn field(path: &str, name: &str) -> Result<u64> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;

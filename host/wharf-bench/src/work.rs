@@ -43,7 +43,7 @@ impl Clock {
 /// Makes messages.
 pub(crate) struct Work {
     random: fastrand::Rng,
-    payloads: Vec<Bytes>,
+    payloads: Arc<[Bytes]>,
     clock: Clock,
 }
 
@@ -62,6 +62,15 @@ impl Work {
             random,
             payloads,
             clock,
+        }
+    }
+
+    /// Makes other messages than this one does.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self {
+            random: self.random.fork(),
+            payloads: self.payloads.clone(),
+            clock: self.clock,
         }
     }
 

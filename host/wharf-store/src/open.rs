@@ -15,7 +15,7 @@ use redb::{
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::backend::{Backend, Boxed};
+use crate::backend::{Backend, Boxed, forget_cached};
 use crate::channels::Channels;
 use crate::engine::Engine;
 use crate::error::{FileError, OpenError, ReadError};
@@ -42,10 +42,12 @@ impl Store {
             } else {
                 create(path, options)?;
             }
-            let database = warning_builder(options)
-                .open(path)
-                .map_err(|cause| open_error(cause, path))?;
-            let (store, engine) = start(database, options)?;
+            let opened = warning_builder(options).open(path);
+            let opened = opened.map_err(|cause| open_error(cause, path));
+            let started = opened.and_then(|database| start(database, options));
+            // What a sync that failed leaves in memory is not to be believed by whoever tries next.
+            let (store, mut engine) = started.inspect_err(|_| forget_cached(path))?;
+            engine.is_in(path);
             store.run(engine).map_err(in_path)
         })
     }
@@ -286,7 +288,15 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
-    let shared = Shared::new(database, index, ids, keyed, state.head(), next_due);
+    let shared = Shared::new(
+        database,
+        index,
+        ids,
+        keyed,
+        state.space,
+        state.head(),
+        next_due,
+    );
     let shared = Arc::new(shared);
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
     let mut engine = Engine::new(shared.clone(), receiver, state, channels, manifest, options);

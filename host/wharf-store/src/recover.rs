@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use redb::ReadableTable;
-use wharf_core::{DeliveryId, TimeMs};
+use wharf_core::{DeliveryId, HashKey, TimeMs};
 
 use crate::channels::Channels;
 use crate::error::{Malformed, ReadError};
@@ -15,7 +15,7 @@ use crate::read::Snapshot;
 use crate::table::claimed::{self, Claimed};
 use crate::table::state::State;
 use crate::table::tails::Place;
-use crate::table::{id_entry::IdKey, keyed, meta};
+use crate::table::{keyed, meta};
 
 /// The writer's state as of the last commit.
 pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
@@ -26,17 +26,19 @@ pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
 }
 
 /// The key that this store hashes ids with.
-pub(crate) fn id_key(snapshot: &Snapshot) -> Result<IdKey, ReadError> {
+pub(crate) fn id_key(snapshot: &Snapshot) -> Result<HashKey, ReadError> {
+    id_secret(snapshot).map(HashKey::new)
+}
+
+/// The same, as it is stored.
+pub(crate) fn id_secret(snapshot: &Snapshot) -> Result<[u8; 32], ReadError> {
     let table = snapshot.tx().open_table(meta::TABLE)?;
     let value = ReadableTable::get(&table, meta::ID_KEY_NAME)?;
     let value = value.ok_or(Malformed("the id key is missing"))?;
     match value.value().split_first() {
-        Some((&meta::ID_KEY_VERSION, key)) => {
-            let key = key
-                .try_into()
-                .map_err(|_| Malformed("the id key has the wrong length"))?;
-            Ok(IdKey(key))
-        }
+        Some((&meta::ID_KEY_VERSION, key)) => Ok(key
+            .try_into()
+            .map_err(|_| Malformed("the id key has the wrong length"))?),
         _ => Err(Malformed("the version of the id key is unknown").into()),
     }
 }

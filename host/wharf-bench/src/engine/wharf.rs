@@ -4,26 +4,22 @@
 //! The journal and the id index are on; they cannot be off.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use tokio::runtime::{Builder, Runtime};
-use wharf_core::route::Planned;
-use wharf_core::{ChannelName, Message};
-use wharf_store::{Accept, Accepted, Claim, Claims, Options, Settle, Settled, Store};
+use wharf_core::Message;
+use wharf_store::Claim;
 
 use super::{Engine, Io};
-use crate::disk::{Counters, Disk};
-use crate::work::{CHANNEL, Clock, ROUTE, Sent};
+use crate::caller::Caller;
+use crate::work::{Clock, Work};
+
+/// Messages that are accepted at once to fill a store: as many as a group commit takes.
+const FILL_COUNT: usize = 4096;
 
 pub(crate) struct Wharf {
     runtime: Runtime,
-    store: Store,
-    counters: Arc<Counters>,
-    clock: Clock,
-    channel: ChannelName,
-    planned: Planned,
-    sent: Sent,
+    caller: Caller,
     does: Does,
     /// What the last round read.
     claims: Vec<Claim>,
@@ -39,119 +35,57 @@ pub(crate) enum Does {
 }
 
 impl Wharf {
-    /// Opens the store in a file of a folder, which is made where there is none.
-    pub(crate) fn open(folder: &Path, name: &str, does: Does, clock: Clock) -> Result<Self> {
-        let path = folder.join(name);
-        let disk = Disk::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        let counters = disk.counters();
-        let options = Options::new([7; 32], clock.now());
-        let store = Store::open_backend(Box::new(disk), &options)
-            .with_context(|| format!("cannot open the store {}", path.display()))?;
-        let channel = ChannelName::new(CHANNEL);
+    /// Opens the store in a file, which is made where there is none.
+    pub(crate) fn open(path: &Path, does: Does, clock: Clock) -> Result<Self> {
         Ok(Self {
             // Nothing here sleeps or does I/O: the store's writer has a thread of its own.
             runtime: Builder::new_current_thread().build()?,
-            store,
-            counters,
-            clock,
-            planned: Planned {
-                route: ROUTE.into(),
-                channel: channel.clone(),
-            },
-            channel,
-            sent: Sent::new(),
+            caller: Caller::open(path, clock)?,
             does,
             claims: Vec::new(),
         })
     }
 
-    fn accepts(&self, batch: &mut Vec<Message>) -> Vec<Accept> {
-        let accept = |message| Accept {
-            message,
-            planned: vec![self.planned.clone()],
-        };
-        batch.drain(..).map(accept).collect()
+    /// Accepts messages and leaves them waiting.
+    pub(crate) fn fill(&self, work: &mut Work, count: usize) -> Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let batch = work.batch(left.min(FILL_COUNT));
+            left -= batch.len();
+            self.runtime.block_on(self.caller.accept(batch))?;
+        }
+        Ok(())
     }
 
-    fn settles(&mut self) -> Vec<Settle> {
-        let at = self.clock.now();
-        let settle = |claim: Claim| Settle {
-            transition: self.sent.transition(),
-            attempt: Some(self.sent.attempt(claim.message.accepted_at)),
-            wire: None,
-            at,
-            lease: claim.lease,
-        };
-        self.claims.drain(..).map(settle).collect()
+    /// Claims one delivery.
+    pub(crate) fn claim_one(&self) -> Result<()> {
+        let claims = self.runtime.block_on(self.caller.claim(1))?;
+        super::all_read(claims.len(), 1)
     }
 
-    /// Claims, and has claims put on disk where they must be.
-    fn claim(&self, count: usize) -> Result<Vec<Claim>> {
-        let claims = self.store.claim(&self.channel, count, self.clock.now())?;
-        Ok(match claims {
-            Claims::Ready(claims) => claims,
-            Claims::Careful(claims) => self.runtime.block_on(self.store.persist_claims(claims))?,
-        })
+    /// Gives back what was claimed, and closes the store cleanly.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.claims.clear();
+        self.runtime.block_on(self.caller.close())
     }
 }
 
 impl Engine for Wharf {
     fn round(&mut self, batch: &mut Vec<Message>) -> Result<()> {
         let count = batch.len();
-        let accepts = self.accepts(batch);
+        let accepted = self.caller.accept(batch.drain(..));
         if self.does == Does::Enqueue {
-            return all_new(&self.runtime.block_on(self.store.accept(accepts))?);
+            return self.runtime.block_on(accepted);
         }
-        let settles = self.settles();
-        let (accepted, settled) = self.runtime.block_on(async {
-            let settled = async {
-                match settles.is_empty() {
-                    true => Ok(Vec::new()),
-                    false => self.store.settle(settles).await,
-                }
-            };
-            tokio::try_join!(self.store.accept(accepts), settled)
+        let settled = self.caller.settle(std::mem::take(&mut self.claims));
+        self.claims = self.runtime.block_on(async {
+            tokio::try_join!(accepted, settled)?;
+            self.caller.claim(count).await
         })?;
-        all_new(&accepted)?;
-        all_recorded(&settled)?;
-        self.claims = self.claim(count)?;
         super::all_read(self.claims.len(), count)
     }
 
     fn io(&self) -> Result<Io> {
-        Ok(Io {
-            written_bytes: self.counters.written_bytes(),
-            syncs_count: Some(self.counters.syncs_count()),
-            commits_count: self.store.stats().commit_us.count(),
-        })
-    }
-}
-
-impl Drop for Wharf {
-    fn drop(&mut self) {
-        self.claims.clear();
-        if let Err(cause) = self.runtime.block_on(self.store.close()) {
-            eprintln!("a store did not close cleanly: {cause}");
-        }
-    }
-}
-
-fn all_new(accepted: &[Accepted]) -> Result<()> {
-    match accepted
-        .iter()
-        .find(|one| !matches!(one, Accepted::New { .. }))
-    {
-        None => Ok(()),
-        Some(other) => bail!("a new message was answered {other:?}"),
-    }
-}
-
-fn all_recorded(settled: &[Settled]) -> Result<()> {
-    match settled
-        .iter()
-        .find(|one| !matches!(one, Settled::Recorded(_)))
-    {
-        None => Ok(()),
-        Some(other) => bail!("a settle was answered {other:?}"),
+        Ok(self.caller.io())
     }
 }

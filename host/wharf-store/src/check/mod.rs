@@ -106,6 +106,9 @@ impl Findings {
 struct Counted {
     counts: Counts,
     chunks: u64,
+    /// Of them, those that have nothing but what stays of removed messages.
+    chunks_removed: u64,
+    message_bytes: u64,
     rows_of_deliveries: u64,
     wires: u64,
     dues: u64,
@@ -216,6 +219,12 @@ impl File<'_> {
         let journal = journal::check(snapshot, state, steps, findings)?;
         let ids_count = ids::check(snapshot, ids, state, manifest, findings)?;
         let counted = chunks::check(snapshot, ids, state, &journal, residents, steps, findings)?;
+        let message_bytes = (state.space.message_bytes, counted.message_bytes);
+        findings.note(invariant::counter_equals_rows(
+            "message bytes",
+            message_bytes.0,
+            message_bytes.1,
+        ));
         check_cursors(snapshot, state.head(), findings)?;
         check_parked(snapshot, findings)?;
         check_claimed(snapshot, findings)?;
@@ -312,7 +321,11 @@ fn check_lengths(
         ),
         ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
         ("due", tx.open_table(due::TABLE)?.len()?, counted.dues),
-        ("open and closed", open_or_closed, counted.chunks),
+        (
+            "open and closed",
+            open_or_closed,
+            counted.chunks - counted.chunks_removed,
+        ),
     ] {
         findings.expect(len == expected, || {
             format!("table {name} has {len} rows, {expected} belong to messages")

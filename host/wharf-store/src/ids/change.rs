@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use redb::WriteTransaction;
 use rustc_hash::FxHashMap;
-use wharf_core::{MessageId, MessageSeq};
+use wharf_core::{HashKey, MessageId, MessageSeq};
 
 use super::find;
 use super::memory::Ids;
@@ -106,6 +106,11 @@ impl<'a> Change<'a> {
         self.ids.hash(id)
     }
 
+    /// What contents are hashed with here.
+    pub(crate) fn key(&self) -> &HashKey {
+        self.ids.key()
+    }
+
     pub(crate) fn floor(&self) -> MessageSeq {
         self.manifest.floor
     }
@@ -152,8 +157,12 @@ impl<'a> Change<'a> {
 
     fn log(&self) -> Result<(), ReadError> {
         let mut log = self.tx.open_table(id_log::TABLE)?;
-        let (_, first) = self.new_in_order[0];
-        log.insert(first.seq.0, id_log::encode(&self.new_in_order).as_slice())?;
+        let mut rest = self.new_in_order.as_slice();
+        while let Some((_, first)) = rest.first() {
+            let (now, later) = rest.split_at(id_log::cut(rest.len()));
+            log.insert(first.seq.0, id_log::encode(now).as_slice())?;
+            rest = later;
+        }
         Ok(())
     }
 

@@ -3,17 +3,17 @@
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustc_hash::FxHashMap;
-use wharf_core::MessageId;
+use wharf_core::{HashKey, MessageId, MessageSeq};
 
 use super::change::{Effects, FilterChange, Moved};
 use super::filters::Filters;
 use crate::operation::stats::IdStats;
-use crate::table::id_entry::{Entry, IdHash, IdKey};
+use crate::table::id_entry::{Entry, IdHash};
 use crate::table::id_manifest::Manifest;
 use crate::table::id_run::RunNumber;
 
 pub(crate) struct Ids {
-    key: IdKey,
+    key: HashKey,
     memory: RwLock<Memory>,
 }
 
@@ -23,22 +23,23 @@ pub(crate) struct Memory {
     pub(crate) recent: FxHashMap<IdHash, Entry>,
     pub(crate) filters: Filters,
     pub(crate) runs_count: usize,
+    pub(crate) floor: MessageSeq,
 }
 
 impl Ids {
-    pub(crate) fn new(key: IdKey, memory: Memory) -> Self {
+    pub(crate) fn new(key: HashKey, memory: Memory) -> Self {
         Self {
             key,
             memory: RwLock::new(memory),
         }
     }
 
-    pub(crate) fn key(&self) -> &IdKey {
+    pub(crate) fn key(&self) -> &HashKey {
         &self.key
     }
 
     pub(crate) fn hash(&self, id: &MessageId) -> IdHash {
-        self.key.hash(id)
+        IdHash::new(&self.key, id)
     }
 
     /// What is known of a recent id. To be asked before the snapshot is opened in which runs are searched.
@@ -56,6 +57,7 @@ impl Ids {
             recent: memory.recent.len() as u64,
             runs: memory.runs_count as u64,
             filter_bytes: memory.filters.bytes(),
+            from: memory.floor,
         }
     }
 
@@ -87,6 +89,7 @@ impl Ids {
             }
         }
         memory.runs_count = manifest.all().count();
+        memory.floor = manifest.floor;
         drop(memory);
         // Freeing a large map takes a while, which no reader has to wait for.
         drop(outdated);

@@ -11,8 +11,8 @@ use crate::error::Malformed;
 /// Key: the chunk's, number of its first message. Value: [`Tails`].
 pub(crate) const OPEN: Numbered = Numbered::new("open");
 
-/// Tails of all other chunks. A chunk moves here in the commit that settles its last open delivery. Key and value
-/// as in [`OPEN`].
+/// Tails of all other chunks that have any. A chunk moves here in the commit that settles its last open delivery. Key
+/// and value as in [`OPEN`]. A message that was removed has no slot, and a chunk without slots no value.
 pub(crate) const CLOSED: Numbered = Numbered::new("closed");
 
 const VERSION: u8 = 1;
@@ -122,6 +122,24 @@ impl Builder {
             self.names.push(channel.clone());
             self.names.len() - 1
         }) as u16
+    }
+
+    /// The tails of the first so many messages, which are in it no more. Both know the names of all channels.
+    pub(crate) fn take(&mut self, messages: usize) -> Self {
+        if messages >= self.firsts.len() {
+            return std::mem::take(self);
+        }
+        let slots = self.firsts[messages] as usize;
+        let mut rest = Self {
+            firsts: self.firsts.split_off(messages),
+            tails: self.tails.split_off(slots),
+            channels: self.channels.split_off(slots),
+            names: self.names.clone(),
+        };
+        for first in &mut rest.firsts {
+            *first -= slots as u32;
+        }
+        std::mem::replace(self, rest)
     }
 
     pub(crate) fn build(&self) -> Tails {
@@ -270,6 +288,21 @@ impl Tails {
         Ok(builder.build())
     }
 
+    /// The same without any slot for these messages, by their places in the chunk: they were removed.
+    pub(crate) fn without(&self, gone: &[usize]) -> Result<Self, Malformed> {
+        let names = self.names()?;
+        let mut builder = Builder::default();
+        for at in 0..self.messages_count {
+            builder.message();
+            if gone.binary_search(&at).is_err() {
+                for slot in self.slots(at) {
+                    builder.slot(self.tail(slot)?, names.get(self.channel(slot)));
+                }
+            }
+        }
+        Ok(builder.build())
+    }
+
     /// Whether the chunk belongs in [`OPEN`].
     pub(crate) fn is_open(&self) -> Result<bool, Malformed> {
         for slot in 0..self.slots_count {
@@ -354,6 +387,19 @@ mod tests {
                         .map(|(slot, one)| (tails.tail(slot).unwrap(), ChannelName::new(&one.2)))
                         .collect()
                 };
+                prop_assert_eq!(now, expected);
+            }
+            let others = tails.without(&[message]).unwrap();
+            let names = others.names().unwrap();
+            for (index, before) in messages.iter().enumerate() {
+                let now: Vec<_> = others
+                    .slots(index)
+                    .map(|slot| (others.tail(slot).unwrap(), names[others.channel(slot)].clone()))
+                    .collect();
+                let slots = tails.slots(index).zip(before);
+                let expected = slots
+                    .map(|(slot, one)| (tails.tail(slot).unwrap(), ChannelName::new(&one.2)));
+                let expected: Vec<_> = expected.filter(|_| index != message).collect();
                 prop_assert_eq!(now, expected);
             }
         }

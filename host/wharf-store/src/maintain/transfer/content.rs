@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content(pub(super) Vec<u8>);
 
-/// 32 bytes in hexadecimal.
+/// Bytes in hexadecimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Digest(pub(super) [u8; 32]);
+pub(super) struct Hex<const N: usize>(pub(super) [u8; N]);
 
 #[derive(Deserialize)]
 #[serde(
@@ -53,19 +53,20 @@ impl<'de> Deserialize<'de> for Content {
     }
 }
 
-impl Serialize for Digest {
+impl<const N: usize> Serialize for Hex<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         hex::encode(self.0).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Digest {
+impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let mut digest = [0; 32];
-        hex::decode_to_slice(&text, &mut digest)
-            .map_err(|cause| D::Error::custom(format!("it is no digest: {cause}")))?;
-        Ok(Self(digest))
+        let mut bytes = [0; N];
+        hex::decode_to_slice(&text, &mut bytes).map_err(|cause| {
+            D::Error::custom(format!("it takes {N} bytes in hexadecimal: {cause}"))
+        })?;
+        Ok(Self(bytes))
     }
 }
 
@@ -83,8 +84,8 @@ mod tests {
                 prop_assert_eq!(json.starts_with('"'), std::str::from_utf8(&bytes).is_ok());
                 prop_assert_eq!(serde_json::from_str::<Content>(&json).unwrap().0, bytes);
             }
-            let json = serde_json::to_string(&Digest(digest)).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Digest>(&json).unwrap().0, digest);
+            let json = serde_json::to_string(&Hex(digest)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Hex<32>>(&json).unwrap().0, digest);
         }
     }
 }

@@ -7,10 +7,11 @@ use redb::{ReadableTable, ReadableTableMetadata};
 use wharf_core::route::Planned;
 use wharf_core::{Cursor, DeliveryId, MessageSeq};
 
-use super::content::Content;
+use super::content::{Content, Hex};
+use super::known::Known;
 use super::line::{
-    CursorLine, DeliveryLine, FORMAT, Header, KeptLine, Line, MessageLine, ParkedLine, RowLine,
-    StandingLine, VERSION, ValueLine,
+    CursorLine, DeliveryLine, FORMAT, Header, KeptLine, KnownLine, Line, MessageLine, ParkedLine,
+    PrunedLine, RemovedLine, RowLine, StandingLine, VERSION, ValueLine,
 };
 use crate::error::{Malformed, ReadError};
 use crate::maintain::StoreFile;
@@ -50,7 +51,9 @@ impl StoreFile {
     ) -> Result<(), ExportError> {
         let snapshot = self.snapshot()?;
         let state = recover::state(&snapshot)?;
-        let steps = Steps::new(state.counts.messages() + state.head().0, told);
+        let messages = state.next_seq.0 - first_message(&snapshot)?.unwrap_or(state.next_seq).0;
+        let rows = state.next_cursor.0 - state.space.journal_from.0;
+        let steps = Steps::new(messages + rows, told);
         let mut export = Export {
             snapshot: &snapshot,
             out,
@@ -91,16 +94,26 @@ impl Export<'_> {
     fn header(&mut self) -> Result<(), ExportError> {
         let state = recover::state(self.snapshot)?;
         let tx = self.snapshot.tx();
+        let space = state.space;
         let header = Header {
             format: FORMAT.to_owned(),
             version: VERSION,
             written_by: concat!("wharf ", env!("CARGO_PKG_VERSION")).to_owned(),
+            ids_secret: Hex(recover::id_secret(self.snapshot)?),
+            first_message: first_message(self.snapshot)?.unwrap_or(state.next_seq),
             next_message: state.next_seq,
+            first_row: space.journal_from,
             next_row: state.next_cursor,
+            rows_from_message: space.journal_from_seq,
+            pruned: PrunedLine {
+                messages: space.pruned_messages,
+                deliveries: space.pruned_deliveries,
+                rows: space.pruned_rows,
+            },
             ids_from: self.snapshot.id_manifest()?.floor,
             messages: state.counts.messages(),
             deliveries: state.counts.deliveries(),
-            rows: state.head().0,
+            rows: state.next_cursor.0 - space.journal_from.0,
             cursors: len(tx.open_table(cursor::TABLE))?,
             values: len(tx.open_table(keyed::TABLE))?,
             parked: len(tx.open_table(parked::TABLE))?,
@@ -110,6 +123,7 @@ impl Export<'_> {
 
     fn messages(&mut self) -> Result<(), ExportError> {
         let rows = self.snapshot.rows()?;
+        let mut known = Known::new(self.snapshot)?;
         let chunks = self.snapshot.tx().open_table(chunk::TABLE);
         let chunks = chunks.map_err(ReadError::from)?;
         for entry in chunks.iter().map_err(ReadError::from)? {
@@ -117,17 +131,49 @@ impl Export<'_> {
             let first = MessageSeq(first.value());
             let chunk = || format!("the chunk from message {first} on");
             let blob = named(Blob::read(value.value()), chunk)?;
-            let (tails, _) = named(self.snapshot.tails(first), chunk)?;
+            let is_removed = (0..blob.count()).all(|place| is_stub(blob, place));
+            // A chunk that has nothing else has none.
+            let tails = match is_removed {
+                true => None,
+                false => Some(named(self.snapshot.tails(first), chunk)?.0),
+            };
             for place in 0..blob.count() {
                 let seq = MessageSeq(first.0 + place as u64);
                 let what = || format!("message {seq}");
                 let part = named(blob.part(place), what)?.unwrap_or_default();
-                let stored = named(chunk::decode(part), what)?;
-                self.message(seq, stored, &tails, tails.slots(place), &rows)?;
+                match &tails {
+                    Some(tails) if !chunk::is_stub(part) => {
+                        let stored = named(chunk::decode(part), what)?;
+                        self.message(seq, stored, tails, tails.slots(place), &rows)?;
+                    }
+                    _ => {
+                        let line = named(self.removed(seq, part, &mut known), what)?;
+                        self.line(&Line::Removed(line))?;
+                    }
+                }
             }
             self.steps.advance(blob.count() as u64);
         }
         Ok(())
+    }
+
+    fn removed(
+        &self,
+        seq: MessageSeq,
+        stub: &[u8],
+        known: &mut Known,
+    ) -> Result<RemovedLine, ReadError> {
+        let (accepted_at_ms, deliveries_count) = chunk::first_answer(stub)?;
+        let known = known.find(self.snapshot, seq)?;
+        Ok(RemovedLine {
+            seq,
+            accepted_at_ms,
+            deliveries: deliveries_count as u32,
+            known: known.map(|(hash, content)| KnownLine {
+                id_hash: Hex(hash.to_bytes()),
+                content_hash: Hex(content.0),
+            }),
+        })
     }
 
     /// A message, and its deliveries behind it.
@@ -214,8 +260,19 @@ impl Export<'_> {
     }
 }
 
+/// The first message, removed or not; none where there is none.
+fn first_message(snapshot: &Snapshot) -> Result<Option<MessageSeq>, ReadError> {
+    let chunks = snapshot.tx().open_table(chunk::TABLE)?;
+    Ok(chunks.first()?.map(|(first, _)| MessageSeq(first.value())))
+}
+
 fn len<T: ReadableTableMetadata>(table: Result<T, redb::TableError>) -> Result<u64, ReadError> {
     Ok(table?.len()?)
+}
+
+fn is_stub(blob: Blob<'_>, place: usize) -> bool {
+    blob.part(place)
+        .is_ok_and(|part| part.is_some_and(chunk::is_stub))
 }
 
 /// Where a message without deliveries stands.

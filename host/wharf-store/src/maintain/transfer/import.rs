@@ -1,7 +1,7 @@
 //! Making a store of an export.
 //!
 //! The file is made under another name and checked as a whole before it gets its own: what is no consistent store never
-//! looks like one. Everything keeps its number; ids are hashed with a secret of this file's own.
+//! looks like one. Everything keeps its number.
 
 use std::io::{self, BufRead, Read as _};
 use std::path::{Path, PathBuf};
@@ -77,13 +77,19 @@ pub fn import(
     if path.try_exists().map_err(in_path)? {
         return Err(ImportError::Exists(path.to_owned()));
     }
+    let mut lines = Lines::new(input);
+    let header = header(&mut lines)?;
+    let options = &Options {
+        id_key: header.ids_secret.0,
+        ..options.clone()
+    };
     let mut report = None;
     let is_new = open::create_as(path, |temporary| {
         open::make(temporary, path, options)?;
         let database = open::builder(options.cache_bytes, |_| {})
             .open(temporary)
             .map_err(|cause| open::open_error(cause, path))?;
-        read_into(input, &database, options, told)?;
+        read_into(&mut lines, &header, &database, options, told)?;
         database.close().map_err(write)?;
         let file = StoreFile::open(temporary, options.cache_bytes, false, |_| {})?;
         let checked = file.check(options.id_filter_bytes_max, &mut |progress| {
@@ -98,14 +104,13 @@ pub fn import(
 }
 
 fn read_into(
-    input: &mut dyn BufRead,
+    lines: &mut Lines<'_>,
+    header: &Header,
     database: &Database,
     options: &Options,
     told: &mut dyn FnMut(ImportStage),
 ) -> Result<(), ImportError> {
-    let mut lines = Lines::new(input);
-    let header = header(&mut lines)?;
-    let mut target = Target::new(database, options, &header).map_err(stored)?;
+    let mut target = Target::new(database, options, header).map_err(stored)?;
     let mut is_through = false;
     while !is_through {
         let tx = database.begin_write().map_err(write)?;
@@ -115,14 +120,14 @@ fn read_into(
                 is_through = true;
                 break;
             };
-            take(&mut writer, line, &mut lines)?;
+            take(&mut writer, line, lines)?;
         }
         let effects = writer.finish().map_err(stored)?;
         tx.commit().map_err(write)?;
         target.reflect(effects);
         told(ImportStage::Reading(lines.bytes));
     }
-    let missing = target.missing(&header);
+    let missing = target.missing(header);
     missing.map_or(Ok(()), |detail| Err(lines.wrong(None, detail)))
 }
 
@@ -144,12 +149,22 @@ fn header(lines: &mut Lines<'_>) -> Result<Header, ImportError> {
     }
     // What tails and delivery numbers have room for.
     let limits = [
-        ("header.next_message", header.next_message.0, 48),
-        ("header.next_row", header.next_row.0, 56),
+        ("header.next_message", header.next_message.0, 1 << 48),
+        (
+            "header.first_message",
+            header.first_message.0,
+            header.next_message.0 + 1,
+        ),
+        ("header.next_row", header.next_row.0, 1 << 56),
+        (
+            "header.first_row",
+            header.first_row.0,
+            header.next_row.0 + 1,
+        ),
     ];
-    for (field, number, bits) in limits {
-        if number == 0 || number >= 1 << bits {
-            let detail = format!("it is {number}; it takes 1 to 2^{bits} - 1");
+    for (field, number, end) in limits {
+        if !(1..end).contains(&number) {
+            let detail = format!("it is {number}; it takes 1 to {}", end - 1);
             return Err(lines.wrong(Some(field), detail));
         }
     }
@@ -174,6 +189,7 @@ fn take(writer: &mut Writer<'_>, line: Line, lines: &mut Lines<'_>) -> Result<()
             }
             writer.end_message(begun)
         }
+        Line::Removed(removed) => writer.removed(&removed),
         Line::Row(row) => writer.row(*row),
         Line::Cursor(cursor) => writer.cursor(&cursor),
         Line::Value(value) => writer.value(&value),

@@ -10,7 +10,7 @@ use wharf_core::{
     Status, TimeMs, WireForm,
 };
 
-use super::content::{Content, Digest};
+use super::content::{Content, Hex};
 use crate::operation::park;
 use crate::table::delivery::Row;
 
@@ -28,6 +28,8 @@ pub(super) enum Line {
     Header(Header),
     /// A message. As many deliveries follow as it says.
     Message(Box<MessageLine>),
+    /// What stays of a message that retention has removed.
+    Removed(RemovedLine),
     /// A delivery of the message before it.
     Delivery(Box<DeliveryLine>),
     /// A row of the journal.
@@ -48,18 +50,53 @@ pub(super) struct Header {
     pub(super) version: u32,
     /// The version of wharf that wrote it. For people.
     pub(super) written_by: String,
-    /// The number of the next message.
+    /// The secret that ids and contents are hashed with: those of removed messages are known by it alone.
+    pub(super) ids_secret: Hex<32>,
+    /// The number of the first message, removed or not, and of the next one.
+    pub(super) first_message: MessageSeq,
     pub(super) next_message: MessageSeq,
-    /// The number of the next journal row.
+    /// The number of the first journal row, and of the next one.
+    pub(super) first_row: Cursor,
     pub(super) next_row: Cursor,
+    /// Messages before this one were accepted in rows that are not kept.
+    pub(super) rows_from_message: MessageSeq,
     /// Ids of messages before this one are as if never seen.
     pub(super) ids_from: MessageSeq,
+    /// What retention has removed since the store was made.
+    pub(super) pruned: PrunedLine,
     pub(super) messages: u64,
     pub(super) deliveries: u64,
     pub(super) rows: u64,
     pub(super) cursors: u64,
     pub(super) values: u64,
     pub(super) parked: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PrunedLine {
+    pub(super) messages: u64,
+    pub(super) deliveries: u64,
+    pub(super) rows: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RemovedLine {
+    pub(super) seq: MessageSeq,
+    pub(super) accepted_at_ms: TimeMs,
+    /// How many it had.
+    pub(super) deliveries: u32,
+    /// What its id is known by, where it is not forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) known: Option<KnownLine>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KnownLine {
+    pub(super) id_hash: Hex<16>,
+    pub(super) content_hash: Hex<16>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -196,7 +233,7 @@ pub(super) struct AttemptLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reference: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) body_sha256: Option<Digest>,
+    pub(super) body_sha256: Option<Hex<32>>,
     pub(super) notes: Pairs,
 }
 
@@ -204,7 +241,7 @@ pub(super) struct AttemptLine {
 #[serde(deny_unknown_fields)]
 pub(super) struct HookLine {
     pub(super) hook: String,
-    pub(super) digest: Digest,
+    pub(super) digest: Hex<32>,
     pub(super) duration_us: u64,
 }
 
@@ -386,7 +423,7 @@ impl From<journal::Attempt> for AttemptLine {
     fn from(attempt: journal::Attempt) -> Self {
         let hooks = attempt.hooks.into_iter().map(|run| HookLine {
             hook: run.hook.to_string(),
-            digest: Digest(run.digest),
+            digest: Hex(run.digest),
             duration_us: run.duration_us,
         });
         Self {
@@ -398,7 +435,7 @@ impl From<journal::Attempt> for AttemptLine {
             reason: attempt.reason,
             effect: attempt.effect,
             reference: attempt.reference,
-            body_sha256: attempt.body_sha256.map(Digest),
+            body_sha256: attempt.body_sha256.map(Hex),
             notes: attempt.notes,
         }
     }

@@ -2,12 +2,14 @@
 
 use redb::{Database, ReadableDatabase, Table, WriteTransaction};
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
+use wharf_core::message::ContentHash;
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Cursor, DeliveryId, Message, MessageSeq, Standing};
 
 use super::import::{Refused, expected};
 use super::line::{
-    CursorLine, DeliveryLine, Header, MessageLine, ParkedLine, RowLine, StandingLine, ValueLine,
+    CursorLine, DeliveryLine, Header, MessageLine, ParkedLine, RemovedLine, RowLine, StandingLine,
+    ValueLine,
 };
 use crate::channels::{Changed, Channels};
 use crate::error::ReadError;
@@ -16,10 +18,10 @@ use crate::options::{IdSizes, Options, Planted};
 use crate::read::Snapshot;
 use crate::recover;
 use crate::stand::Stand;
-use crate::table::id_entry::Entry;
+use crate::table::id_entry::{Entry, IdHash};
 use crate::table::id_manifest::Manifest;
 use crate::table::journal::Draft;
-use crate::table::state::State;
+use crate::table::state::{Space, State};
 use crate::table::tails::{self, Place, Tail};
 use crate::table::{
     attempt, blob, chunk, cursor, delivery, due, journal, keyed, meta, parked, wire,
@@ -58,9 +60,20 @@ impl Target {
         let mut manifest = snapshot.id_manifest()?;
         let memory = ids::load(&snapshot, &manifest, options.id_filter_bytes_max)?;
         manifest.floor = header.ids_from;
+        let mut state = recover::state(&snapshot)?;
+        state.next_seq = header.first_message;
+        state.next_cursor = header.first_row;
+        state.space = Space {
+            journal_from: header.first_row,
+            journal_from_seq: header.rows_from_message,
+            pruned_messages: header.pruned.messages,
+            pruned_deliveries: header.pruned.deliveries,
+            pruned_rows: header.pruned.rows,
+            ..state.space
+        };
         Ok(Self {
             numbers: Numbers {
-                state: recover::state(&snapshot)?,
+                state,
                 cursors: 0,
                 values: 0,
                 parked: 0,
@@ -94,7 +107,11 @@ impl Target {
         let counts = [
             ("messages", state.counts.messages(), header.messages),
             ("deliveries", state.counts.deliveries(), header.deliveries),
-            ("rows", state.head().0, header.rows),
+            (
+                "rows",
+                state.next_cursor.0 - header.first_row.0,
+                header.rows,
+            ),
             ("cursors", *cursors, header.cursors),
             ("values", *values, header.values),
             ("parked", *parked, header.parked),
@@ -298,12 +315,9 @@ impl<'a> Writer<'a> {
         let stands = standing
             .as_ref()
             .map_or(Standing::Unroutable, |line| line.standing);
-        let part = chunk::encode(&message, &planned, stands);
-        if !self.messages.has_room(&part) {
-            self.flush_messages()?;
-        }
-        self.bytes += self.messages.push(part);
-        self.tails.message();
+        let mut part = Vec::with_capacity(chunk::room(&message));
+        chunk::encode(&message, &planned, stands, &mut part);
+        self.push_message(part)?;
         for (tail, planned) in tails.iter().zip(&planned) {
             self.tails.slot(*tail, Some(&planned.channel));
         }
@@ -318,18 +332,53 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// What stays of a message that was removed.
+    pub(super) fn removed(&mut self, line: &RemovedLine) -> Result<(), Refused> {
+        let seq = self.numbers.state.next_seq;
+        if line.seq != seq {
+            let detail = expected("message", line.seq.0, seq.0);
+            return Err(Refused::field("removed.seq", detail));
+        }
+        if (seq >= self.ids.floor()) != line.known.is_some() {
+            let detail = "ids are known from header.ids_from on, and no others";
+            return Err(Refused::field("removed.known", detail));
+        }
+        if let Some(known) = &line.known {
+            let content = ContentHash(known.content_hash.0);
+            let hash = IdHash::from_bytes(known.id_hash.0);
+            self.add_id("removed.known.id_hash", hash, Entry { content, seq })?;
+        }
+        self.push_message(chunk::stub(line.accepted_at_ms, line.deliveries as usize))?;
+        self.numbers.state.next_seq.0 += 1;
+        Ok(())
+    }
+
+    /// Adds a message to the chunk. Its slots are to follow, where it has any.
+    fn push_message(&mut self, part: Vec<u8>) -> Result<(), ReadError> {
+        if !self.messages.has_room(&part) {
+            self.flush_messages()?;
+        }
+        self.bytes += self.messages.push(part);
+        self.tails.message();
+        Ok(())
+    }
+
     /// Below the floor an id is as if never seen, and may come again.
     fn id(&mut self, seq: MessageSeq, message: &Message) -> Result<(), Refused> {
         if seq < self.ids.floor() {
             return Ok(());
         }
         let hash = self.ids.hash(&message.id);
+        let content = message.content_hash(self.ids.key());
+        self.add_id("message.id", hash, Entry { content, seq })
+    }
+
+    fn add_id(&mut self, field: &'static str, hash: IdHash, entry: Entry) -> Result<(), Refused> {
         if let Some(Entry { seq, .. }) = self.ids.find(hash)? {
             let detail = format!("message {seq} has it too");
-            return Err(Refused::field("message.id", detail));
+            return Err(Refused::field(field, detail));
         }
-        let content = message.content_hash();
-        self.ids.add(hash, Entry { content, seq });
+        self.ids.add(hash, entry);
         Ok(())
     }
 
@@ -343,7 +392,11 @@ impl<'a> Writer<'a> {
             let detail = "it is about a message that is not there";
             return Err(Refused::field("row.subject", detail));
         }
-        let attempt = line.attempt.map(|line| attempt::encode(&line.into()));
+        let attempt = line.attempt.map(|line| {
+            let mut facts = Vec::new();
+            attempt::encode(&line.into(), &mut facts);
+            facts
+        });
         let mut part = Vec::new();
         let draft = Draft {
             previous: line.previous,
@@ -402,8 +455,11 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let first = self.numbers.state.next_seq.0 - count;
-        self.messages.write(&mut self.chunk, first)?;
+        self.numbers.state.space.message_bytes += self.messages.write(&mut self.chunk, first)?;
         let tails = std::mem::take(&mut self.tails).build();
+        if tails.slots_count() == 0 {
+            return Ok(());
+        }
         let table = if tails.is_open()? {
             &mut self.open
         } else {
@@ -415,7 +471,8 @@ impl<'a> Writer<'a> {
 
     fn flush_rows(&mut self) -> Result<(), ReadError> {
         let first = self.numbers.state.next_cursor.0 - self.rows.parts.len() as u64;
-        self.rows.write(&mut self.journal, first)
+        self.numbers.state.space.journal_bytes += self.rows.write(&mut self.journal, first)?;
+        Ok(())
     }
 
     /// Writes what was collected, to be committed.
@@ -450,15 +507,16 @@ impl Parts {
         bytes
     }
 
-    /// Writes them as one value under the number of the first.
-    fn write(&mut self, table: &mut Numbered<'_>, first: u64) -> Result<(), ReadError> {
+    /// Writes them as one value under the number of the first; returns its length.
+    fn write(&mut self, table: &mut Numbered<'_>, first: u64) -> Result<u64, ReadError> {
         let Self { parts, bytes } = std::mem::take(self);
         if parts.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let mut value = table.insert_reserve(first, blob::len(parts.len(), bytes))?;
+        let len = blob::len(parts.len(), bytes);
+        let mut value = table.insert_reserve(first, len)?;
         blob::write(value.as_mut(), parts.iter().map(Vec::as_slice));
-        Ok(())
+        Ok(len as u64)
     }
 }
 

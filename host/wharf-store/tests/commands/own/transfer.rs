@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use redb::{Database, ReadableTable, TableDefinition};
 use wharf_core::{Cursor, MessageSeq, Standing, Status};
 use wharf_store::{
-    Accepted, CheckError, ExportError, Filter, ImportError, ImportStage, Options, Report, Store,
-    StoreFile, import,
+    Accepted, CheckError, ExportError, Filter, ImportError, ImportStage, Options, Prune, Report,
+    Store, StoreFile, import,
 };
 
 use crate::everything::everything;
-use crate::fixture::{Fixture, T0, accept, end, settle, wait};
+use crate::fixture::{Fixture, T0, accept, after_ms, end, id, settle, wait};
 
 fn export(path: &Path) -> String {
     let file = StoreFile::open(path, 8 << 20, true, |_| {}).unwrap();
@@ -46,8 +47,54 @@ fn closed(fixture: &Fixture) -> std::path::PathBuf {
 /// and journal row is, ids are known where they were, what was forgotten is new.
 #[test]
 fn an_import_is_the_same_store() {
-    let mut fixture = everything();
+    let fixture = assert_same(everything());
+    let answers = fixture.accept(vec![accept("wide-5", &["b"]), accept("wide-0", &["b"])]);
+    assert!(matches!(answers[0], Accepted::Duplicate { .. }));
+    assert!(matches!(answers[1], Accepted::New { .. }));
+}
+
+/// Goal: the same of a store that retention has removed messages from, with and without others beside them: their numbers
+/// stay, and a duplicate is answered as the first time.
+#[test]
+fn what_was_removed_is_carried_over() {
+    let fixture = everything();
+    let again = vec![accept("gone-0", &["a"]), accept("gone-1", &["a"])];
+    fixture.accept(again.clone());
+    for claim in fixture.claim("a", usize::MAX, T0) {
+        fixture.settle(vec![settle(claim, end(Status::Delivered))]);
+    }
+    let prune = || {
+        wait(fixture.store.prune(Prune {
+            now: after_ms(10_000),
+            ended: Duration::ZERO,
+            dead: Duration::MAX,
+            ids: Duration::MAX,
+            message_bytes_max: None,
+            readers: Vec::new(),
+            values_max: 1000,
+        }))
+        .unwrap()
+    };
+    while prune().is_more {}
+    assert!(fixture.store.get(&id("gone-0")).unwrap().is_none());
+    let first = fixture.store.remains(&id("gone-0")).unwrap();
+    assert!(first.is_some());
+
+    let fixture = assert_same(fixture);
+    assert_eq!(fixture.store.remains(&id("gone-0")).unwrap(), first);
+    for answer in fixture.accept(again) {
+        assert!(matches!(answer, Accepted::Duplicate { .. }), "{answer:?}");
+    }
+    let mut other = accept("gone-1", &["a"]);
+    other.message.payload = "other".into();
+    let answers = fixture.accept(vec![other]);
+    assert!(matches!(answers[0], Accepted::Conflict { .. }));
+}
+
+/// Carries a store over and compares all that it says; the fixture has the import then.
+fn assert_same(mut fixture: Fixture) -> Fixture {
     let expected = fixture.check();
+    let numbers = fixture.store.inspect(false).unwrap();
     let all = Filter {
         statuses: Status::ALL.to_vec(),
         standings: Standing::ALL.to_vec(),
@@ -56,10 +103,12 @@ fn an_import_is_the_same_store() {
     // Each as text, so that a difference says where it is.
     let look = |store: &Store| {
         let mut said = Vec::new();
-        for seq in (1..=expected.messages).map(MessageSeq) {
+        for seq in (1..numbers.next_seq.0).map(MessageSeq) {
             let view = store.get_numbered(seq).unwrap();
-            let by_id = store.get(&view.message.id).unwrap().map(|view| view.seq);
-            said.push(format!("{view:?}, {by_id:?}"));
+            let by_id = view
+                .as_ref()
+                .and_then(|view| store.get(&view.message.id).unwrap());
+            said.push(format!("{view:?}, {:?}", by_id.map(|view| view.seq)));
         }
         let journal = store.journal(Cursor(0), 10_000, usize::MAX).unwrap();
         said.extend(journal.entries.iter().map(|entry| format!("{entry:?}")));
@@ -67,6 +116,8 @@ fn an_import_is_the_same_store() {
         said.extend(listed.entries.iter().map(|entry| format!("{entry:?}")));
         let stats = store.stats();
         said.push(format!("{:?}", stats.counts));
+        let space = stats.space;
+        said.push(format!("{:?}", (space.pruned_messages, space.pruned_rows)));
         let channels = stats.channels.iter();
         let depths: BTreeMap<_, _> = channels.map(|one| (&one.channel, one.depths)).collect();
         said.push(format!("{depths:?}"));
@@ -101,9 +152,7 @@ fn an_import_is_the_same_store() {
     for (now, before) in look(&fixture.store).iter().zip(&before) {
         assert_eq!(now, before);
     }
-    let answers = fixture.accept(vec![accept("wide-5", &["b"]), accept("wide-0", &["b"])]);
-    assert!(matches!(answers[0], Accepted::Duplicate { .. }));
-    assert!(matches!(answers[1], Accepted::New { .. }));
+    fixture
 }
 
 /// Goal: it goes on where it was: what was ready is sent, what waits comes when it is due.
@@ -289,7 +338,7 @@ fn bad_input_is_refused_by_line_and_field() {
         row,
         "\"digest\":\"07",
         "\"digest\":\"7",
-        "row.attempt.hooks[0].digest: it is no digest",
+        "row.attempt.hooks[0].digest: it takes 32 bytes",
     );
     replaced(
         "{\"cursor\"",
