@@ -53,6 +53,7 @@ mod lease;
 mod limits;
 mod maintain;
 mod meter;
+mod migrate;
 mod open;
 mod operation;
 mod options;

@@ -23,6 +23,7 @@ use crate::ids::{self, Ids};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
 use crate::maintain::Progress;
+use crate::migrate;
 use crate::operation::keyed::Keyed;
 use crate::options::Options;
 use crate::read::Snapshot;
@@ -260,6 +261,7 @@ pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
 fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenError> {
     let started_at = Instant::now();
     check_format(&database)?;
+    migrate::run(&database)?;
     let index = SharedIndex::new(options.resident_bytes_max, options.queue_sizes);
     let read = || -> Result<_, ReadError> {
         let snapshot = Snapshot::new(database.begin_read()?);
@@ -304,7 +306,20 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
     Ok((Store::new(shared, sender), engine))
 }
 
+/// Refuses a format that cannot be read, nor brought to the one that is.
 pub(crate) fn check_format(database: &impl ReadableDatabase) -> Result<(), OpenError> {
+    let (found, known) = (format(database)?, meta::FORMAT);
+    if found > known {
+        Err(OpenError::NewerFormat { found, known })
+    } else if migrate::is_known(found) {
+        Ok(())
+    } else {
+        Err(OpenError::OlderFormat { found, known })
+    }
+}
+
+/// The file's format.
+pub(crate) fn format(database: &impl ReadableDatabase) -> Result<u32, OpenError> {
     let read = |cause: ReadError| OpenError::Read(cause);
     let tx = database.begin_read().map_err(|cause| read(cause.into()))?;
     let table = match tx.open_table(meta::TABLE) {
@@ -317,18 +332,7 @@ pub(crate) fn check_format(database: &impl ReadableDatabase) -> Result<(), OpenE
     let found = value
         .and_then(|value| value.value().try_into().ok())
         .map(u32::from_le_bytes);
-    match found {
-        Some(meta::FORMAT) => Ok(()),
-        Some(found) if found > meta::FORMAT => Err(OpenError::NewerFormat {
-            found,
-            known: meta::FORMAT,
-        }),
-        Some(found) => Err(OpenError::OlderFormat {
-            found,
-            known: meta::FORMAT,
-        }),
-        None => Err(OpenError::NotAStore),
-    }
+    found.ok_or(OpenError::NotAStore)
 }
 
 pub(crate) fn open_error(cause: DatabaseError, path: &Path) -> OpenError {

@@ -12,6 +12,7 @@ use super::untouched::Untouched;
 use crate::check::{self, Report};
 use crate::error::{CheckError, OpenError, ReadError};
 use crate::ids::{self, Ids};
+use crate::migrate;
 use crate::open;
 use crate::read::Snapshot;
 use crate::recover;
@@ -27,7 +28,7 @@ pub struct StoreFile {
 }
 
 impl StoreFile {
-    /// Opens a file of this version's format. Every page's checksum is verified where `is_verified`, which reads the whole
+    /// Opens a file of this version's format, or of one that has a way to it. Every page's checksum is verified where `is_verified`, which reads the whole
     /// file; without it damage is found only where it is read.
     pub fn open(
         path: &Path,
@@ -44,6 +45,8 @@ impl StoreFile {
                 .create_with_backend(untouched)
                 .map_err(|cause| open::open_error(cause, path))?;
             open::check_format(&database)?;
+            // In memory, like all that is written.
+            migrate::run(&database)?;
             Ok(database)
         })?;
         Ok(Self {

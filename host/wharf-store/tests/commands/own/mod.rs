@@ -2,6 +2,7 @@
 
 mod damage;
 mod failure;
+mod golden;
 mod hang;
 mod ids;
 mod maintain;

@@ -8,14 +8,14 @@ use std::time::Duration;
 use redb::{Database, ReadableTable, TableDefinition};
 use wharf_core::{Cursor, MessageSeq, Standing, Status};
 use wharf_store::{
-    Accepted, CheckError, ExportError, Filter, ImportError, ImportStage, Options, Prune, Report,
-    Store, StoreFile, import,
+    Accept, Accepted, CheckError, ExportError, Filter, ImportError, ImportStage, Options, Prune,
+    Report, Store, StoreFile, import,
 };
 
 use crate::everything::everything;
 use crate::fixture::{Fixture, T0, accept, after_ms, end, id, settle, wait};
 
-fn export(path: &Path) -> String {
+pub(super) fn export(path: &Path) -> String {
     let file = StoreFile::open(path, 8 << 20, true, |_| {}).unwrap();
     let mut text = Vec::new();
     let mut told = Vec::new();
@@ -57,9 +57,31 @@ fn an_import_is_the_same_store() {
 /// stay, and a duplicate is answered as the first time.
 #[test]
 fn what_was_removed_is_carried_over() {
+    let fixture = with_removed();
+    assert!(fixture.store.get(&id("gone-0")).unwrap().is_none());
+    let first = fixture.store.remains(&id("gone-0")).unwrap();
+    assert!(first.is_some());
+
+    let fixture = assert_same(fixture);
+    assert_eq!(fixture.store.remains(&id("gone-0")).unwrap(), first);
+    for answer in fixture.accept(gone()) {
+        assert!(matches!(answer, Accepted::Duplicate { .. }), "{answer:?}");
+    }
+    let mut other = accept("gone-1", &["a"]);
+    other.message.payload = "other".into();
+    let answers = fixture.accept(vec![other]);
+    assert!(matches!(answers[0], Accepted::Conflict { .. }));
+}
+
+fn gone() -> Vec<Accept> {
+    vec![accept("gone-0", &["a"]), accept("gone-1", &["a"])]
+}
+
+/// A store that has something of everything, and what stays of removed messages, whole chunks of them and some among
+/// others.
+pub(super) fn with_removed() -> Fixture {
     let fixture = everything();
-    let again = vec![accept("gone-0", &["a"]), accept("gone-1", &["a"])];
-    fixture.accept(again.clone());
+    fixture.accept(gone());
     for claim in fixture.claim("a", usize::MAX, T0) {
         fixture.settle(vec![settle(claim, end(Status::Delivered))]);
     }
@@ -76,19 +98,7 @@ fn what_was_removed_is_carried_over() {
         .unwrap()
     };
     while prune().is_more {}
-    assert!(fixture.store.get(&id("gone-0")).unwrap().is_none());
-    let first = fixture.store.remains(&id("gone-0")).unwrap();
-    assert!(first.is_some());
-
-    let fixture = assert_same(fixture);
-    assert_eq!(fixture.store.remains(&id("gone-0")).unwrap(), first);
-    for answer in fixture.accept(again) {
-        assert!(matches!(answer, Accepted::Duplicate { .. }), "{answer:?}");
-    }
-    let mut other = accept("gone-1", &["a"]);
-    other.message.payload = "other".into();
-    let answers = fixture.accept(vec![other]);
-    assert!(matches!(answers[0], Accepted::Conflict { .. }));
+    fixture
 }
 
 /// Carries a store over and compares all that it says; the fixture has the import then.
