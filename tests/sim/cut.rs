@@ -25,6 +25,8 @@ pub(crate) enum Bug {
     LyingSync,
     #[allow(dead_code, reason = "only the tests plant bugs")]
     LoseIdRun,
+    #[allow(dead_code, reason = "only the tests plant bugs")]
+    PruneTooEarly,
 }
 
 #[derive(Clone, Debug)]
@@ -51,6 +53,12 @@ pub(crate) struct Summary {
     pub(crate) crashed: u64,
     pub(crate) messages: u64,
     pub(crate) rows: u64,
+    /// Messages that retention removed.
+    pub(crate) pruned: u64,
+    /// Cuts that hit a commit in which it did so.
+    pub(crate) in_flight_pruning: u64,
+    /// Gaps that it left for readers.
+    pub(crate) gaps: u64,
 }
 
 impl fmt::Display for Summary {
@@ -69,6 +77,9 @@ impl fmt::Display for Summary {
             crashed,
             messages,
             rows,
+            pruned,
+            in_flight_pruning,
+            gaps,
             ..
         } = self;
         write!(
@@ -76,7 +87,7 @@ impl fmt::Display for Summary {
             "{cuts} cuts ({cut_in_recovery} in recovery, {in_flight} in a commit, of which \
              {in_flight_durable} were durable and {in_flight_new_run} wrote a run of ids), {killed} kills, \
              {closed_cleanly} clean restarts, {messages} messages, {crashed} given up after crashes, \
-             {rows} journal rows: nothing acknowledged was lost"
+             {rows} journal rows, {pruned} messages removed ({in_flight_pruning} cuts meanwhile, {gaps} gaps): nothing acknowledged was lost"
         )
     }
 }
@@ -128,6 +139,7 @@ fn live(empty: Vec<u8>, bug: Bug, seed: u64, summary: &mut Summary) -> Result<()
     options.planted = match bug {
         Bug::AnswerBeforeCommit => Planted::AnswerBeforeCommit,
         Bug::LoseIdRun => Planted::LoseIdRun,
+        Bug::PruneTooEarly => Planted::PruneTooEarly,
         Bug::None | Bug::LyingSync => Planted::None,
     };
     let mut world = World::new(empty, seed, options)?;
@@ -158,11 +170,17 @@ fn live(empty: Vec<u8>, bug: Bug, seed: u64, summary: &mut Summary) -> Result<()
         summary.in_flight += u64::from(reopened.was_in_flight);
         summary.in_flight_durable += u64::from(reopened.was_durable);
         summary.in_flight_new_run += u64::from(reopened.was_new_run);
+        summary.in_flight_pruning += u64::from(reopened.was_pruning);
     }
     summary.messages += world.model.messages.len() as u64;
     summary.rows += world.model.head().0;
+    summary.pruned += world.model.removed.len() as u64;
     let rows = world.model.journal.iter();
-    summary.crashed += rows.filter(|row| row.cause == Cause::CrashedHost).count() as u64;
+    summary.crashed += rows
+        .clone()
+        .filter(|row| row.cause == Cause::CrashedHost)
+        .count() as u64;
+    summary.gaps += rows.filter(|row| row.cause == Cause::Gap).count() as u64;
     Ok(())
 }
 

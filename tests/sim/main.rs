@@ -2,6 +2,7 @@
 
 mod cut;
 mod model;
+mod prune;
 mod step;
 mod verify;
 mod world;

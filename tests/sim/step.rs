@@ -30,7 +30,7 @@ fn written(asked: impl Future<Output = Result<Said, Unsaid>> + 'static) -> Asked
 
 impl World {
     pub(crate) fn step(&mut self) -> Result<(), String> {
-        match self.random.below(44) {
+        match self.random.below(47) {
             0..=15 => self.group(),
             16..=27 => self.claim(),
             28..=31 => {
@@ -51,6 +51,7 @@ impl World {
                 Ok(())
             }
             39..=42 => self.operate(),
+            43..=45 => self.prune(),
             // In the middle of life, with leases out and deliveries waiting.
             _ => self.verify(),
         }

@@ -3,6 +3,7 @@
 mod cut;
 mod killer;
 mod model;
+mod prune;
 mod step;
 mod verify;
 mod world;
@@ -24,6 +25,9 @@ fn nothing_acknowledged_is_lost_whenever_the_power_is_cut() {
     assert!(summary.in_flight_new_run > 50, "{summary}");
     assert!(summary.cut_in_recovery > 50, "{summary}");
     assert!(summary.crashed > 5, "{summary}");
+    assert!(summary.pruned > 400, "{summary}");
+    assert!(summary.in_flight_pruning > 20, "{summary}");
+    assert!(summary.gaps > 20, "{summary}");
 }
 
 /// Goal: what kills the process each time is found by two starts and given up, and nothing else is, however many
@@ -76,6 +80,17 @@ fn a_lost_run_of_ids_is_found() {
         seed: 1,
         cuts: 500,
         bug: Bug::LoseIdRun,
+    })
+    .unwrap_err();
+    println!("{found}");
+}
+
+#[test]
+fn what_is_removed_too_early_is_found() {
+    let found = run(&Plan {
+        seed: 1,
+        cuts: 500,
+        bug: Bug::PruneTooEarly,
     })
     .unwrap_err();
     println!("{found}");

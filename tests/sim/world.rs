@@ -8,12 +8,13 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
-    QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store, WriteError,
+    Pruned, QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
 
 use crate::model::Model;
+use crate::prune::Pruning;
 
 /// When everything begins.
 pub(crate) const T0: TimeMs = TimeMs(1_000_000);
@@ -41,6 +42,8 @@ pub(crate) struct World {
     pub(crate) model: Model,
     /// What is acknowledged, and what was being committed when the power went.
     pub(crate) model_in_flight: Option<Model>,
+    /// What was being removed when the power went.
+    pub(crate) pruning: Option<Pruning>,
     /// Whether that would have written a run of ids.
     pub(crate) was_new_run: bool,
     /// Claims that are held; a revoked one is stale.
@@ -70,6 +73,7 @@ pub(crate) enum Said {
     Persist,
     SetState,
     Parked(u64),
+    Prune(Pruned),
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
     Reroute(Vec<Rerouted>),
@@ -119,6 +123,7 @@ pub(crate) struct Reopened {
     pub(crate) was_in_flight: bool,
     pub(crate) was_durable: bool,
     pub(crate) was_new_run: bool,
+    pub(crate) was_pruning: bool,
 }
 
 pub(crate) fn options() -> Options {
@@ -190,6 +195,7 @@ impl World {
             disk,
             model: Model::default(),
             model_in_flight: None,
+            pruning: None,
             was_new_run: false,
             claims: Vec::new(),
             leased: BTreeMap::new(),
@@ -220,6 +226,10 @@ impl World {
                 Err(_) if self.disk.is_cut() => reopened.cuts += 1,
                 Err(cause) => return Err(format!("the store does not open: {cause:?}")),
             }
+        }
+        if let Some(pruning) = self.pruning.take() {
+            reopened.was_pruning = true;
+            pruning.reconcile(&self.store, &mut self.model)?;
         }
         let mut was_clean = self.model.start(self.now);
         if let Some(mut in_flight) = self.model_in_flight.take() {

@@ -152,6 +152,11 @@ impl<'tx> Group<'tx> {
         Ok(cursor)
     }
 
+    /// The first row that is in no table yet.
+    pub(crate) fn rows_from(&self) -> Cursor {
+        self.rows.first
+    }
+
     fn flush_journal(&mut self) -> Result<(), ReadError> {
         let Rows { first, bytes, ends } = &mut self.rows;
         if ends.is_empty() {
