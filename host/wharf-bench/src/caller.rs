@@ -58,8 +58,21 @@ impl Caller {
         Ok(())
     }
 
-    /// Claims up to `max`, and has claims put on disk where they must be.
-    pub(crate) async fn claim(&self, max: usize) -> Result<Vec<Claim>> {
+    /// Claims `count`, fewer where no more can be had. One call gives what is in memory, and there is more in the file.
+    pub(crate) async fn claim(&self, count: usize) -> Result<Vec<Claim>> {
+        let mut claims = Vec::new();
+        while claims.len() < count {
+            let more = self.claim_some(count - claims.len()).await?;
+            if more.is_empty() {
+                break;
+            }
+            claims.extend(more);
+        }
+        Ok(claims)
+    }
+
+    /// Has claims put on disk where they must be.
+    async fn claim_some(&self, max: usize) -> Result<Vec<Claim>> {
         match self.store.claim(&self.channel, max, self.clock.now())? {
             Claims::Ready(claims) => Ok(claims),
             Claims::Careful(claims) => Ok(self.store.persist_claims(claims).await?),

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::backlog::BATCH;
-use crate::engine::Engine as _;
 use crate::engine::wharf::{Does, Wharf};
 use crate::sample::Sample;
 use crate::usage;
@@ -58,11 +57,11 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         Task::Load { path } => {
             let mut store = Wharf::open(path, Does::Life, clock)?;
             for _ in 0..LOADED_ROUNDS_COUNT {
-                store.round(&mut work.batch(BATCH))?;
+                store.turn(&mut work.batch(BATCH))?;
             }
             tell("loaded")?;
             loop {
-                store.round(&mut work.batch(BATCH))?;
+                store.turn(&mut work.batch(BATCH))?;
             }
         }
         Task::Claim { path } => {

@@ -57,6 +57,23 @@ impl Wharf {
         Ok(())
     }
 
+    /// A round that may find less to read: after it was killed, a store hands out some deliveries alone. Returns how many
+    /// it read.
+    pub(crate) fn turn(&mut self, batch: &mut Vec<Message>) -> Result<usize> {
+        let count = batch.len();
+        let accepted = self.caller.accept(batch.drain(..));
+        if self.does == Does::Enqueue {
+            self.runtime.block_on(accepted)?;
+            return Ok(0);
+        }
+        let settled = self.caller.settle(std::mem::take(&mut self.claims));
+        self.claims = self.runtime.block_on(async {
+            tokio::try_join!(accepted, settled)?;
+            self.caller.claim(count).await
+        })?;
+        Ok(self.claims.len())
+    }
+
     /// Claims one delivery.
     pub(crate) fn claim_one(&self) -> Result<()> {
         let claims = self.runtime.block_on(self.caller.claim(1))?;
@@ -73,16 +90,11 @@ impl Wharf {
 impl Engine for Wharf {
     fn round(&mut self, batch: &mut Vec<Message>) -> Result<()> {
         let count = batch.len();
-        let accepted = self.caller.accept(batch.drain(..));
-        if self.does == Does::Enqueue {
-            return self.runtime.block_on(accepted);
+        let read_count = self.turn(batch)?;
+        match self.does {
+            Does::Enqueue => Ok(()),
+            Does::Life => super::all_read(read_count, count),
         }
-        let settled = self.caller.settle(std::mem::take(&mut self.claims));
-        self.claims = self.runtime.block_on(async {
-            tokio::try_join!(accepted, settled)?;
-            self.caller.claim(count).await
-        })?;
-        super::all_read(self.claims.len(), count)
     }
 
     fn io(&self) -> Result<Io> {
