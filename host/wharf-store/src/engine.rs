@@ -18,11 +18,12 @@ use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEM
 use crate::open;
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
+use crate::operation::prune::Pruned;
 use crate::operation::redrive::Redriven;
 use crate::operation::reroute::Rerouted;
 use crate::operation::settle::Settled;
 use crate::operation::{
-    accept, begin, cancel, cursor, keyed, park, persist, redrive, reroute, settle,
+    accept, begin, cancel, cursor, keyed, park, persist, prune, redrive, reroute, settle,
 };
 use crate::options::{IdSizes, Options, Planted};
 use crate::recover::Past;
@@ -55,6 +56,7 @@ enum Reply {
     Persist(Waiter<()>),
     State(Waiter<keyed::Verdict>),
     Park(Waiter<u64>),
+    Prune(Waiter<Pruned>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
     Reroute(Waiter<Vec<Rerouted>>),
@@ -92,6 +94,7 @@ impl Reply {
             Self::Persist(waiter) => waiter.send(),
             Self::State(waiter) => waiter.send(),
             Self::Park(waiter) => waiter.send(),
+            Self::Prune(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
             Self::Reroute(waiter) => waiter.send(),
@@ -293,6 +296,11 @@ impl Engine {
                 let number = park::apply(tables, &asked.question);
                 Reply::new(Reply::Park, asked.answer, number)
             }
+            Write::Prune(asked) => {
+                let retention = &self.shared.retention;
+                let pruned = prune::apply(tables, retention, self.planted, &asked.question);
+                Reply::new(Reply::Prune, asked.answer, pruned)
+            }
             Write::Cancel(asked) => {
                 let answers = cancel::apply(tables, &self.shared.index, asked.question);
                 Reply::new(Reply::Cancel, asked.answer, answers)
@@ -364,6 +372,7 @@ impl Engine {
             (index.wake(), index.next_due())
         };
         self.shared.keyed.reflect(effects.keyed);
+        self.shared.retention.set_space(self.state.space);
         self.shared.head.send_replace(self.state.head());
         self.shared.tell_next_due(next_due);
         wake.all();

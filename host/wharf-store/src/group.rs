@@ -29,12 +29,16 @@ pub(crate) struct Group<'tx> {
     pub(crate) cursor: Table<'tx, &'static str, &'static [u8]>,
     /// As of the last commit.
     channels: &'tx Channels,
-    chunk: Numbered<'tx>,
+    /// Without what this group adds.
+    pub(crate) chunk: Numbered<'tx>,
     /// Opened by the first delivery that it is about: most groups have none.
     due: Option<Table<'tx, due::Key, ()>>,
-    open: Numbered<'tx>,
-    closed: Numbered<'tx>,
-    journal: Numbered<'tx>,
+    /// Without what this group adds or changes.
+    pub(crate) open: Numbered<'tx>,
+    /// Without what this group adds or changes.
+    pub(crate) closed: Numbered<'tx>,
+    /// Without what this group adds.
+    pub(crate) journal: Numbered<'tx>,
     meta: Table<'tx, &'static str, &'static [u8]>,
     /// What the `state` row will say.
     pub(crate) state: State,
@@ -153,9 +157,9 @@ impl<'tx> Group<'tx> {
         if ends.is_empty() {
             return Ok(());
         }
-        let mut value = self
-            .journal
-            .insert_reserve(first.0, blob::len(ends.len(), bytes.len()))?;
+        let len = blob::len(ends.len(), bytes.len());
+        self.state.space.journal_bytes += len as u64;
+        let mut value = self.journal.insert_reserve(first.0, len)?;
         let parts = (0..ends.len()).map(|n| {
             let start = if n == 0 { 0 } else { ends[n - 1] };
             &bytes[start..ends[n]]
@@ -207,7 +211,9 @@ impl<'tx> Group<'tx> {
         }
         let start = accepted.len() - count;
         let key = first.0 + start as u64;
-        let mut value = self.chunk.insert_reserve(key, blob::len(count, bytes))?;
+        let len = blob::len(count, bytes);
+        self.state.space.message_bytes += len as u64;
+        let mut value = self.chunk.insert_reserve(key, len)?;
         blob::write(
             value.as_mut(),
             accepted[start..].iter().map(|p| p.part.as_slice()),
@@ -303,13 +309,17 @@ impl<'tx> Group<'tx> {
     fn flush_tails(&mut self) -> Result<(), ReadError> {
         for (first, Touched { tails, was_open }) in std::mem::take(&mut self.touched) {
             let is_open = tails.is_open()?;
-            if was_open != is_open {
+            let is_empty = tails.slots_count() == 0;
+            if was_open != is_open || is_empty {
                 let left = if was_open {
                     &mut self.open
                 } else {
                     &mut self.closed
                 };
                 left.remove(first)?;
+            }
+            if is_empty {
+                continue;
             }
             let table = if is_open {
                 &mut self.open
@@ -348,6 +358,7 @@ impl<'tx> Group<'tx> {
         let value = self.chunk.get(first)?;
         let value = value.ok_or(Malformed("a message is not in its chunk"))?;
         let mut parts = Blob::read(value.value())?.parts()?;
+        let len_before = value.value().len();
         drop(value);
         let stands = parts.get_mut(message);
         *stands.ok_or(Malformed("a message is not in its chunk"))? = part;
@@ -357,13 +368,38 @@ impl<'tx> Group<'tx> {
             .tails
             .with_slots(message, Tail { place, last }, channels)?;
         let slots = touched.tails.slots(message);
-        let bytes = parts.iter().map(Vec::len).sum();
-        let mut value = self
-            .chunk
-            .insert_reserve(first, blob::len(parts.len(), bytes))?;
-        blob::write(value.as_mut(), parts.iter().map(Vec::as_slice));
+        self.rewrite(first, len_before, &parts)?;
         self.state.counts.remove_standing(Standing::Unroutable);
         Ok(slots.map(|slot| SlotAt { first, slot }).collect())
+    }
+
+    /// The tails of a chunk as they are in this group.
+    pub(crate) fn tails(&mut self, first: u64) -> Result<&Tails, ReadError> {
+        const NONE: Malformed = Malformed("a chunk has no tails");
+        let found = self.first_of_chunk(first)?.ok_or(NONE)?;
+        Ok(&self.touched.get(&found).ok_or(NONE)?.tails)
+    }
+
+    /// Changes all tails of a chunk, which were read before. Without any the chunk has none in a table.
+    pub(crate) fn set_tails(&mut self, first: u64, tails: Tails) {
+        let touched = self.touched.get_mut(&first);
+        touched.expect("the tails were read before").tails = tails;
+    }
+
+    /// Writes a chunk anew, whose value had `len_before` bytes.
+    pub(crate) fn rewrite(
+        &mut self,
+        first: u64,
+        len_before: usize,
+        parts: &[Vec<u8>],
+    ) -> Result<(), ReadError> {
+        let len = blob::len(parts.len(), parts.iter().map(Vec::len).sum());
+        let mut value = self.chunk.insert_reserve(first, len)?;
+        blob::write(value.as_mut(), parts.iter().map(Vec::as_slice));
+        let bytes = &mut self.state.space.message_bytes;
+        *bytes = *bytes - len_before as u64 + len as u64;
+        self.is_changed = true;
+        Ok(())
     }
 
     /// The lease of a delivery ends with this commit.
@@ -416,6 +452,13 @@ impl<'tx> Group<'tx> {
         self.meta.remove(meta::CLEAN_STOP_NAME)?;
         self.changed();
         Ok(())
+    }
+
+    /// A delivery was removed that had ended: its channel counts it no more.
+    pub(crate) fn removed(&mut self, channel: &ChannelName, status: Status) {
+        self.state.counts.remove_delivery(status);
+        let channel = self.effects.channels.channel(self.channels, channel);
+        channel.removed(status);
     }
 
     /// A named value was set.

@@ -58,6 +58,7 @@ mod options;
 mod read;
 mod recover;
 mod request;
+mod retention;
 mod stand;
 mod step;
 mod store;
@@ -73,21 +74,22 @@ pub use error::{
 };
 pub use lease::Lease;
 pub use limits::{
-    CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, RESIDENT_BYTES_DEFAULT,
-    STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+    CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, PRUNE_VALUES_MAX,
+    RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
 pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::{Claim, Claims, Unpersisted};
 pub use operation::get::{DeliveryView, MessageView};
-pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
+pub use operation::journal::{JournalEntry, JournalPage, PassedOver, Unread};
 pub use operation::list::{Entry, Filter, Of, Page};
 pub use operation::park::Parked;
+pub use operation::prune::{Prune, Pruned, Remains};
 pub use operation::redrive::{Redrive, Redriven};
 pub use operation::reroute::{Reroute, Rerouted};
 pub use operation::settle::{Settle, Settled};
 pub use operation::stats::{ChannelStats, Depths, IdStats, Stats};
 pub use options::{IdSizes, Options, Planted, QueueSizes};
 pub use store::{FailureReason, Store};
-pub use table::state::Counts;
+pub use table::state::{Counts, Space};

@@ -47,6 +47,14 @@ pub const LIST_ENTRIES_MAX: usize = 1000;
 /// nobody gives a delivery so many of them between two attempts.
 pub(crate) const LIST_LOOK_BACK_ROWS: usize = 8;
 
+/// Stored values that a call of `prune` looks at, at most. A value is one commit's, so this is a few milliseconds of a
+/// commit that others wait for.
+pub const PRUNE_VALUES_MAX: usize = 256;
+
+/// Bytes of messages that a call of `prune` reads to put stubs in their place, one chunk more at most: as many as a group
+/// commit writes, and some milliseconds where they are not cached.
+pub(crate) const PRUNE_READ_BYTES_MAX: usize = 4 << 20;
+
 /// Memory that the engine caches pages in. Measured: 64 to 256 MiB are as fast as its default of 1 GiB.
 pub const CACHE_BYTES_DEFAULT: usize = 128 << 20;
 

@@ -104,4 +104,6 @@ pub enum Planted {
     AnswerBeforeCommit,
     /// Recent ids are written as a run that no manifest knows.
     LoseIdRun,
+    /// Messages are removed as soon as they ended.
+    PruneTooEarly,
 }

@@ -66,16 +66,25 @@ pub(super) fn check(
         counted: Counted::default(),
         slots_count: 0,
     };
+    let chunks = tx.open_table(chunk::TABLE)?;
     // Where neither a chunk nor its tails can be read, none is expected to come next.
-    let mut next = Some(1);
-    for entry in tx.open_table(chunk::TABLE)?.iter()? {
+    let mut next = Some(walk.front(&chunks, state)?);
+    for entry in chunks.iter()? {
         let (first, value) = entry?;
         let first = MessageSeq(first.value());
         walk.findings.follows("chunk", first.0, next);
         walk.counted.chunks += 1;
-        let tails = walk.tails(&open, &closed, first)?;
+        walk.counted.message_bytes += value.value().len() as u64;
         let blob = Blob::read(value.value());
         let blob = walk.findings.read(blob, || format!("chunk {first}"));
+        let tails = match blob.filter(|blob| is_removed(*blob)) {
+            Some(blob) => {
+                walk.removed(&open, &closed, first, blob)?;
+                next = Some(first.0 + blob.count() as u64);
+                continue;
+            }
+            None => walk.tails(&open, &closed, first)?,
+        };
         let (found, expected) = (
             tails.as_ref().map(Tails::messages_count),
             blob.map(Blob::count),
@@ -98,7 +107,7 @@ pub(super) fn check(
     }
     let stored = state.next_seq.0;
     walk.findings.follows("the next message", stored, next);
-    if journal.is_whole() && !walk.counted.is_incomplete {
+    if journal.is_whole() && state.space.pruned_messages == 0 && !walk.counted.is_incomplete {
         let (slots_count, subjects_count) = (walk.slots_count, journal.subjects_count());
         walk.expect(slots_count == subjects_count, || {
             format!("{slots_count} slots, and a journal about {subjects_count}")
@@ -113,7 +122,53 @@ pub(super) fn check(
     Ok(walk.counted)
 }
 
+/// Whether a chunk has nothing but what stays of removed messages.
+fn is_removed(blob: Blob<'_>) -> bool {
+    let mut parts = (0..blob.count()).map(|place| blob.part(place));
+    parts.all(|part| part.is_ok_and(|part| part.is_some_and(chunk::is_stub)))
+}
+
 impl Walk<'_> {
+    /// The number that the first chunk should have. Only such are removed whose ids are forgotten.
+    fn front(&mut self, chunks: &Table, state: &State) -> Result<u64, ReadError> {
+        let first = ReadableTable::first(chunks)?.map(|(first, _)| first.value());
+        let first = first.unwrap_or(state.next_seq.0);
+        let floor = self.runs.floor();
+        let may_be_first = first == 1 || state.space.pruned_messages > 0 && first <= floor.0;
+        self.expect(may_be_first, || {
+            format!("chunk {first} comes first, and ids are known from {floor} on")
+        });
+        Ok(first)
+    }
+
+    /// A chunk that has nothing but stubs.
+    fn removed(
+        &mut self,
+        open: &Table,
+        closed: &Table,
+        first: MessageSeq,
+        blob: Blob<'_>,
+    ) -> Result<(), ReadError> {
+        self.counted.chunks_removed += 1;
+        let is_in_open = ReadableTable::get(open, first.0)?.is_some();
+        let is_in_closed = ReadableTable::get(closed, first.0)?.is_some();
+        self.expect(!is_in_open && !is_in_closed, || {
+            format!("chunk {first} has no messages and still tails")
+        });
+        for place in 0..blob.count() {
+            let part = blob.part(place).map(Option::unwrap_or_default);
+            self.stub(MessageSeq(first.0 + place as u64), part);
+        }
+        Ok(())
+    }
+
+    /// What stays of a removed message.
+    fn stub(&mut self, seq: MessageSeq, part: Result<&[u8], Malformed>) {
+        self.counted.ids += u64::from(seq >= self.runs.floor());
+        let answer = part.and_then(chunk::first_answer);
+        self.findings.read(answer, || format!("message {seq}"));
+    }
+
     fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
         self.findings.expect(holds, what);
     }
@@ -161,6 +216,16 @@ impl Walk<'_> {
         tails: Option<&Tails>,
         place: usize,
     ) -> Result<(), ReadError> {
+        if let Some(Ok(part)) = part
+            && chunk::is_stub(part)
+        {
+            self.stub(seq, Ok(part));
+            let slots_count = tails.map_or(0, |tails| tails.slots(place).len());
+            self.expect(slots_count == 0, || {
+                format!("message {seq} was removed and has {slots_count} slots")
+            });
+            return Ok(());
+        }
         self.counted.counts.add_message();
         self.counted.ids += u64::from(seq >= self.runs.floor());
         // What is known of a whole chunk that cannot be read is known of it already.

@@ -105,6 +105,9 @@ impl Findings {
 struct Counted {
     counts: Counts,
     chunks: u64,
+    /// Of them, those that have nothing but what stays of removed messages.
+    chunks_removed: u64,
+    message_bytes: u64,
     rows_of_deliveries: u64,
     wires: u64,
     dues: u64,
@@ -133,6 +136,12 @@ pub(crate) fn check(
         (index.residents(), index.spread())
     };
     let counted = chunks::check(snapshot, ids, state, &journal, &residents, &mut findings)?;
+    let message_bytes = (state.space.message_bytes, counted.message_bytes);
+    findings.note(invariant::counter_equals_rows(
+        "message bytes",
+        message_bytes.0,
+        message_bytes.1,
+    ));
     check_cursors(snapshot, state.head(), &mut findings)?;
     check_parked(snapshot, &mut findings)?;
     check_claimed(snapshot, index, &mut findings)?;
@@ -239,7 +248,11 @@ fn check_lengths(
         ),
         ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
         ("due", tx.open_table(due::TABLE)?.len()?, counted.dues),
-        ("open and closed", open_or_closed, counted.chunks),
+        (
+            "open and closed",
+            open_or_closed,
+            counted.chunks - counted.chunks_removed,
+        ),
     ] {
         findings.expect(len == expected, || {
             format!("table {name} has {len} rows, {expected} belong to messages")

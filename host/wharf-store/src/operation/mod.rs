@@ -15,6 +15,7 @@ pub(crate) mod load;
 pub(crate) mod park;
 pub(crate) mod persist;
 pub(crate) mod promote;
+pub(crate) mod prune;
 pub(crate) mod redrive;
 pub(crate) mod reroute;
 pub(crate) mod settle;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use wharf_core::invariant::Spread;
-use wharf_core::{ChannelName, Status, TimeMs};
+use wharf_core::{ChannelName, MessageSeq, Status, TimeMs};
 
 use crate::error::ReadError;
 use crate::meter::Distribution;
 use crate::store::Store;
 use crate::table::chunk;
-use crate::table::state::Counts;
+use crate::table::state::{Counts, Space};
 
 /// Numbers about the store. Counters and indexes are of the same moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Stats {
     pub resident_bytes: usize,
     /// The id index.
     pub ids: IdStats,
+    /// What the file holds, and what retention has removed.
+    pub space: Space,
     /// How long commits took, in microseconds; their number is the number of commits.
     pub commit_us: Distribution,
     /// Messages and settles that were committed together.
@@ -45,6 +47,8 @@ pub struct IdStats {
     pub runs: u64,
     /// Memory that filters take.
     pub filter_bytes: usize,
+    /// Ids of messages before it are forgotten.
+    pub from: MessageSeq,
 }
 
 /// Numbers about one channel.
@@ -103,6 +107,7 @@ impl Store {
     /// Numbers about the store. Quick: nothing is read from the file.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let space = self.shared.retention.space();
         let index = self.index().lock();
         Stats {
             counts: index.counts(),
@@ -113,6 +118,7 @@ impl Store {
             channels: index.channels().collect(),
             resident_bytes: index.resident_bytes(),
             ids: self.ids().stats(),
+            space,
             commit_us: self.shared.meter.commit_us(),
             group_items: self.shared.meter.group_items(),
         }

@@ -40,6 +40,13 @@ impl Channel {
         self.open -= u64::from(from.is_some_and(Stand::is_open));
     }
 
+    /// A delivery was removed that had ended.
+    pub(crate) fn removed(&mut self, status: Status) {
+        debug_assert!(status.is_final(), "only what has ended is removed");
+        // Delivered ones are not counted.
+        self.depths.step(Some(status), Status::Delivered);
+    }
+
     /// Deliveries that can be sent and have a row.
     pub(crate) fn rows(&self) -> u64 {
         let sendable = Status::ALL.iter().filter(|status| status.is_sendable());

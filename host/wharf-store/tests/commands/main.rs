@@ -19,6 +19,7 @@ mod keyed;
 mod list;
 mod open;
 mod park;
+mod prune;
 mod redrive;
 mod reroute;
 mod settle;
