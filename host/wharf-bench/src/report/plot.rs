@@ -16,10 +16,11 @@ use crate::sample::Sample;
 const PANEL: (u32, u32) = (860, 480);
 
 /// Colours that people who see few colours can tell apart: Okabe and Ito's.
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
     RGBColor(86, 180, 233),
     RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
