@@ -15,7 +15,7 @@ struct Arguments {
     #[arg(long, default_value_t = 200)]
     cycles: u64,
     /// How long a life under load is at most.
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 2000)]
     life_ms_max: u64,
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Entry {
     pub(super) message: Message,
     /// It was answered 202. If not, nobody knows whether it is there.
     pub(super) is_accepted: bool,
+    /// Who sent it.
+    pub(super) sender: usize,
     /// The batch that it was first sent in: that is there as a whole, or not at all.
     pub(super) batch: Option<String>,
 }
@@ -35,6 +37,19 @@ pub(super) struct Page {
     /// Ids sent with other content, of which each was refused.
     pub(super) conflicts_count: u64,
     pub(super) redriven_count: u64,
+}
+
+impl Page {
+    /// A message was sent again, and answered 202.
+    pub(super) fn note_resent(&mut self, entry: &Entry, duplicate: bool) {
+        let id = &entry.message.id;
+        let is_known = entry.is_accepted || self.confirmed.iter().any(|(known, _)| known == id);
+        match (is_known, duplicate) {
+            (true, true) => self.resent_count += 1,
+            (true, false) => self.forgotten.push(id.clone()),
+            (false, was_there) => self.confirmed.push((id.clone(), was_there)),
+        }
+    }
 }
 
 /// All of it.

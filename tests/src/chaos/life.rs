@@ -179,6 +179,7 @@ impl World {
             client: Client::new(&url, None),
             ledger,
             random: Random::new(seed ^ number as u64),
+            number,
             prefix: format!("c{cycle}s{number}"),
             stop,
         };

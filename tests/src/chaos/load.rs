@@ -1,10 +1,10 @@
 //! The senders: one message a POST, or many as NDJSON. Now and then they send again what they had sent before.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use wharf_api::{Client, ClientError, ProblemCode};
+use wharf_api::{BatchLine, Client, ClientError, ProblemCode};
 use wharf_testkit::random::Random;
 
 use super::ledger::{Entry, Ledger, Page};
@@ -19,8 +19,8 @@ const BATCH_LINES_MAX: u64 = 40;
 
 /// Pauses between requests, at most, but for the end of a life. With them a life's messages are hundreds, and what waits at the end of each is less
 /// than what the slow receiver takes meanwhile.
-const SINGLE_PAUSE_MS_MAX: u64 = 20;
-const BATCH_PAUSE_MS_MAX: u64 = 150;
+const SINGLE_PAUSE_MS_MAX: u64 = 10;
+const BATCH_PAUSE_MS_MAX: u64 = 75;
 
 /// What both kinds need.
 pub(super) struct Sender<'a> {
@@ -28,40 +28,45 @@ pub(super) struct Sender<'a> {
     /// As of the start of this life.
     pub(super) ledger: &'a Ledger,
     pub(super) random: Random,
+    /// Its place among the senders, the same in every life.
+    pub(super) number: usize,
     /// What its ids begin with.
     pub(super) prefix: String,
     pub(super) stop: &'a Stop,
 }
 
-/// How far a life is.
+/// How far the host is from being stopped.
 #[derive(Default)]
-pub(super) struct Stop(AtomicU8);
+pub(super) struct Stop {
+    is_near: AtomicBool,
+    is_set: AtomicBool,
+}
 
 impl Stop {
-    /// The host is stopped soon: senders leave out their pauses, so that it is stopped in the middle of something.
+    /// Senders leave out their pauses from now on, so that the host is stopped in the middle of something.
     pub(super) fn rush(&self) {
-        self.0.store(1, Ordering::Release);
+        self.is_near.store(true, Ordering::Release);
     }
 
-    /// The host is stopped now: from now on no answer is no surprise.
+    /// The host is stopped now: that there is no answer is no surprise any more.
     pub(super) fn set(&self) {
-        self.0.store(2, Ordering::Release);
+        self.is_set.store(true, Ordering::Release);
     }
 
     pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 2
+        self.is_set.load(Ordering::Acquire)
     }
 
     /// Load comes when it comes; nothing is waited for here.
     pub(super) fn pause(&self, random: &mut Random, ms_max: u64) {
         let pause = Duration::from_millis(random.below(ms_max));
-        if self.0.load(Ordering::Acquire) == 0 {
+        if !self.is_near.load(Ordering::Acquire) {
             std::thread::sleep(pause);
         }
     }
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
     pub(super) fn send_singles(mut self) -> Result<Page> {
         let mut page = Page::default();
         for number in 0.. {
@@ -74,15 +79,8 @@ impl Sender<'_> {
                 _ => {
                     let message = self.message(number);
                     let answer = self.client.send(message.form().as_bytes(), None);
-                    let answer = self.heard(answer)?;
-                    if let Some(answer) = &answer {
-                        ensure!(!answer.duplicate, "{} is no duplicate", message.id);
-                    }
-                    page.entries.push(Entry {
-                        message,
-                        is_accepted: answer.is_some(),
-                        batch: None,
-                    });
+                    let duplicate = self.heard(answer)?.map(|answer| answer.duplicate);
+                    self.note(message, duplicate, None, &mut page)?;
                 }
             }
             self.stop.pause(&mut self.random, SINGLE_PAUSE_MS_MAX);
@@ -97,40 +95,24 @@ impl Sender<'_> {
                 break;
             }
             let lines = 1 + self.random.below(BATCH_LINES_MAX);
-            let mut messages: Vec<_> = (0..lines)
+            let messages: Vec<_> = (0..lines)
                 .map(|line| self.message(batch * BATCH_LINES_MAX + line))
                 .collect();
-            // Within a batch, one that is known already.
-            let ledger = self.ledger;
-            let known = ledger.pick(&mut self.random, usize::MAX, |entry| entry.is_accepted);
-            messages.extend(known.map(|entry| entry.message.clone()));
-            let body: String = messages.iter().map(|one| one.form() + "\n").collect();
+            let known = self.known(|entry| entry.is_accepted);
+            let all = messages.iter().chain(known.map(|entry| &entry.message));
+            let body: String = all.map(|one| one.form() + "\n").collect();
             let answer = self.client.send_batch(body.as_bytes(), 1, None);
-            let answer = self.heard(answer)?;
+            let answer = self.heard(answer)?.map(duplicates).transpose()?;
+            if let Some(answer) = &answer {
+                let lines_count = messages.len() + usize::from(known.is_some());
+                ensure!(answer.len() == lines_count, "a line has no answer");
+            }
+            if let Some((entry, answer)) = known.zip(answer.as_ref()) {
+                page.note_resent(entry, answer[messages.len()]);
+            }
             for (at, message) in messages.into_iter().enumerate() {
-                let is_new = at < lines as usize;
-                let line = answer.as_ref().map(|lines| lines.get(at));
-                let duplicate = match line {
-                    None => None,
-                    Some(line) => {
-                        let accepted = line.and_then(|line| line.accepted.as_ref());
-                        match accepted {
-                            Some(accepted) => Some(accepted.duplicate),
-                            None => bail!("a line of a batch was answered with {line:?}"),
-                        }
-                    }
-                };
-                match (is_new, duplicate) {
-                    (true, Some(true)) => bail!("{} is no duplicate", message.id),
-                    (true, _) => page.entries.push(Entry {
-                        message,
-                        is_accepted: duplicate.is_some(),
-                        batch: Some(format!("{}-{batch}", self.prefix)),
-                    }),
-                    (false, Some(false)) => page.forgotten.push(message.id),
-                    (false, Some(true)) => page.resent_count += 1,
-                    (false, None) => {}
-                }
+                let duplicate = answer.as_ref().map(|answer| answer[at]);
+                self.note(message, duplicate, Some(batch), &mut page)?;
             }
             self.stop.pause(&mut self.random, BATCH_PAUSE_MS_MAX);
         }
@@ -142,30 +124,46 @@ impl Sender<'_> {
         Message::new(format!("{}-{number}", self.prefix), to, &mut self.random)
     }
 
-    /// Sends again what was sent in an earlier life, whether it was answered then or not.
-    fn resend(&mut self, page: &mut Page) -> Result<()> {
+    /// Notes a new message, and what was said of it, if there was an answer.
+    fn note(
+        &self,
+        message: Message,
+        duplicate: Option<bool>,
+        batch: Option<u64>,
+        page: &mut Page,
+    ) -> Result<()> {
+        ensure!(duplicate != Some(true), "{} is no duplicate", message.id);
+        page.entries.push(Entry {
+            message,
+            is_accepted: duplicate.is_some(),
+            sender: self.number,
+            batch: batch.map(|batch| format!("{}-{batch}", self.prefix)),
+        });
+        Ok(())
+    }
+
+    fn known(&mut self, is_wanted: impl Fn(&Entry) -> bool) -> Option<&'a Entry> {
         let ledger = self.ledger;
-        let is_single = |entry: &Entry| entry.is_accepted || entry.batch.is_none();
-        let Some(entry) = ledger.pick(&mut self.random, usize::MAX, is_single) else {
+        ledger.pick(&mut self.random, usize::MAX, is_wanted)
+    }
+
+    /// Sends again what was sent in an earlier life: what anyone was answered, or what this sender was not.
+    fn resend(&mut self, page: &mut Page) -> Result<()> {
+        let number = self.number;
+        let is_single = |entry: &Entry| entry.batch.is_none() && entry.sender == number;
+        let Some(entry) = self.known(|entry| entry.is_accepted || is_single(entry)) else {
             return Ok(());
         };
         let answer = self.client.send(entry.message.form().as_bytes(), None);
-        let Some(answer) = self.heard(answer)? else {
-            return Ok(());
-        };
-        match (entry.is_accepted, answer.duplicate) {
-            (true, true) => page.resent_count += 1,
-            (true, false) => page.forgotten.push(entry.message.id.clone()),
-            (false, was_there) => page.confirmed.push((entry.message.id.clone(), was_there)),
+        if let Some(answer) = self.heard(answer)? {
+            page.note_resent(entry, answer.duplicate);
         }
         Ok(())
     }
 
     /// Sends other content under an id that was accepted.
     fn contradict(&mut self, page: &mut Page) -> Result<()> {
-        let ledger = self.ledger;
-        let Some(entry) = ledger.pick(&mut self.random, usize::MAX, |entry| entry.is_accepted)
-        else {
+        let Some(entry) = self.known(|entry| entry.is_accepted) else {
             return Ok(());
         };
         let other = entry.message.contradict();
@@ -187,6 +185,15 @@ impl Sender<'_> {
     fn heard<T>(&self, answer: Result<T, ClientError>) -> Result<Option<T>> {
         heard(answer, self.stop)
     }
+}
+
+/// Of each line, whether its message was known already.
+fn duplicates(lines: Vec<BatchLine>) -> Result<Vec<bool>> {
+    let duplicate = |line: BatchLine| match line.accepted {
+        Some(accepted) => Ok(accepted.duplicate),
+        None => bail!("a line of a batch was answered with {line:?}"),
+    };
+    lines.into_iter().map(duplicate).collect()
 }
 
 /// See [`Sender::heard`].

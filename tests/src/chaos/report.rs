@@ -40,6 +40,8 @@ pub struct Report {
     pub crashed_host_count: u64,
     /// From each start of the process until it was ready. The first one compiles the plugins.
     pub ready_ms: Vec<u64>,
+    /// Size of the file in the end.
+    pub file_bytes: u64,
     /// What the store's own check found.
     pub check_violations: Vec<String>,
 }
@@ -77,6 +79,7 @@ impl Report {
             "crashed_host": self.crashed_host_count,
             "ready_ms_p50": ready_ms.get(ready_ms.len() / 2),
             "ready_ms_max": ready_ms.last(),
+            "file_mib": self.file_bytes >> 20,
             "check_violations": self.check_violations.len(),
         })
     }
@@ -150,7 +153,11 @@ impl fmt::Display for Report {
         )?;
         let ready_ms = self.ready_ms_sorted();
         if let (Some(p50), Some(max)) = (ready_ms.get(ready_ms.len() / 2), ready_ms.last()) {
-            writeln!(f, "ready after p50 {p50} ms, at most {max} ms")?;
+            writeln!(
+                f,
+                "ready after p50 {p50} ms, at most {max} ms; the file has {} MiB",
+                self.file_bytes >> 20
+            )?;
         }
         let mut findings = self.findings();
         for finding in findings.by_ref().take(FINDINGS_SHOWN) {

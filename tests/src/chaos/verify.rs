@@ -85,6 +85,7 @@ pub(super) fn reckon(
         bail!("the host ended with {status}");
     }
     let file = host.path(STORE);
+    report.file_bytes = std::fs::metadata(&file)?.len();
     tokio::runtime::Builder::new_current_thread()
         .build()?
         .block_on(check_file(&file, ledger, &there, report))
