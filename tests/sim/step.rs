@@ -37,8 +37,10 @@ impl World {
                 self.now = self
                     .now
                     .after(Duration::from_millis(self.random.below(2_000)));
-                self.store.promote_due(self.now);
-                Ok(())
+                match self.store.promote_due(self.now) {
+                    Err(cause) if !self.disk.is_cut() => Err(format!("cannot promote: {cause:?}")),
+                    _ => Ok(()),
+                }
             }
             32..=35 => {
                 self.drop_some();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
-    Redriven, Rerouted, SetStateError, Settled, Store, WriteError,
+    QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store, WriteError,
 };
 use wharf_testkit::backend::PowerCut;
 use wharf_testkit::random::Random;
@@ -126,6 +126,12 @@ pub(crate) fn options() -> Options {
     options.resident_bytes_max = RESIDENT_BYTES;
     options.cache_bytes = 4 << 20;
     options.id_filter_bytes_max = ID_FILTER_BYTES;
+    // Most of what waits is on disk alone.
+    options.queue_sizes = QueueSizes {
+        ready: 4,
+        due: 3,
+        page: 3,
+    };
     options.id_sizes = IdSizes {
         recent: RECENT_IDS,
         block: 2,

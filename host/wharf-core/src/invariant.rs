@@ -53,6 +53,14 @@ pub enum Violation {
         /// Stored deliveries.
         stored: u64,
     },
+    /// Invariant 4: a delivery that can be sent is nowhere, or in several places.
+    #[error("delivery {id} is in {places} places from where it can be sent")]
+    Places {
+        /// The delivery.
+        id: DeliveryId,
+        /// In how many places it is.
+        places: usize,
+    },
     /// Invariant 1: something acknowledged is not there.
     #[error("message {0} was acknowledged and is lost")]
     Lost(String),
@@ -139,6 +147,16 @@ pub fn counter_equals_rows(
             counter,
             counted,
         })
+    }
+}
+
+/// Invariant 4, for one delivery that can be sent: it waits in memory, or is being attempted or kept back, or will be
+/// read from disk.
+pub fn delivery_is_in_one_place(id: DeliveryId, places: usize) -> Result<(), Violation> {
+    if places == 1 {
+        Ok(())
+    } else {
+        Err(Violation::Places { id, places })
     }
 }
 

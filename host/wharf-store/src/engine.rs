@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
+use crate::channels::Channels;
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
@@ -17,11 +18,12 @@ use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEM
 use crate::open;
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
+use crate::operation::prune::Pruned;
 use crate::operation::redrive::Redriven;
 use crate::operation::reroute::Rerouted;
 use crate::operation::settle::Settled;
 use crate::operation::{
-    accept, begin, cancel, cursor, keyed, park, persist, redrive, reroute, settle,
+    accept, begin, cancel, cursor, keyed, park, persist, prune, redrive, reroute, settle,
 };
 use crate::options::{IdSizes, Options, Planted};
 use crate::recover::Past;
@@ -37,6 +39,7 @@ pub struct Engine {
     shared: Arc<Shared>,
     requests: mpsc::Receiver<Request>,
     state: State,
+    channels: Channels,
     /// Of the id index, as of the last commit.
     manifest: Manifest,
     id_sizes: IdSizes,
@@ -53,6 +56,7 @@ enum Reply {
     Persist(Waiter<()>),
     State(Waiter<keyed::Verdict>),
     Park(Waiter<u64>),
+    Prune(Waiter<Pruned>),
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
     Reroute(Waiter<Vec<Rerouted>>),
@@ -90,6 +94,7 @@ impl Reply {
             Self::Persist(waiter) => waiter.send(),
             Self::State(waiter) => waiter.send(),
             Self::Park(waiter) => waiter.send(),
+            Self::Prune(waiter) => waiter.send(),
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
             Self::Reroute(waiter) => waiter.send(),
@@ -111,6 +116,7 @@ impl Engine {
         shared: Arc<Shared>,
         requests: mpsc::Receiver<Request>,
         state: State,
+        channels: Channels,
         manifest: Manifest,
         options: &Options,
     ) -> Self {
@@ -118,6 +124,7 @@ impl Engine {
             shared,
             requests,
             state,
+            channels,
             manifest,
             id_sizes: options.id_sizes,
             planted: options.planted,
@@ -241,7 +248,7 @@ impl Engine {
             &self.id_sizes,
             self.planted,
         );
-        let mut tables = Group::begin(&tx, self.state, ids)?;
+        let mut tables = Group::begin(&tx, self.state, &self.channels, ids)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
@@ -288,6 +295,11 @@ impl Engine {
             Write::Park(asked) => {
                 let number = park::apply(tables, &asked.question);
                 Reply::new(Reply::Park, asked.answer, number)
+            }
+            Write::Prune(asked) => {
+                let retention = &self.shared.retention;
+                let pruned = prune::apply(tables, retention, self.planted, &asked.question);
+                Reply::new(Reply::Prune, asked.answer, pruned)
             }
             Write::Cancel(asked) => {
                 let answers = cancel::apply(tables, &self.shared.index, asked.question);
@@ -336,6 +348,7 @@ impl Engine {
             self.manifest = manifest;
         }
         self.shared.ids.reflect(effects.ids, &self.manifest);
+        self.channels.reflect(&effects.channels);
         let (wake, next_due) = {
             let mut index = self.shared.index.lock();
             if let Some((first, accepted)) = &effects.accepted {
@@ -346,16 +359,20 @@ impl Engine {
             for filed in &effects.settled {
                 settle::file(&mut index, filed);
             }
-            for (channel, filed) in &effects.redriven {
+            for (channel, filed) in &effects.refiled {
                 redrive::file(&mut index, channel, filed);
             }
             for id in effects.marked {
                 index.end_mark(id);
             }
-            index.set_counts(self.state.counts);
+            for (name, channel) in effects.channels.iter() {
+                index.set_channel(name, *channel);
+            }
+            index.set_state(&self.state);
             (index.wake(), index.next_due())
         };
         self.shared.keyed.reflect(effects.keyed);
+        self.shared.retention.set_space(self.state.space);
         self.shared.head.send_replace(self.state.head());
         self.shared.tell_next_due(next_due);
         wake.all();

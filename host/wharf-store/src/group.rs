@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 use wharf_core::journal::Subject;
-use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status, TimeMs};
+use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status};
 
+use crate::channels::{Changed, Channels};
 use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::operation::keyed::Set;
+use crate::stand::Stand;
 use crate::table::blob::Blob;
 use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
-use crate::table::{blob, chunk, claimed, cursor, delivery, journal, meta, wire};
+use crate::table::{blob, chunk, claimed, cursor, delivery, due, journal, meta, wire};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 
@@ -25,10 +27,18 @@ pub(crate) struct Group<'tx> {
     pub(crate) delivery: Numbered<'tx>,
     pub(crate) wire: Numbered<'tx>,
     pub(crate) cursor: Table<'tx, &'static str, &'static [u8]>,
-    chunk: Numbered<'tx>,
-    open: Numbered<'tx>,
-    closed: Numbered<'tx>,
-    journal: Numbered<'tx>,
+    /// As of the last commit.
+    channels: &'tx Channels,
+    /// Without what this group adds.
+    pub(crate) chunk: Numbered<'tx>,
+    /// Opened by the first delivery that it is about: most groups have none.
+    due: Option<Table<'tx, due::Key, ()>>,
+    /// Without what this group adds or changes.
+    pub(crate) open: Numbered<'tx>,
+    /// Without what this group adds or changes.
+    pub(crate) closed: Numbered<'tx>,
+    /// Without what this group adds.
+    pub(crate) journal: Numbered<'tx>,
     meta: Table<'tx, &'static str, &'static [u8]>,
     /// What the `state` row will say.
     pub(crate) state: State,
@@ -46,8 +56,10 @@ pub(crate) struct Effects {
     pub(crate) accepted: Option<(MessageSeq, Vec<Prepared>)>,
     /// Deliveries whose lease ends.
     pub(crate) settled: Vec<Filed>,
-    /// Deliveries that had ended and go on, with their channel.
-    pub(crate) redriven: Vec<(ChannelName, Filed)>,
+    /// Deliveries that nobody could claim, with their channel.
+    pub(crate) refiled: Vec<(ChannelName, Filed)>,
+    /// Channels that are counted anew.
+    pub(crate) channels: Changed,
     /// Named values that were set.
     pub(crate) keyed: Vec<Set>,
     /// Deliveries whose row was written while they were being attempted.
@@ -58,11 +70,7 @@ pub(crate) struct Effects {
 /// Where the index has a delivery from now on.
 pub(crate) struct Filed {
     pub(crate) id: DeliveryId,
-    /// Its status before; none where the index has not heard of it yet.
-    pub(crate) from: Option<Status>,
-    pub(crate) status: Status,
-    pub(crate) due: Option<TimeMs>,
-    pub(crate) has_row: bool,
+    pub(crate) stand: Stand,
 }
 
 /// Journal rows that are not in the table yet.
@@ -90,11 +98,14 @@ impl<'tx> Group<'tx> {
     pub(crate) fn begin(
         tx: &'tx WriteTransaction,
         state: State,
+        channels: &'tx Channels,
         ids: ids::Change<'tx>,
     ) -> Result<Self, ReadError> {
         Ok(Self {
             tx,
             ids,
+            channels,
+            due: None,
             delivery: tx.open_table(delivery::TABLE)?,
             wire: tx.open_table(wire::TABLE)?,
             cursor: tx.open_table(cursor::TABLE)?,
@@ -146,9 +157,9 @@ impl<'tx> Group<'tx> {
         if ends.is_empty() {
             return Ok(());
         }
-        let mut value = self
-            .journal
-            .insert_reserve(first.0, blob::len(ends.len(), bytes.len()))?;
+        let len = blob::len(ends.len(), bytes.len());
+        self.state.space.journal_bytes += len as u64;
+        let mut value = self.journal.insert_reserve(first.0, len)?;
         let parts = (0..ends.len()).map(|n| {
             let start = if n == 0 { 0 } else { ends[n - 1] };
             &bytes[start..ends[n]]
@@ -200,7 +211,9 @@ impl<'tx> Group<'tx> {
         }
         let start = accepted.len() - count;
         let key = first.0 + start as u64;
-        let mut value = self.chunk.insert_reserve(key, blob::len(count, bytes))?;
+        let len = blob::len(count, bytes);
+        self.state.space.message_bytes += len as u64;
+        let mut value = self.chunk.insert_reserve(key, len)?;
         blob::write(
             value.as_mut(),
             accepted[start..].iter().map(|p| p.part.as_slice()),
@@ -296,13 +309,17 @@ impl<'tx> Group<'tx> {
     fn flush_tails(&mut self) -> Result<(), ReadError> {
         for (first, Touched { tails, was_open }) in std::mem::take(&mut self.touched) {
             let is_open = tails.is_open()?;
-            if was_open != is_open {
+            let is_empty = tails.slots_count() == 0;
+            if was_open != is_open || is_empty {
                 let left = if was_open {
                     &mut self.open
                 } else {
                     &mut self.closed
                 };
                 left.remove(first)?;
+            }
+            if is_empty {
+                continue;
             }
             let table = if is_open {
                 &mut self.open
@@ -341,6 +358,7 @@ impl<'tx> Group<'tx> {
         let value = self.chunk.get(first)?;
         let value = value.ok_or(Malformed("a message is not in its chunk"))?;
         let mut parts = Blob::read(value.value())?.parts()?;
+        let len_before = value.value().len();
         drop(value);
         let stands = parts.get_mut(message);
         *stands.ok_or(Malformed("a message is not in its chunk"))? = part;
@@ -350,13 +368,38 @@ impl<'tx> Group<'tx> {
             .tails
             .with_slots(message, Tail { place, last }, channels)?;
         let slots = touched.tails.slots(message);
-        let bytes = parts.iter().map(Vec::len).sum();
-        let mut value = self
-            .chunk
-            .insert_reserve(first, blob::len(parts.len(), bytes))?;
-        blob::write(value.as_mut(), parts.iter().map(Vec::as_slice));
+        self.rewrite(first, len_before, &parts)?;
         self.state.counts.remove_standing(Standing::Unroutable);
         Ok(slots.map(|slot| SlotAt { first, slot }).collect())
+    }
+
+    /// The tails of a chunk as they are in this group.
+    pub(crate) fn tails(&mut self, first: u64) -> Result<&Tails, ReadError> {
+        const NONE: Malformed = Malformed("a chunk has no tails");
+        let found = self.first_of_chunk(first)?.ok_or(NONE)?;
+        Ok(&self.touched.get(&found).ok_or(NONE)?.tails)
+    }
+
+    /// Changes all tails of a chunk, which were read before. Without any the chunk has none in a table.
+    pub(crate) fn set_tails(&mut self, first: u64, tails: Tails) {
+        let touched = self.touched.get_mut(&first);
+        touched.expect("the tails were read before").tails = tails;
+    }
+
+    /// Writes a chunk anew, whose value had `len_before` bytes.
+    pub(crate) fn rewrite(
+        &mut self,
+        first: u64,
+        len_before: usize,
+        parts: &[Vec<u8>],
+    ) -> Result<(), ReadError> {
+        let len = blob::len(parts.len(), parts.iter().map(Vec::len).sum());
+        let mut value = self.chunk.insert_reserve(first, len)?;
+        blob::write(value.as_mut(), parts.iter().map(Vec::as_slice));
+        let bytes = &mut self.state.space.message_bytes;
+        *bytes = *bytes - len_before as u64 + len as u64;
+        self.is_changed = true;
+        Ok(())
     }
 
     /// The lease of a delivery ends with this commit.
@@ -364,9 +407,38 @@ impl<'tx> Group<'tx> {
         self.effects.settled.push(filed);
     }
 
-    /// A delivery that had ended goes on.
-    pub(crate) fn redriven(&mut self, channel: &ChannelName, filed: Filed) {
-        self.effects.redriven.push((channel.clone(), filed));
+    /// A delivery that nobody could claim stands elsewhere from now on.
+    pub(crate) fn refiled(&mut self, channel: &ChannelName, filed: Filed) {
+        self.effects.refiled.push((channel.clone(), filed));
+    }
+
+    /// Counts a delivery of a channel where it stands now, and has it found when it is due. `from` is none where it is
+    /// new.
+    pub(crate) fn stands(
+        &mut self,
+        channel: &ChannelName,
+        id: DeliveryId,
+        from: Option<Stand>,
+        to: Stand,
+    ) -> Result<(), ReadError> {
+        let channel = self.effects.channels.channel(self.channels, channel);
+        channel.step(from, to);
+        let key = |stand: Stand| Some(due::key(channel.number, stand.due(id)?));
+        let (left, reached) = (from.and_then(key), key(to));
+        if left == reached {
+            return Ok(());
+        }
+        let table = match &mut self.due {
+            Some(table) => table,
+            none => none.insert(self.tx.open_table(due::TABLE)?),
+        };
+        if let Some(left) = left {
+            table.remove(left)?;
+        }
+        if let Some(reached) = reached {
+            table.insert(reached, ())?;
+        }
+        Ok(())
     }
 
     /// Removes a claim that is on disk.
@@ -380,6 +452,13 @@ impl<'tx> Group<'tx> {
         self.meta.remove(meta::CLEAN_STOP_NAME)?;
         self.changed();
         Ok(())
+    }
+
+    /// A delivery was removed that had ended: its channel counts it no more.
+    pub(crate) fn removed(&mut self, channel: &ChannelName, status: Status) {
+        self.state.counts.remove_delivery(status);
+        let channel = self.effects.channels.channel(self.channels, channel);
+        channel.removed(status);
     }
 
     /// A named value was set.
@@ -416,6 +495,7 @@ impl<'tx> Group<'tx> {
                 .insert(meta::IDS_NAME, manifest.encode().as_slice())?;
         }
         self.effects.ids = ids;
+        self.effects.channels.write(&mut self.meta)?;
         self.meta
             .insert(meta::STATE_NAME, self.state.encode().as_slice())?;
         Ok(Some((self.state, self.effects)))

@@ -21,9 +21,10 @@
 //! One value per commit, not one row per message: a random-keyed B-tree on the hot path costs a factor of three
 //! and more. The messages of a commit are one `table::chunk`; where their deliveries stand is one
 //! `table::tails` value beside it; the journal rows of a commit are one `table::journal` value. Only deliveries
-//! that wait for something, or ended other than well, have a row of their own, in `table::delivery`. A start scans
-//! `open` tails and delivery rows, never the messages. `table::keyed` and `table::claimed` are small, and are in memory
-//! too. `table::parked` has what could not be used, from readers of the journal and of others' queues.
+//! that wait for something, or ended other than well, have a row of their own, in `table::delivery`; those of them that
+//! can be sent are found by `table::due`, the others that can be sent by `open` tails. What is counted of each channel is a
+//! `table::channel`. A start reads that, and neither tails nor rows. `table::keyed` and `table::claimed` are small, and
+//! are in memory too. `table::parked` has what could not be used, from readers of the journal and of others' queues.
 //!
 //! Ids are kept apart, for de-duplication and for look-up: those of a commit are one `table::id_log` value, and go
 //! on from there, with those of many commits, into sorted runs that are merged little by little: `ids`.
@@ -32,13 +33,15 @@
 //! - A settle rewrites the tails of its message's whole chunk (about 10 bytes a delivery).
 //! - An id is written some four times before it comes to rest, and every so often a commit writes as many ids as
 //!   were kept in memory: `ids` says more.
-//! - The ready index takes some 24 bytes a waiting delivery; messages beside it are bounded, the entries are not.
+//! - Of each channel the first deliveries that wait are in memory, the rest is read on a page at a time (`index`). Where
+//!   millions wait for one channel, each other channel that has more than its first ones reads past those once.
 //! - After an unclean stop a commit comes before each attempt for a while, and what was being attempted then runs alone,
 //!   one after the other: where receivers are slow, that takes long.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
 
 mod backend;
+mod channels;
 mod check;
 mod codec;
 mod engine;
@@ -55,6 +58,8 @@ mod options;
 mod read;
 mod recover;
 mod request;
+mod retention;
+mod stand;
 mod step;
 mod store;
 mod table;
@@ -69,21 +74,22 @@ pub use error::{
 };
 pub use lease::Lease;
 pub use limits::{
-    CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, RESIDENT_BYTES_DEFAULT,
-    STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+    CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, PRUNE_VALUES_MAX,
+    RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
 pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::{Claim, Claims, Unpersisted};
 pub use operation::get::{DeliveryView, MessageView};
-pub use operation::journal::{JournalEntry, JournalPage, PassedOver};
+pub use operation::journal::{JournalEntry, JournalPage, PassedOver, Unread};
 pub use operation::list::{Entry, Filter, Of, Page};
 pub use operation::park::Parked;
+pub use operation::prune::{Prune, Pruned, Remains};
 pub use operation::redrive::{Redrive, Redriven};
 pub use operation::reroute::{Reroute, Rerouted};
 pub use operation::settle::{Settle, Settled};
 pub use operation::stats::{ChannelStats, Depths, IdStats, Stats};
-pub use options::{IdSizes, Options, Planted};
+pub use options::{IdSizes, Options, Planted, QueueSizes};
 pub use store::{FailureReason, Store};
-pub use table::state::Counts;
+pub use table::state::{Counts, Space};

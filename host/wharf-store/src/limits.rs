@@ -47,12 +47,37 @@ pub const LIST_ENTRIES_MAX: usize = 1000;
 /// nobody gives a delivery so many of them between two attempts.
 pub(crate) const LIST_LOOK_BACK_ROWS: usize = 8;
 
+/// Stored values that a call of `prune` looks at, at most. A value is one commit's, so this is a few milliseconds of a
+/// commit that others wait for.
+pub const PRUNE_VALUES_MAX: usize = 256;
+
+/// Bytes of messages that a call of `prune` reads to put stubs in their place, one chunk more at most: as many as a group
+/// commit writes, and some milliseconds where they are not cached.
+pub(crate) const PRUNE_READ_BYTES_MAX: usize = 4 << 20;
+
 /// Memory that the engine caches pages in. Measured: 64 to 256 MiB are as fast as its default of 1 GiB.
 pub const CACHE_BYTES_DEFAULT: usize = 128 << 20;
 
 /// Memory for messages between their acceptance and their first claim. At 100k messages/s of 1 KiB it is half a
 /// second of work, which is more than a dispatcher that keeps up ever has waiting.
 pub const RESIDENT_BYTES_DEFAULT: usize = 64 << 20;
+
+/// Deliveries of a channel that can be claimed and are in memory, besides those whose messages are: some 300 KB. A
+/// thousand channels that are all behind take as much as everything else that is cached.
+pub(crate) const READY_COUNT_MAX: usize = 8 << 10;
+
+/// Deliveries of a channel in memory that wait for a time: some 200 KB.
+pub(crate) const DUE_COUNT_MAX: usize = 8 << 10;
+
+/// Deliveries that are read from the file at once when those in memory are used up: a few reads where they came in large
+/// commits, a few thousand small ones, about 2 ms, where each came alone.
+pub(crate) const PAGE_COUNT: usize = 4 << 10;
+
+/// Slots that are looked at for one page, at most: those of other channels are passed over.
+pub(crate) const PAGE_SLOTS_MAX: usize = 64 << 10;
+
+/// Pages that one claim reads at most before it says that there is nothing yet.
+pub(crate) const PAGES_A_CLAIM_MAX: usize = 4;
 
 /// Buckets of a [`crate::Distribution`], each twice as wide as the one before: 2^23 µs is 8 s, longer than any
 /// commit that is not a broken disk.

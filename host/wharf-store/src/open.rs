@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::backend::{Backend, Boxed};
+use crate::channels::Channels;
 use crate::engine::Engine;
 use crate::error::{FileError, OpenError, ReadError};
 use crate::ids::{self, Ids};
@@ -25,7 +26,7 @@ use crate::store::{Shared, Store};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
 use crate::table::{
-    chunk, claimed, cursor, delivery, id_filter, id_log, id_run, journal, keyed, meta, parked,
+    chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta, parked,
     tails, wire,
 };
 
@@ -165,6 +166,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     tx.open_table(id_filter::TABLE)?;
     tx.open_table(cursor::TABLE)?;
     tx.open_table(keyed::TABLE)?;
+    tx.open_table(due::TABLE)?;
     tx.open_table(parked::TABLE)?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
@@ -192,7 +194,7 @@ pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
 fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenError> {
     let started_at = Instant::now();
     check_format(&database)?;
-    let index = SharedIndex::new(options.resident_bytes_max);
+    let index = SharedIndex::new(options.resident_bytes_max, options.queue_sizes);
     let read = || -> Result<_, ReadError> {
         let snapshot = Snapshot::new(database.begin_read()?);
         let (state, id_key) = (recover::state(&snapshot)?, recover::id_key(&snapshot)?);
@@ -200,31 +202,38 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
         let memory = ids::load(&snapshot, &manifest, options.id_filter_bytes_max)?;
         let ids = Ids::new(id_key, memory);
         let keyed = Keyed::new(recover::keyed(&snapshot)?);
+        let channels = Channels::load(&snapshot)?;
         let mut index = index.lock();
         let past = recover::past(&snapshot)?;
-        let scanned_count = recover::fill(&mut index, &snapshot, &past)?;
-        index.set_counts(state.counts);
+        recover::fill(&mut index, &snapshot, &state, &channels, &past, options.now)?;
         // Nobody sleeps yet.
         drop(index.wake());
         let next_due = index.next_due();
-        Ok((state, manifest, ids, keyed, past, next_due, scanned_count))
+        Ok((state, channels, manifest, ids, keyed, past, next_due))
     };
-    let (state, manifest, ids, keyed, past, next_due, scanned_count) =
+    let (state, channels, manifest, ids, keyed, past, next_due) =
         read().map_err(OpenError::Read)?;
     info!(
         messages = state.counts.messages(),
         deliveries = state.counts.deliveries(),
         ended = state.counts.ended(),
-        scanned = scanned_count,
         clean_stop = past.is_clean,
         found_claimed = past.claimed.len(),
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
-    let shared = Shared::new(database, index, ids, keyed, state.head(), next_due);
+    let shared = Shared::new(
+        database,
+        index,
+        ids,
+        keyed,
+        state.space,
+        state.head(),
+        next_due,
+    );
     let shared = Arc::new(shared);
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let mut engine = Engine::new(shared.clone(), receiver, state, manifest, options);
+    let mut engine = Engine::new(shared.clone(), receiver, state, channels, manifest, options);
     engine.begin(&past, options.now).map_err(OpenError::Read)?;
     Ok((Store::new(shared, sender), engine))
 }

@@ -3,8 +3,8 @@
 use wharf_core::TimeMs;
 
 use crate::limits::{
-    CACHE_BYTES_DEFAULT, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT, ID_RECENT_COUNT_MAX,
-    ID_SEGMENT_ENTRIES, RESIDENT_BYTES_DEFAULT,
+    CACHE_BYTES_DEFAULT, DUE_COUNT_MAX, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT,
+    ID_RECENT_COUNT_MAX, ID_SEGMENT_ENTRIES, PAGE_COUNT, READY_COUNT_MAX, RESIDENT_BYTES_DEFAULT,
 };
 
 /// How a store is opened.
@@ -24,6 +24,9 @@ pub struct Options {
     /// Sizes of the id index. No configuration reaches them, and a file may be opened with others than before.
     #[doc(hidden)]
     pub id_sizes: IdSizes,
+    /// Sizes of what waits in memory. No configuration reaches them.
+    #[doc(hidden)]
+    pub queue_sizes: QueueSizes,
     /// Bugs put in on purpose, to prove that the simulation finds them.
     #[doc(hidden)]
     pub planted: Planted,
@@ -40,6 +43,7 @@ impl Options {
             id_key,
             now,
             id_sizes: IdSizes::default(),
+            queue_sizes: QueueSizes::default(),
             planted: Planted::None,
         }
     }
@@ -67,6 +71,28 @@ impl Default for IdSizes {
     }
 }
 
+/// Sizes of what waits in memory, each of one channel. Tests make them small, so that much is on disk alone; none is 0.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct QueueSizes {
+    /// Deliveries that can be claimed, new ones and others each, apart from those whose messages are in memory.
+    pub ready: usize,
+    /// Deliveries that wait for a time.
+    pub due: usize,
+    /// Deliveries that are read at once.
+    pub page: usize,
+}
+
+impl Default for QueueSizes {
+    fn default() -> Self {
+        Self {
+            ready: READY_COUNT_MAX,
+            due: DUE_COUNT_MAX,
+            page: PAGE_COUNT,
+        }
+    }
+}
+
 /// A bug put in on purpose. No configuration reaches it.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,4 +104,6 @@ pub enum Planted {
     AnswerBeforeCommit,
     /// Recent ids are written as a run that no manifest knows.
     LoseIdRun,
+    /// Messages are removed as soon as they ended.
+    PruneTooEarly,
 }

@@ -171,10 +171,19 @@ impl Chunks {
         seq: MessageSeq,
         use_part: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ReadError> {
-        let used = self.0.with(seq.0, use_part)?;
+        let used = self.find(seq, use_part)?;
         used.ok_or(ReadError::Malformed(Malformed(
             "a message is not in its chunk",
         )))
+    }
+
+    /// The same; none where there is no such message.
+    pub(crate) fn find<T>(
+        &mut self,
+        seq: MessageSeq,
+        use_part: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, ReadError> {
+        self.0.with(seq.0, use_part)
     }
 }
 

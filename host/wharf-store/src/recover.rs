@@ -1,20 +1,20 @@
-//! What a start reads: the state row, the tails of open chunks, and the deliveries that have a row.
+//! What a start reads: the state row, what is counted of channels, and what was being attempted. It is as quick with
+//! millions of deliveries as with none.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use redb::{ReadableTable, ReadableTableMetadata};
-use wharf_core::{DeliveryId, MessageSeq, Status};
+use redb::ReadableTable;
+use wharf_core::{DeliveryId, TimeMs};
 
+use crate::channels::Channels;
 use crate::error::{Malformed, ReadError};
-use crate::group::Filed;
-use crate::index::{Index, QueueAt};
+use crate::index::Index;
 use crate::limits::FOUND_CLAIMED_MAX;
 use crate::read::Snapshot;
 use crate::table::claimed::{self, Claimed};
-use crate::table::delivery::{self, Row};
 use crate::table::state::State;
-use crate::table::tails::{self, Tails};
+use crate::table::tails::Place;
 use crate::table::{id_entry::IdKey, keyed, meta};
 
 /// The writer's state as of the last commit.
@@ -61,9 +61,10 @@ pub(crate) struct Past {
 
 impl Past {
     /// What is to be tried alone.
-    fn is_suspect(&self, id: DeliveryId) -> bool {
-        let claimed = self.claimed.get(&id);
-        claimed.is_some_and(|claimed| claimed.found_count < FOUND_CLAIMED_MAX)
+    fn suspects(&self) -> impl Iterator<Item = DeliveryId> {
+        let found = self.claimed.iter();
+        let suspects = found.filter(|(_, claimed)| claimed.found_count < FOUND_CLAIMED_MAX);
+        suspects.map(|(id, _)| *id)
     }
 
     /// What is to be given up.
@@ -89,63 +90,38 @@ pub(crate) fn past(snapshot: &Snapshot) -> Result<Past, ReadError> {
     Ok(Past { is_clean, claimed })
 }
 
-/// Fills an empty index. Reads no messages. Returns how many rows were scanned.
-pub(crate) fn fill(index: &mut Index, snapshot: &Snapshot, past: &Past) -> Result<u64, ReadError> {
+/// Fills an empty index with what is known without reading on: what is counted of each channel, and what is to be tried
+/// alone. All else is read when its turn comes.
+pub(crate) fn fill(
+    index: &mut Index,
+    snapshot: &Snapshot,
+    state: &State,
+    channels: &Channels,
+    past: &Past,
+    now: TimeMs,
+) -> Result<(), ReadError> {
     if !past.is_clean {
-        index.be_careful();
+        index.be_careful(now, state.next_seq);
     }
-    let open = snapshot.tx().open_table(tails::OPEN)?;
-    for entry in open.iter()? {
-        let (first, value) = entry?;
-        fill_chunk(index, first.value(), &Tails::read(value.value())?, past)?;
+    for (name, channel) in channels.iter() {
+        index.begin_channel(name, *channel);
     }
-    let rows = snapshot.tx().open_table(delivery::TABLE)?;
-    for entry in rows.iter()? {
-        let (id, value) = entry?;
-        let row = Row::decode(value.value())?;
-        let at = index.queue(&row.channel);
-        let filed = Filed {
-            id: DeliveryId(id.value()),
-            from: None,
-            status: row.status,
-            due: row.due,
-            has_row: true,
-        };
-        file(index, at, &filed, past);
-    }
-    Ok(open.len()? + rows.len()?)
-}
-
-fn file(index: &mut Index, at: QueueAt, filed: &Filed, past: &Past) {
-    if filed.status.is_sendable() && past.is_suspect(filed.id) {
-        index.file_suspect(at, filed);
-    } else {
-        index.file(at, filed);
-    }
-}
-
-fn fill_chunk(index: &mut Index, first: u64, tails: &Tails, past: &Past) -> Result<(), ReadError> {
-    let queues: Vec<_> = tails
-        .names()?
-        .iter()
-        .map(|name| index.queue(name))
-        .collect();
-    for message in 0..tails.messages_count() {
-        let seq = MessageSeq(first + message as u64);
-        for (place, slot) in (0..).zip(tails.slots(message)) {
-            if tails.tail(slot)?.is_open() {
-                let at = queues.get(tails.channel(slot));
-                let at = at.ok_or(Malformed("a delivery has no channel"))?;
-                let filed = Filed {
-                    id: DeliveryId::new(seq, place),
-                    from: None,
-                    status: Status::Queued,
-                    due: None,
-                    has_row: false,
-                };
-                file(index, *at, &filed, past);
-            }
+    for id in past.suspects() {
+        let (tails, message) = snapshot.tails(id.message())?;
+        let slots = tails.slots(message);
+        let slot = slots.start + usize::from(id.place());
+        if slot >= slots.end {
+            continue;
+        }
+        if let Place::Delivery(status, has_row) = tails.tail(slot)?.place
+            && status.is_sendable()
+        {
+            let names = tails.names()?;
+            let name = names.get(tails.channel(slot));
+            let at = index.queue(name.ok_or(Malformed("a delivery has no channel"))?);
+            index.file_suspect(at, id, has_row);
         }
     }
+    index.set_state(state);
     Ok(())
 }

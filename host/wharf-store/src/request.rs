@@ -10,6 +10,7 @@ use crate::operation::accept::{Prepared, Verdict};
 use crate::operation::cancel::{self, Cancelled};
 use crate::operation::keyed::{self, Set};
 use crate::operation::park::Park;
+use crate::operation::prune::{Prune, Pruned};
 use crate::operation::redrive::{Redrive, Redriven};
 use crate::operation::reroute::{Reroute, Rerouted};
 use crate::operation::settle::{Ended, Settled};
@@ -30,6 +31,7 @@ pub(crate) enum Write {
     Persist(Asked<Vec<(DeliveryId, Fence)>, ()>),
     SetState(Asked<Set, keyed::Verdict>),
     Park(Asked<Park, u64>),
+    Prune(Asked<Prune, Pruned>),
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
     Reroute(Asked<Vec<Reroute>, Vec<Rerouted>>),
@@ -65,7 +67,8 @@ impl Write {
             | Self::SetCursor(_)
             | Self::ForgetIds(_)
             | Self::SetState(_)
-            | Self::Park(_) => false,
+            | Self::Park(_)
+            | Self::Prune(_) => false,
             Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) => true,
         }
     }
@@ -76,7 +79,11 @@ impl Write {
             Self::Accept(asked) => asked.question.len(),
             Self::Settle(asked) => asked.question.len(),
             Self::Persist(asked) => asked.question.len(),
-            Self::SetCursor(_) | Self::SetState(_) | Self::ForgetIds(_) | Self::Park(_) => 1,
+            Self::SetCursor(_)
+            | Self::SetState(_)
+            | Self::ForgetIds(_)
+            | Self::Park(_)
+            | Self::Prune(_) => 1,
             Self::Cancel(asked) => asked.question.len(),
             Self::Redrive(asked) => asked.question.len(),
             Self::Reroute(asked) => asked.question.len(),
@@ -90,7 +97,7 @@ impl Write {
             Self::Settle(asked) => asked.question.iter().map(Ended::bytes).sum(),
             Self::SetState(asked) => asked.question.1.as_ref().map_or(0, Bytes::len),
             Self::Park(asked) => asked.question.bytes(),
-            Self::Persist(_) | Self::SetCursor(_) | Self::ForgetIds(_) => 0,
+            Self::Persist(_) | Self::SetCursor(_) | Self::ForgetIds(_) | Self::Prune(_) => 0,
             Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) => 0,
         }
     }
@@ -106,6 +113,7 @@ impl Write {
             Self::Persist(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::SetState(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Park(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Prune(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Reroute(asked) => drop(asked.answer.send(Err(WriteError::Refused))),

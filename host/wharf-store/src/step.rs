@@ -5,7 +5,8 @@ use wharf_core::journal::Subject;
 use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
-use crate::group::{Group, SlotAt};
+use crate::group::{Filed, Group, SlotAt};
+use crate::stand::Stand;
 use crate::table::delivery::Row;
 use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
@@ -91,8 +92,23 @@ impl Current {
         }))
     }
 
+    /// Where it stands.
+    pub(crate) fn stand(&self) -> Stand {
+        Stand {
+            status: self.row.status,
+            has_row: self.had_row,
+            due: self.row.due,
+        }
+    }
+
     /// Flags it to be cancelled instead of being tried again. No step: its journal is as it was.
     pub(crate) fn flag(mut self, group: &mut Group<'_>) -> Result<(), ReadError> {
+        let before = self.stand();
+        let after = Stand {
+            has_row: true,
+            ..before
+        };
+        group.stands(&self.row.channel, self.id, Some(before), after)?;
         self.row.is_cancelled = true;
         let value = self.row.encode();
         group.delivery.insert(self.id.0, value.as_slice())?;
@@ -102,8 +118,13 @@ impl Current {
         Ok(())
     }
 
-    /// Writes the step; returns its journal row. What it means for the index is for the caller to say.
-    pub(crate) fn step(&self, group: &mut Group<'_>, step: &Step<'_>) -> Result<Cursor, ReadError> {
+    /// Writes the step; returns its journal row, and where the delivery stands then. What that means for the index is for
+    /// the caller to say.
+    pub(crate) fn step(
+        &self,
+        group: &mut Group<'_>,
+        step: &Step<'_>,
+    ) -> Result<(Cursor, Filed), ReadError> {
         let (from, to) = (self.row.status, step.row.status);
         debug_assert!(Status::allows(Some(from), to), "no step {from} -> {to}");
         let subject = Subject::Delivery {
@@ -138,7 +159,14 @@ impl Current {
         }
         let place = Place::Delivery(to, has_row);
         group.set_tail(self.slot, Tail { place, last });
-        Ok(last)
+        let stand = Stand {
+            status: to,
+            has_row,
+            due: step.row.due,
+        };
+        group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
+        let filed = Filed { id: self.id, stand };
+        Ok((last, filed))
     }
 }
 

@@ -16,7 +16,10 @@ pub(crate) async fn promote(store: Store, stop: CancellationToken) {
     loop {
         next_due.mark_unchanged();
         let now = clock::now();
-        store.promote_due(now);
+        if let Err(error) = store.promote_due(now) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "what has fallen due cannot be read");
+        }
         let sleep = store
             .next_due()
             .map_or(SLEEP_MAX, |due| due.since(now).min(SLEEP_MAX));

@@ -132,14 +132,14 @@ pub(super) async fn redrive_listed(
     }))
 }
 
-/// A message that a list has told of; none where it cannot be read.
+/// A message that a list has told of; none where it is not there any more, or cannot be read.
 async fn find_numbered(app: &Arc<App>, seq: MessageSeq) -> Result<Option<MessageView>, Answer> {
     let app = Arc::clone(app);
     let found = tokio::task::spawn_blocking(move || app.store.get_numbered(seq))
         .await
         .map_err(|e| internal(&e))?;
     match found {
-        Ok(found) => Ok(Some(found)),
+        Ok(found) => Ok(found),
         Err(error @ ReadError::Malformed(_)) => {
             tracing::error!(
                 message_seq = seq.0,

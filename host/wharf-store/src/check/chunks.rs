@@ -7,12 +7,17 @@ use wharf_core::{ChannelName, DeliveryId, MessageSeq, Standing, Status};
 
 use super::journal::{Journal, key};
 use super::{Counted, Findings};
+use crate::channels::Channels;
 use crate::error::{Malformed, ReadError};
 use crate::ids::{Ids, Runs};
+use crate::index::Residents;
 use crate::read::Snapshot;
+use crate::stand::Stand;
 use crate::table::blob::Blob;
+use crate::table::channel::Channel;
 use crate::table::chunk;
 use crate::table::delivery::{self, Row};
+use crate::table::due;
 use crate::table::id_entry::Entry;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
@@ -27,6 +32,11 @@ struct Walk<'a> {
     findings: &'a mut Findings,
     delivery: Table,
     wire: Table,
+    due: ReadOnlyTable<due::Key, ()>,
+    stored: Channels,
+    residents: &'a Residents,
+    /// Of them, those that were met.
+    residents_count: usize,
     counted: Counted,
     slots_count: usize,
 }
@@ -37,6 +47,7 @@ pub(super) fn check(
     ids: &Ids,
     state: &State,
     journal: &Journal,
+    residents: &Residents,
     findings: &mut Findings,
 ) -> Result<Counted, ReadError> {
     let tx = snapshot.tx();
@@ -48,19 +59,32 @@ pub(super) fn check(
         findings,
         delivery: tx.open_table(delivery::TABLE)?,
         wire: tx.open_table(wire::TABLE)?,
+        due: tx.open_table(due::TABLE)?,
+        stored: Channels::load(snapshot)?,
+        residents,
+        residents_count: 0,
         counted: Counted::default(),
         slots_count: 0,
     };
+    let chunks = tx.open_table(chunk::TABLE)?;
     // Where neither a chunk nor its tails can be read, none is expected to come next.
-    let mut next = Some(1);
-    for entry in tx.open_table(chunk::TABLE)?.iter()? {
+    let mut next = Some(walk.front(&chunks, state)?);
+    for entry in chunks.iter()? {
         let (first, value) = entry?;
         let first = MessageSeq(first.value());
         walk.findings.follows("chunk", first.0, next);
         walk.counted.chunks += 1;
-        let tails = walk.tails(&open, &closed, first)?;
+        walk.counted.message_bytes += value.value().len() as u64;
         let blob = Blob::read(value.value());
         let blob = walk.findings.read(blob, || format!("chunk {first}"));
+        let tails = match blob.filter(|blob| is_removed(*blob)) {
+            Some(blob) => {
+                walk.removed(&open, &closed, first, blob)?;
+                next = Some(first.0 + blob.count() as u64);
+                continue;
+            }
+            None => walk.tails(&open, &closed, first)?,
+        };
         let (found, expected) = (
             tails.as_ref().map(Tails::messages_count),
             blob.map(Blob::count),
@@ -83,16 +107,68 @@ pub(super) fn check(
     }
     let stored = state.next_seq.0;
     walk.findings.follows("the next message", stored, next);
-    if journal.is_whole() && !walk.counted.is_incomplete {
+    if journal.is_whole() && state.space.pruned_messages == 0 && !walk.counted.is_incomplete {
         let (slots_count, subjects_count) = (walk.slots_count, journal.subjects_count());
         walk.expect(slots_count == subjects_count, || {
             format!("{slots_count} slots, and a journal about {subjects_count}")
         });
     }
+    if !walk.counted.is_incomplete {
+        let (met_count, known_count) = (walk.residents_count, residents.known.len());
+        walk.expect(met_count == known_count, || {
+            format!("{known_count} deliveries are in memory, {met_count} of them can be sent")
+        });
+    }
     Ok(walk.counted)
 }
 
+/// Whether a chunk has nothing but what stays of removed messages.
+fn is_removed(blob: Blob<'_>) -> bool {
+    let mut parts = (0..blob.count()).map(|place| blob.part(place));
+    parts.all(|part| part.is_ok_and(|part| part.is_some_and(chunk::is_stub)))
+}
+
 impl Walk<'_> {
+    /// The number that the first chunk should have. Only such are removed whose ids are forgotten.
+    fn front(&mut self, chunks: &Table, state: &State) -> Result<u64, ReadError> {
+        let first = ReadableTable::first(chunks)?.map(|(first, _)| first.value());
+        let first = first.unwrap_or(state.next_seq.0);
+        let floor = self.runs.floor();
+        let may_be_first = first == 1 || state.space.pruned_messages > 0 && first <= floor.0;
+        self.expect(may_be_first, || {
+            format!("chunk {first} comes first, and ids are known from {floor} on")
+        });
+        Ok(first)
+    }
+
+    /// A chunk that has nothing but stubs.
+    fn removed(
+        &mut self,
+        open: &Table,
+        closed: &Table,
+        first: MessageSeq,
+        blob: Blob<'_>,
+    ) -> Result<(), ReadError> {
+        self.counted.chunks_removed += 1;
+        let is_in_open = ReadableTable::get(open, first.0)?.is_some();
+        let is_in_closed = ReadableTable::get(closed, first.0)?.is_some();
+        self.expect(!is_in_open && !is_in_closed, || {
+            format!("chunk {first} has no messages and still tails")
+        });
+        for place in 0..blob.count() {
+            let part = blob.part(place).map(Option::unwrap_or_default);
+            self.stub(MessageSeq(first.0 + place as u64), part);
+        }
+        Ok(())
+    }
+
+    /// What stays of a removed message.
+    fn stub(&mut self, seq: MessageSeq, part: Result<&[u8], Malformed>) {
+        self.counted.ids += u64::from(seq >= self.runs.floor());
+        let answer = part.and_then(chunk::first_answer);
+        self.findings.read(answer, || format!("message {seq}"));
+    }
+
     fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
         self.findings.expect(holds, what);
     }
@@ -140,6 +216,16 @@ impl Walk<'_> {
         tails: Option<&Tails>,
         place: usize,
     ) -> Result<(), ReadError> {
+        if let Some(Ok(part)) = part
+            && chunk::is_stub(part)
+        {
+            self.stub(seq, Ok(part));
+            let slots_count = tails.map_or(0, |tails| tails.slots(place).len());
+            self.expect(slots_count == 0, || {
+                format!("message {seq} was removed and has {slots_count} slots")
+            });
+            return Ok(());
+        }
         self.counted.counts.add_message();
         self.counted.ids += u64::from(seq >= self.runs.floor());
         // What is known of a whole chunk that cannot be read is known of it already.
@@ -285,6 +371,17 @@ impl Walk<'_> {
         self.expect(!has_wire || Row::keeps_wire(status), || {
             format!("delivery {id} is {status} and still has a wire form")
         });
+        if let Some(channel) = channel {
+            let due = row.as_ref().and_then(|row| row.as_ref().ok()?.due);
+            let stand = Stand {
+                status,
+                has_row,
+                due,
+            };
+            // One whose row cannot be read was reckoned with by a time that nobody knows any more.
+            let is_readable = row.as_ref().is_none_or(Result::is_ok);
+            self.stand(id, channel, stand, is_readable)?;
+        }
         let row = match row {
             Some(row) => match self
                 .findings
@@ -308,6 +405,44 @@ impl Walk<'_> {
         if let Some(row) = row {
             self.row(id, channel, status, &row);
         }
+        Ok(())
+    }
+
+    /// Whether it is found when it can be sent, and counted.
+    fn stand(
+        &mut self,
+        id: DeliveryId,
+        channel: &ChannelName,
+        stand: Stand,
+        is_readable: bool,
+    ) -> Result<(), ReadError> {
+        let counted = self.counted.channels.entry(channel.clone());
+        counted.or_insert(Channel::new(0)).step(None, stand);
+        let in_memory = self.residents.known.get(&id).copied();
+        self.residents_count += usize::from(in_memory.is_some());
+        if !stand.status.is_sendable() {
+            return Ok(());
+        }
+        self.counted.dues += u64::from(stand.has_row);
+        let behind = self.residents.behind.get(channel);
+        let behind = behind.copied().unwrap_or_default();
+        let is_on_disk = match stand.due(id) {
+            Some(_) if !is_readable => return Ok(()),
+            Some(due) => {
+                let number = self.stored.number(channel).unwrap_or(u32::MAX);
+                let is_found = ReadableTable::get(&self.due, due::key(number, due))?.is_some();
+                self.expect(is_found, || {
+                    format!("delivery {id} is not among those that are due")
+                });
+                behind.due.is_some_and(|from| due >= from)
+            }
+            None => behind.open.is_some_and(|from| id >= from),
+        };
+        // What is being attempted, or set apart, is not read once more where that comes to it.
+        let is_read = is_on_disk && in_memory != Some(false);
+        let places = usize::from(in_memory.is_some()) + usize::from(is_read);
+        self.findings
+            .note(invariant::delivery_is_in_one_place(id, places));
         Ok(())
     }
 

@@ -9,10 +9,12 @@ mod ids;
 mod journal;
 
 use redb::{ReadableTable, ReadableTableMetadata};
+use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use wharf_core::invariant::{self, Violation};
-use wharf_core::{Cursor, DeliveryId, Standing, Status};
+use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status};
 
+use crate::channels::Channels;
 use crate::error::{CheckError, Malformed, ReadError};
 use crate::ids::Ids;
 use crate::index::SharedIndex;
@@ -21,11 +23,12 @@ use crate::read::Snapshot;
 use crate::recover;
 use crate::request::Request;
 use crate::store::Store;
+use crate::table::channel::Channel;
 use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
 use crate::table::tails::Place;
-use crate::table::{cursor, delivery, parked, tails, wire};
+use crate::table::{cursor, delivery, due, parked, tails, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -102,8 +105,13 @@ impl Findings {
 struct Counted {
     counts: Counts,
     chunks: u64,
+    /// Of them, those that have nothing but what stays of removed messages.
+    chunks_removed: u64,
+    message_bytes: u64,
     rows_of_deliveries: u64,
     wires: u64,
+    dues: u64,
+    channels: FxHashMap<ChannelName, Channel>,
     /// Messages whose ids are not forgotten.
     ids: u64,
     /// Some tails cannot be read: what they say is missing from the sums.
@@ -122,7 +130,18 @@ pub(crate) fn check(
     let mut findings = Findings::default();
     let journal = journal::check(snapshot, state, &mut findings)?;
     let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
-    let counted = chunks::check(snapshot, ids, state, &journal, &mut findings)?;
+    // Claims go on meanwhile, but change nothing that is on disk: what is in memory now is held against that.
+    let (residents, spread) = {
+        let index = index.lock();
+        (index.residents(), index.spread())
+    };
+    let counted = chunks::check(snapshot, ids, state, &journal, &residents, &mut findings)?;
+    let message_bytes = (state.space.message_bytes, counted.message_bytes);
+    findings.note(invariant::counter_equals_rows(
+        "message bytes",
+        message_bytes.0,
+        message_bytes.1,
+    ));
     check_cursors(snapshot, state.head(), &mut findings)?;
     check_parked(snapshot, &mut findings)?;
     check_claimed(snapshot, index, &mut findings)?;
@@ -133,15 +152,13 @@ pub(crate) fn check(
     let deliveries = counted.counts.deliveries();
     if !counted.is_incomplete {
         check_counts(&state.counts, &counted.counts, &mut findings);
-        check_channels(index, &counted.counts, &mut findings);
+        check_channels(snapshot, index, &counted, &mut findings)?;
         check_lengths(snapshot, &counted, &mut findings)?;
         if let Some(ids_count) = ids_count {
             findings.expect(ids_count == counted.ids, || {
                 format!("{ids_count} ids count, of {} messages", counted.ids)
             });
         }
-        // Claims go on meanwhile, but only move deliveries within what is summed up here.
-        let spread = index.lock().spread();
         findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
     }
     let report = Report {
@@ -180,17 +197,38 @@ fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
     }
 }
 
-/// What channels have together is what all have.
-fn check_channels(index: &SharedIndex, counted: &Counts, findings: &mut Findings) {
-    let channels: Vec<_> = index.lock().channels().collect();
-    for status in Status::ALL.iter().filter(|s| **s != Status::Delivered) {
-        let of_channels = channels.iter().map(|one| one.depths.status(*status));
-        findings.note(invariant::counter_equals_rows(
-            status.as_str(),
-            of_channels.sum(),
-            counted.status(*status),
-        ));
+/// What is counted of channels, on disk and in memory, is what they have.
+fn check_channels(
+    snapshot: &Snapshot,
+    index: &SharedIndex,
+    counted: &Counted,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
+    let stored = Channels::load(snapshot)?;
+    let stored: FxHashMap<_, _> = stored.iter().collect();
+    let known: Vec<_> = index.lock().channels().collect();
+    for (name, found) in &counted.channels {
+        let expected = stored.get(name).map(|channel| Channel {
+            number: found.number,
+            ..**channel
+        });
+        findings.expect(expected == Some(*found), || {
+            format!("channel {name} has {found:?}, and is counted {expected:?}")
+        });
+        let in_memory = known.iter().find(|one| one.channel == *name);
+        let in_memory = in_memory.map(|one| one.depths);
+        findings.expect(in_memory == Some(found.depths), || {
+            format!("channel {name} has {found:?}, and is known as {in_memory:?}")
+        });
     }
+    for (name, channel) in stored {
+        let is_counted = counted.channels.contains_key(name);
+        findings.expect(
+            is_counted || *channel == Channel::new(channel.number),
+            || format!("channel {name} has nothing, and is counted {channel:?}"),
+        );
+    }
+    Ok(())
 }
 
 /// Nothing is in a table beside what belongs to a message.
@@ -209,7 +247,12 @@ fn check_lengths(
             counted.rows_of_deliveries,
         ),
         ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
-        ("open and closed", open_or_closed, counted.chunks),
+        ("due", tx.open_table(due::TABLE)?.len()?, counted.dues),
+        (
+            "open and closed",
+            open_or_closed,
+            counted.chunks - counted.chunks_removed,
+        ),
     ] {
         findings.expect(len == expected, || {
             format!("table {name} has {len} rows, {expected} belong to messages")

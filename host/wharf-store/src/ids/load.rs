@@ -30,6 +30,7 @@ pub(crate) fn load(
         recent,
         filters: filters(snapshot, manifest, filter_bytes_max)?,
         runs_count: manifest.all().count(),
+        floor: manifest.floor,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustc_hash::FxHashMap;
-use wharf_core::MessageId;
+use wharf_core::{MessageId, MessageSeq};
 
 use super::change::{Effects, FilterChange, Moved};
 use super::filters::Filters;
@@ -23,6 +23,7 @@ pub(crate) struct Memory {
     pub(crate) recent: FxHashMap<IdHash, Entry>,
     pub(crate) filters: Filters,
     pub(crate) runs_count: usize,
+    pub(crate) floor: MessageSeq,
 }
 
 impl Ids {
@@ -56,6 +57,7 @@ impl Ids {
             recent: memory.recent.len() as u64,
             runs: memory.runs_count as u64,
             filter_bytes: memory.filters.bytes(),
+            from: memory.floor,
         }
     }
 
@@ -87,6 +89,7 @@ impl Ids {
             }
         }
         memory.runs_count = manifest.all().count();
+        memory.floor = manifest.floor;
         drop(memory);
         // Freeing a large map takes a while, which no reader has to wait for.
         drop(outdated);

@@ -9,16 +9,15 @@
 //! wait for its suspects: they do only once it has asked for one, and then for [`SUSPECT_TURN`].
 
 use rustc_hash::FxHashSet;
-use wharf_core::{DeliveryId, Fence, TimeMs};
+use wharf_core::{DeliveryId, Fence, MessageSeq, TimeMs};
 
 use super::{Index, Queue, QueueAt, Taken};
-use crate::group::Filed;
 use crate::limits::SUSPECT_TURN;
 
 #[derive(Debug, Default)]
 pub(super) struct Careful {
-    /// The stop was unclean, and nobody has looked at the clock since: what is ready now was ready at the start.
-    is_starting: bool,
+    /// Where an unclean stop left off: what could be sent then is to be tried once.
+    start: Option<Start>,
     /// Deliveries whose claim is on disk.
     claimed: FxHashSet<DeliveryId>,
     /// Those of them whose lease was given back since a claim was last put on disk.
@@ -30,9 +29,28 @@ pub(super) struct Careful {
     turn: Option<TimeMs>,
 }
 
+/// When a start was, and the message that came first after it.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    at: TimeMs,
+    next_seq: MessageSeq,
+}
+
 impl Careful {
-    pub(super) fn is_starting(&self) -> bool {
-        self.is_starting
+    /// Whether a new delivery was ready at an unclean start.
+    pub(super) fn was_open(&self, id: DeliveryId) -> bool {
+        self.start
+            .is_some_and(|start| id.message() < start.next_seq)
+    }
+
+    /// Whether what falls due then was ready at an unclean start.
+    pub(super) fn was_due(&self, due: TimeMs) -> bool {
+        self.start.is_some_and(|start| due <= start.at)
+    }
+
+    /// Deliveries whose claim is on disk.
+    pub(super) fn claimed(&self) -> &FxHashSet<DeliveryId> {
+        &self.claimed
     }
 
     pub(super) fn is_out(&self, id: DeliveryId) -> bool {
@@ -41,22 +59,37 @@ impl Careful {
 }
 
 impl Index {
-    /// The last stop was unclean. Said before anything is filed.
-    pub(crate) fn be_careful(&mut self) {
-        self.careful.is_starting = true;
+    /// The last stop was unclean. Said before anything is read.
+    pub(crate) fn be_careful(&mut self, now: TimeMs, next_seq: MessageSeq) {
+        self.careful.start = Some(Start { at: now, next_seq });
     }
 
     /// Files a delivery whose claim a start has found.
-    pub(crate) fn file_suspect(&mut self, at: QueueAt, filed: &Filed) {
-        self.count(at, filed.from, filed.status);
-        self.push_suspect(at, filed.id, filed.has_row);
+    pub(crate) fn file_suspect(&mut self, at: QueueAt, id: DeliveryId, has_row: bool) {
+        self.push_suspect(at, id, has_row);
         self.careful.suspects_count += 1;
-        self.careful.claimed.insert(filed.id);
+        self.careful.claimed.insert(id);
     }
 
     /// Whether claims of this channel are to be put on disk first.
     pub(crate) fn is_careful(&self, at: QueueAt) -> bool {
-        self.queues[at.0].untried_count() > 0
+        self.queues[at.0].untried_count() > 0 || self.has_untried_on_disk(at)
+    }
+
+    fn has_untried_on_disk(&self, at: QueueAt) -> bool {
+        let behind = self.queues[at.0].behind;
+        behind.open.is_some_and(|from| self.careful.was_open(from))
+            || behind.due.is_some_and(|(due, _)| self.careful.was_due(due))
+    }
+
+    /// What of a queue was ready at an unclean start and was not tried since. What is on disk counts as a whole.
+    pub(super) fn untried_count(&self, at: QueueAt) -> u64 {
+        let queue = &self.queues[at.0];
+        let on_disk = match queue.behind.open {
+            Some(from) if self.careful.was_open(from) => queue.open_on_disk(),
+            _ => 0,
+        };
+        queue.untried_count() + on_disk
     }
 
     /// Suspects that wait or are out.
@@ -93,7 +126,10 @@ impl Index {
     /// Whether a queue has something to claim that suspects leave to it.
     pub(crate) fn is_ready(&self, at: QueueAt) -> bool {
         let queue = &self.queues[at.0];
-        if self.careful.suspects_count == 0 {
+        if self.is_loading() && !queue.has_ready_in_memory() && !queue.has_suspects() {
+            // Whoever asks is woken when the page is there.
+            false
+        } else if self.careful.suspects_count == 0 {
             queue.has_ready()
         } else if self.careful.out.is_some() {
             false
@@ -127,7 +163,6 @@ impl Index {
 
     /// Someone has looked at the clock.
     pub(super) fn tick(&mut self, now: TimeMs) {
-        self.careful.is_starting = false;
         if self.careful.turn.is_some_and(|until| until < now) {
             self.careful.turn = None;
             self.wake_all();

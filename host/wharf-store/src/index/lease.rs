@@ -40,10 +40,10 @@ impl Leased {
     }
 
     /// One of the writer's own, which ends with its commit.
-    pub(super) fn of_writer(fence: Fence, queue: QueueAt, is_untried: bool) -> Self {
+    pub(super) fn of_writer(fence: Fence, queue: QueueAt, has_row: bool, is_untried: bool) -> Self {
         Self {
             hold: Hold::Settling,
-            ..Self::new(fence, queue, false, is_untried)
+            ..Self::new(fence, queue, has_row, is_untried)
         }
     }
 
@@ -74,6 +74,8 @@ impl Index {
             .leases
             .remove(&id)
             .expect("a settling lease is not taken back");
+        self.queues[leased.queue.0].leaves(leased.has_row);
+        self.gone(id);
         self.forget_lease(leased, id);
         leased.queue
     }
@@ -84,6 +86,9 @@ impl Index {
             return;
         };
         let leased = entry.get_mut();
+        let queue = &mut self.queues[leased.queue.0];
+        queue.leaves(leased.has_row);
+        queue.enters(true);
         leased.has_row = true;
         let is_released = leased.hold == Hold::Marking { is_released: true };
         leased.hold = Hold::None;
@@ -125,7 +130,7 @@ impl Index {
         {
             let leased = entry.remove();
             self.forget_lease(leased, id);
-            self.stuck.insert(id);
+            self.stuck.insert(id, leased.has_row);
         }
     }
 

@@ -1,32 +1,38 @@
 //! What is in memory: which deliveries can be claimed, which are leased, which wait for a time.
 //!
-//! Rebuilt by a scan at start, and changed only after the commit that it mirrors. All of it is behind one mutex:
-//! each use is short and none does I/O.
+//! Bounded, however many wait: of each channel the first ones are in memory, and up to where is known; what comes behind
+//! is read from the file, a page at a time, when its turn comes (`page`). Changed only after the commit that it mirrors.
+//! All of it is behind one mutex: each use is short and none does I/O.
 
 mod careful;
 mod due;
 mod lease;
+mod page;
 mod ready;
 mod seize;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use wharf_core::invariant::Spread;
-use wharf_core::{ChannelName, DeliveryId, Fence, TimeMs};
+use wharf_core::{ChannelName, Cursor, DeliveryId, Fence, MessageSeq, Status};
 
 use crate::operation::stats::ChannelStats;
-use crate::table::state::Counts;
+use crate::options::QueueSizes;
+use crate::table::channel::Channel;
+use crate::table::state::{Counts, State};
 
 use careful::Careful;
 pub(crate) use lease::Leased;
+use page::Load;
+pub(crate) use page::{Page, Plan};
 use ready::Queue;
 pub(crate) use ready::Taken;
+pub(crate) use seize::Sought;
 
 /// The place of a channel's queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct QueueAt(usize);
 
 #[derive(Debug)]
@@ -34,42 +40,51 @@ pub(crate) struct Index {
     /// One queue a channel, in the order in which channels were first met. None is ever removed.
     queues: Vec<Queue>,
     queue_by_name: FxHashMap<ChannelName, QueueAt>,
+    sizes: QueueSizes,
     leases: FxHashMap<DeliveryId, Leased>,
     last_fence: Fence,
-    /// Retrying, or queued with a time.
-    due: BTreeMap<(TimeMs, DeliveryId), QueueAt>,
-    /// Pending and provisional, by the time of their next poll; with none, at the end of time.
-    waiting: BTreeSet<(TimeMs, DeliveryId)>,
-    held_count: u64,
-    /// Deliveries that cannot be read. Nothing can be done with them while this process runs; the next start files
-    /// them as ready again.
-    stuck: FxHashSet<DeliveryId>,
+    /// Deliveries that cannot be read, and whether each has a row. Nothing can be done with them while this process runs;
+    /// the next start files them as ready again.
+    stuck: FxHashMap<DeliveryId, bool>,
     careful: Careful,
+    /// What happens while a page is read.
+    load: Option<Load>,
     resident_bytes: usize,
     resident_bytes_max: usize,
     /// Copied here after each commit, so that counters and indexes are always read together.
     counts: Counts,
+    head: Cursor,
+    next_seq: MessageSeq,
 }
 
 /// The index, shared by the writer, the handles and the leases.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedIndex(Arc<Mutex<Index>>);
 
+/// Where the check expects the deliveries to be that can be sent.
+pub(crate) struct Residents {
+    /// Those in memory, and whether the place of each says that it is.
+    pub(crate) known: FxHashMap<DeliveryId, bool>,
+    /// From where on the others are on disk.
+    pub(crate) behind: FxHashMap<ChannelName, ready::Behind>,
+}
+
 impl SharedIndex {
-    pub(crate) fn new(resident_bytes_max: usize) -> Self {
+    pub(crate) fn new(resident_bytes_max: usize, sizes: QueueSizes) -> Self {
         Self(Arc::new(Mutex::new(Index {
             queues: Vec::new(),
             queue_by_name: FxHashMap::default(),
+            sizes,
             leases: FxHashMap::default(),
             last_fence: Fence(0),
-            due: BTreeMap::new(),
-            waiting: BTreeSet::new(),
-            held_count: 0,
-            stuck: FxHashSet::default(),
+            stuck: FxHashMap::default(),
             careful: Careful::default(),
+            load: None,
             resident_bytes: 0,
             resident_bytes_max,
             counts: Counts::default(),
+            head: Cursor(0),
+            next_seq: MessageSeq(0),
         })))
     }
 
@@ -110,8 +125,17 @@ impl Index {
         at
     }
 
-    pub(crate) fn set_counts(&mut self, counts: Counts) {
-        self.counts = counts;
+    /// What was counted by the last commit.
+    pub(crate) fn set_state(&mut self, state: &State) {
+        self.counts = state.counts;
+        self.head = state.head();
+        self.next_seq = state.next_seq;
+    }
+
+    /// What was counted of a channel by the last commit that was about it.
+    pub(crate) fn set_channel(&mut self, name: &ChannelName, counted: Channel) {
+        let at = self.queue(name);
+        self.queues[at.0].counted = counted;
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -123,29 +147,44 @@ impl Index {
     }
 
     pub(crate) fn waiting_count(&self) -> u64 {
-        self.waiting.len() as u64
+        self.counts.status(Status::Pending) + self.counts.status(Status::Provisional)
     }
 
     pub(crate) fn spread(&self) -> Spread {
         Spread {
-            ready: self.queues.iter().map(|queue| queue.len() as u64).sum(),
+            ready: self.queues.iter().map(Queue::ready_count).sum(),
             leased: self.leases.len() as u64,
             blocked: self.stuck.len() as u64,
-            due: (self.due.len() + self.waiting.len()) as u64,
-            held: self.held_count,
+            due: self.queues.iter().map(Queue::due_count).sum::<u64>() + self.waiting_count(),
+            held: self.counts.status(Status::Held),
             ended: self.counts.ended(),
         }
     }
 
     /// Numbers about each queue.
     pub(crate) fn channels(&self) -> impl Iterator<Item = ChannelStats> {
-        self.queues.iter().map(|queue| ChannelStats {
-            channel: queue.channel().clone(),
-            ready: queue.len() as u64,
-            leased: queue.leased_count(),
-            untried: queue.untried_count(),
-            depths: queue.depths(),
+        (0..self.queues.len()).map(|at| {
+            let queue = &self.queues[at];
+            ChannelStats {
+                channel: queue.channel().clone(),
+                ready: queue.ready_count(),
+                leased: queue.leased_count(),
+                untried: self.untried_count(QueueAt(at)),
+                depths: queue.counted.depths,
+            }
         })
+    }
+
+    pub(crate) fn residents(&self) -> Residents {
+        let mut known = FxHashMap::default();
+        known.extend(self.leases.keys().map(|id| (*id, false)));
+        known.extend(self.stuck.keys().map(|id| (*id, false)));
+        let mut behind = FxHashMap::default();
+        for queue in &self.queues {
+            known.extend(queue.residents());
+            behind.insert(queue.channel().clone(), queue.behind);
+        }
+        Residents { known, behind }
     }
 
     fn wake_all(&mut self) {

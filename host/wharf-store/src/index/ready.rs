@@ -1,14 +1,15 @@
 //! The ready queues: one a channel, first in, first out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::Notify;
-use wharf_core::{ChannelName, DeliveryId, Fence, Message, Status, TimeMs};
+use wharf_core::{ChannelName, DeliveryId, Fence, Message, TimeMs};
 
 use super::{Index, Leased, QueueAt};
-use crate::operation::stats::Depths;
+use crate::table::channel::Channel;
+use crate::table::due::Due;
 
 /// A message that is kept from its acceptance to its first claim.
 #[derive(Clone, Debug)]
@@ -19,19 +20,44 @@ pub(crate) struct Resident {
 }
 
 #[derive(Debug)]
-struct Ready {
-    id: DeliveryId,
-    resident: Option<Box<Resident>>,
+pub(super) struct Ready {
+    pub(super) id: DeliveryId,
+    pub(super) resident: Option<Box<Resident>>,
     /// Whether the delivery has a row of its own, to be read at the claim.
-    has_row: bool,
+    pub(super) has_row: bool,
     /// Whether it was ready at an unclean start, and was not tried since.
-    is_untried: bool,
+    pub(super) is_untried: bool,
+}
+
+/// From where on deliveries of a channel are on disk alone; none where all are in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Behind {
+    /// New ones, in the order of their numbers.
+    pub(crate) open: Option<DeliveryId>,
+    /// Those with a row, in the order in which they fall due.
+    pub(crate) due: Option<Due>,
+}
+
+/// Deliveries in memory that can be sent or are being sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct InMemory {
+    open: u64,
+    rows: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Queue {
     channel: ChannelName,
+    /// As of the last commit.
+    pub(super) counted: Channel,
     ready: VecDeque<Ready>,
+    /// Of them: those that have a row. One that fell due early can come behind, in the order of the file, what is still
+    /// to be read: it is known by this.
+    ready_rows: FxHashSet<DeliveryId>,
+    /// Those that wait for a time, the earliest.
+    pub(super) due: BTreeSet<Due>,
+    pub(super) behind: Behind,
+    in_memory: InMemory,
     /// What comes before the others, and is to be tried alone.
     suspects: VecDeque<Ready>,
     /// Whether someone has asked for one of them.
@@ -39,7 +65,6 @@ pub(super) struct Queue {
     /// What is still to be tried once, suspects and what is leased included.
     untried_count: u64,
     leased_count: u64,
-    depths: Depths,
     notify: Arc<Notify>,
     is_changed: bool,
 }
@@ -52,16 +77,30 @@ pub(crate) struct Taken {
     pub(crate) has_row: bool,
 }
 
+impl InMemory {
+    fn of(&mut self, has_row: bool) -> &mut u64 {
+        if has_row {
+            &mut self.rows
+        } else {
+            &mut self.open
+        }
+    }
+}
+
 impl Queue {
     pub(super) fn new(channel: ChannelName) -> Self {
         Self {
             channel,
+            counted: Channel::new(0),
             ready: VecDeque::new(),
+            ready_rows: FxHashSet::default(),
+            due: BTreeSet::new(),
+            behind: Behind::default(),
+            in_memory: InMemory::default(),
             suspects: VecDeque::new(),
             has_asked: false,
             untried_count: 0,
             leased_count: 0,
-            depths: Depths::default(),
             notify: Arc::new(Notify::new()),
             is_changed: false,
         }
@@ -71,11 +110,34 @@ impl Queue {
         &self.channel
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.ready.len() + self.suspects.len()
+    /// Deliveries that can be claimed, wherever they are.
+    pub(super) fn ready_count(&self) -> u64 {
+        (self.ready.len() + self.suspects.len()) as u64 + self.open_on_disk()
     }
 
+    /// Deliveries that wait for a time, wherever they are. On disk they may have fallen due.
+    pub(super) fn due_count(&self) -> u64 {
+        let on_disk = self.counted.rows().saturating_sub(self.in_memory.rows);
+        self.due.len() as u64 + on_disk
+    }
+
+    /// New deliveries that are on disk alone.
+    pub(super) fn open_on_disk(&self) -> u64 {
+        self.counted.open.saturating_sub(self.in_memory.open)
+    }
+
+    /// How many in memory can be claimed: new ones, and such that have a row.
+    pub(super) fn ready_lens(&self) -> (usize, usize) {
+        let rows_count = self.ready_rows.len();
+        (self.ready.len() - rows_count, rows_count)
+    }
+
+    /// Whether it has something to claim, if only on disk.
     pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || self.behind.open.is_some()
+    }
+
+    pub(super) fn has_ready_in_memory(&self) -> bool {
         !self.ready.is_empty()
     }
 
@@ -102,10 +164,6 @@ impl Queue {
         self.is_changed = true;
     }
 
-    pub(super) fn depths(&self) -> Depths {
-        self.depths
-    }
-
     pub(super) fn leased_count(&self) -> u64 {
         self.leased_count
     }
@@ -113,10 +171,66 @@ impl Queue {
     pub(super) fn take_changed(&mut self) -> Option<Arc<Notify>> {
         std::mem::take(&mut self.is_changed).then(|| self.notify.clone())
     }
+
+    /// Whether a delivery that has a row can be claimed, and is in memory.
+    pub(super) fn has_ready_row(&self, id: DeliveryId) -> bool {
+        self.ready_rows.contains(&id)
+    }
+
+    /// What is in memory and waits there, and whether that is seen by its place alone.
+    pub(super) fn residents(&self) -> impl Iterator<Item = (DeliveryId, bool)> {
+        let ready = self.ready.iter().map(|ready| (ready.id, !ready.has_row));
+        let due = self.due.iter().map(|(_, id)| (*id, true));
+        let suspects = self.suspects.iter().map(|suspect| (suspect.id, false));
+        ready.chain(due).chain(suspects)
+    }
+
+    /// A delivery is in memory from now on.
+    pub(super) fn enters(&mut self, has_row: bool) {
+        *self.in_memory.of(has_row) += 1;
+    }
+
+    /// A delivery is in memory no more.
+    pub(super) fn leaves(&mut self, has_row: bool) {
+        *self.in_memory.of(has_row) -= 1;
+    }
+
+    pub(super) fn push(&mut self, ready: Ready) {
+        self.untried_count += u64::from(ready.is_untried);
+        self.note_row(&ready);
+        self.ready.push_back(ready);
+        self.is_changed = true;
+    }
+
+    fn note_row(&mut self, ready: &Ready) {
+        if ready.has_row {
+            self.ready_rows.insert(ready.id);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Ready> {
+        let ready = self.ready.pop_front()?;
+        if ready.has_row {
+            self.ready_rows.remove(&ready.id);
+        }
+        Some(ready)
+    }
 }
 
 impl Index {
-    /// A new delivery can be claimed. Its message stays in memory as long as there is room.
+    /// A channel as a start finds it: whatever it has to send is on disk.
+    pub(crate) fn begin_channel(&mut self, name: &ChannelName, counted: Channel) {
+        let at = self.queue(name);
+        let queue = &mut self.queues[at.0];
+        queue.counted = counted;
+        queue.behind = Behind {
+            open: (counted.open > 0).then_some(DeliveryId(0)),
+            due: (counted.rows() > 0).then_some((TimeMs(0), DeliveryId(0))),
+        };
+    }
+
+    /// A new delivery can be claimed. Its message stays in memory as long as there is room; where many wait before it, it
+    /// is read from the file when its turn comes.
     pub(crate) fn push_new(
         &mut self,
         at: QueueAt,
@@ -124,10 +238,18 @@ impl Index {
         message: &Arc<Message>,
         route: &Arc<str>,
     ) {
-        self.count(at, None, Status::Queued);
+        let queue = &mut self.queues[at.0];
+        if queue.behind.open.is_some() {
+            return;
+        }
         // Deliveries of one message share it; counting it for each errs on the safe side.
         let bytes = message.resident_bytes();
-        let resident = (self.resident_bytes + bytes <= self.resident_bytes_max).then(|| {
+        let has_room = self.resident_bytes + bytes <= self.resident_bytes_max;
+        if !has_room && queue.ready.len() >= self.sizes.ready {
+            queue.behind.open = Some(id);
+            return;
+        }
+        let resident = has_room.then(|| {
             self.resident_bytes += bytes;
             Box::new(Resident {
                 message: message.clone(),
@@ -135,39 +257,19 @@ impl Index {
                 bytes,
             })
         });
-        self.push(
-            at,
-            Ready {
-                id,
-                resident,
-                has_row: false,
-                is_untried: false,
-            },
-        );
-    }
-
-    /// A delivery of the channel has gone from one status to another.
-    pub(super) fn count(&mut self, at: QueueAt, from: Option<Status>, to: Status) {
-        self.queues[at.0].depths.step(from, to);
-    }
-
-    /// A stored delivery can be claimed.
-    pub(crate) fn push_stored(&mut self, at: QueueAt, id: DeliveryId, has_row: bool) {
-        let is_untried = self.careful.is_starting();
-        self.push(
-            at,
-            Ready {
-                id,
-                resident: None,
-                has_row,
-                is_untried,
-            },
-        );
+        queue.enters(false);
+        queue.push(Ready {
+            id,
+            resident,
+            has_row: false,
+            is_untried: false,
+        });
     }
 
     /// A stored delivery can be claimed, alone.
     pub(super) fn push_suspect(&mut self, at: QueueAt, id: DeliveryId, has_row: bool) {
         let queue = &mut self.queues[at.0];
+        queue.enters(has_row);
         queue.untried_count += 1;
         queue.suspects.push_back(Ready {
             id,
@@ -177,38 +279,33 @@ impl Index {
         });
     }
 
-    /// Takes those of `ids` that can be claimed out of a queue, in one pass, and puts each under a lease of the writer's
-    /// own. Returns how many.
-    pub(super) fn pull(&mut self, at: QueueAt, ids: &FxHashSet<DeliveryId>) -> usize {
-        let mut pulled = Vec::with_capacity(ids.len());
+    /// Takes those of `wanted` that can be claimed out of a queue, in one pass, and puts each under a lease of the writer's
+    /// own. What is left of `wanted` is not there.
+    pub(super) fn pull(&mut self, at: QueueAt, wanted: &mut FxHashMap<DeliveryId, bool>) {
+        let mut pulled = Vec::with_capacity(wanted.len());
         let queue = &mut self.queues[at.0];
         let suspects_count = queue.suspects.len();
         for waiting in [&mut queue.suspects, &mut queue.ready] {
             waiting.retain_mut(|ready| {
-                let is_wanted = ids.contains(&ready.id);
+                let is_wanted = wanted.remove(&ready.id).is_some();
                 if is_wanted {
-                    pulled.push((ready.id, ready.resident.take(), ready.is_untried));
+                    let resident = ready.resident.take();
+                    pulled.push((ready.id, resident, ready.has_row, ready.is_untried));
                 }
                 !is_wanted
             });
         }
+        for (id, ..) in &pulled {
+            queue.ready_rows.remove(id);
+        }
         let suspects_less = suspects_count - queue.suspects.len();
-        let count = pulled.len();
-        for (id, resident, is_untried) in pulled {
+        for (id, resident, has_row, is_untried) in pulled {
             self.resident_bytes -= resident.map_or(0, |resident| resident.bytes);
-            self.hold(at, id, is_untried);
+            self.hold(at, id, has_row, is_untried);
         }
         if suspects_less > 0 {
             self.suspects_less(suspects_less);
         }
-        count
-    }
-
-    fn push(&mut self, at: QueueAt, ready: Ready) {
-        let queue = &mut self.queues[at.0];
-        queue.untried_count += u64::from(ready.is_untried);
-        queue.ready.push_back(ready);
-        queue.is_changed = true;
     }
 
     /// Takes the first deliveries of a queue, each under a new lease.
@@ -221,7 +318,7 @@ impl Index {
         let count = max.min(self.queues[at.0].ready.len());
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count
-            && let Some(ready) = self.queues[at.0].ready.pop_front()
+            && let Some(ready) = self.queues[at.0].pop()
         {
             taken.push(self.lease(at, ready));
         }
@@ -256,10 +353,10 @@ impl Index {
         }
     }
 
-    /// Puts a delivery that waits nowhere under a lease of the writer's own.
-    pub(super) fn hold(&mut self, at: QueueAt, id: DeliveryId, is_untried: bool) {
+    /// Puts a delivery that is in memory and waits nowhere under a lease of the writer's own.
+    pub(super) fn hold(&mut self, at: QueueAt, id: DeliveryId, has_row: bool, is_untried: bool) {
         self.last_fence.0 += 1;
-        let leased = Leased::of_writer(self.last_fence, at, is_untried);
+        let leased = Leased::of_writer(self.last_fence, at, has_row, is_untried);
         let before = self.leases.insert(id, leased);
         debug_assert!(before.is_none(), "a delivery has at most one live lease");
         self.queues[at.0].leased_count += 1;
@@ -269,17 +366,18 @@ impl Index {
     pub(super) fn put_back(&mut self, leased: Leased, id: DeliveryId) {
         let queue = &mut self.queues[leased.queue.0];
         queue.leased_count -= 1;
-        let waiting = if self.careful.is_out(id) {
-            &mut queue.suspects
-        } else {
-            &mut queue.ready
-        };
-        waiting.push_front(Ready {
+        let ready = Ready {
             id,
             resident: None,
             has_row: leased.has_row,
             is_untried: leased.is_untried,
-        });
+        };
+        if self.careful.is_out(id) {
+            queue.suspects.push_front(ready);
+        } else {
+            queue.note_row(&ready);
+            queue.ready.push_front(ready);
+        }
         queue.is_changed = true;
         self.lease_ended(id, false);
     }
@@ -292,8 +390,8 @@ impl Index {
         self.lease_ended(id, true);
     }
 
-    /// Of each queue that has something to claim: the channel, the delivery that comes first, and when its message was
-    /// accepted where that is in memory.
+    /// Of each queue that has something to claim in memory: the channel, the delivery that comes first, and when its
+    /// message was accepted where that is in memory.
     pub(crate) fn firsts(
         &self,
     ) -> impl Iterator<Item = (&ChannelName, DeliveryId, Option<TimeMs>)> {

@@ -12,6 +12,7 @@ use crate::error::{Malformed, ReadError, WriteError};
 use crate::group::{Filed, Group};
 use crate::index::Index;
 use crate::request::Write;
+use crate::stand::Stand;
 use crate::store::Store;
 use crate::table::chunk;
 use crate::table::delivery::Row;
@@ -198,6 +199,12 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
             to: Status::Queued,
         };
         let last = group.journal(&first_row(subject, Cause::Accepted, at, delay))?;
+        let stand = Stand {
+            has_row: delay.is_some(),
+            due: delay,
+            ..Stand::OPEN
+        };
+        group.stands(&planned.channel, id, None, stand)?;
         let row = delay.map(|due| Row {
             due: Some(due),
             ..Row::new(Status::Queued, planned.channel.clone())
@@ -207,7 +214,7 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
             group.delivery.insert(id.0, row.encode().as_slice())?;
         }
         let tail = Tail {
-            place: Place::Delivery(Status::Queued, row.is_some()),
+            place: Place::Delivery(Status::Queued, stand.has_row),
             last,
         };
         group.new_tails().slot(tail, Some(&planned.channel));
@@ -236,14 +243,12 @@ pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
         let at = index.queue(&planned.channel);
         match prepared.delay() {
             Some(delay) => {
-                let filed = Filed {
-                    id,
-                    from: None,
-                    status: Status::Queued,
-                    due: Some(delay),
+                let stand = Stand {
                     has_row: true,
+                    due: Some(delay),
+                    ..Stand::OPEN
                 };
-                index.file(at, &filed);
+                index.file(at, &Filed { id, stand });
             }
             None => index.push_new(at, id, &prepared.message, &planned.route),
         }

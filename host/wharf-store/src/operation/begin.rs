@@ -4,8 +4,8 @@ use tracing::warn;
 use wharf_core::{Cause, DeliveryId, Status, TimeMs};
 
 use crate::error::ReadError;
-use crate::group::{Filed, Group};
-use crate::index::SharedIndex;
+use crate::group::Group;
+use crate::index::{SharedIndex, Sought};
 use crate::recover::Past;
 use crate::step::{Current, Found, Step};
 use crate::table::claimed;
@@ -48,7 +48,7 @@ fn give_up(
         return Ok(());
     }
     warn!(delivery = %id, channel = %current.row.channel, "the process ended twice while this was being attempted: it is dead");
-    index.lock().seize(&[(id, current.row.clone())]);
+    index.lock().seize(&[Sought::of(&current)]);
     let row = Row {
         status: Status::Dead,
         due: None,
@@ -62,13 +62,7 @@ fn give_up(
         attempt: None,
         wire: None,
     };
-    current.step(group, &step)?;
-    group.settled(Filed {
-        id,
-        from: Some(from),
-        status: Status::Dead,
-        due: None,
-        has_row: true,
-    });
+    let (_, filed) = current.step(group, &step)?;
+    group.settled(filed);
     Ok(())
 }

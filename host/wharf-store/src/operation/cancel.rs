@@ -5,8 +5,8 @@ use wharf_core::operator::{self, Cancellation};
 use wharf_core::{Cause, Cursor, DeliveryId, MessageId, MessageSeq, Status, TimeMs};
 
 use crate::error::{CancelError, ReadError};
-use crate::group::{Filed, Group};
-use crate::index::SharedIndex;
+use crate::group::Group;
+use crate::index::{SharedIndex, Sought};
 use crate::request::Write;
 use crate::step::{Current, Found, Step};
 use crate::store::Store;
@@ -108,7 +108,7 @@ pub(crate) fn apply(
         if let Found::Current(current) = Current::find(group, *id)?
             && operator::cancel(current.row.status, false) == Cancellation::Now
         {
-            waiting.push((*id, current.row));
+            waiting.push(Sought::of(&current));
         }
     }
     // From here to the commit nobody can claim them, and those that are being attempted stay so.
@@ -156,17 +156,16 @@ fn cancel(
                 attempt: None,
                 wire: None,
             };
-            let last = current.step(group, &step)?;
+            let (last, filed) = current.step(group, &step)?;
             if index.lock().unclaim(id) {
                 group.unclaim(id)?;
             }
-            group.settled(Filed {
-                id,
-                from: Some(status),
-                status: Status::Cancelled,
-                due: None,
-                has_row: true,
-            });
+            if status.is_sendable() {
+                group.settled(filed);
+            } else {
+                // What is held nobody could claim.
+                group.refiled(&current.row.channel, filed);
+            }
             Ok(Cancelled::Recorded(last))
         }
         Cancellation::Flag => {

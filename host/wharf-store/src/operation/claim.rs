@@ -7,8 +7,9 @@ use wharf_core::retry::Budget;
 use wharf_core::{ChannelName, DeliveryId, Message, MessageSeq, Status, TimeMs, WireForm};
 
 use crate::error::{Malformed, ReadError};
-use crate::index::Taken;
+use crate::index::{QueueAt, Taken};
 use crate::lease::Lease;
+use crate::limits::PAGES_A_CLAIM_MAX;
 use crate::read::{Chunks, Rows, Snapshot};
 use crate::store::Store;
 use crate::table::chunk;
@@ -95,19 +96,10 @@ impl Store {
         now: TimeMs,
     ) -> Result<Claims, ReadError> {
         self.shared.with_database(|_| Ok(()))?;
-        let (taken, is_careful, promoted_count, wake, next_due) = {
-            let mut index = self.index().lock();
-            let promoted_count = index.promote(now);
-            let at = index.queue(channel);
-            let taken = index.take(at, max, now);
-            let is_careful = index.is_careful(at);
-            let (wake, next_due) = (index.wake(), index.next_due());
-            (taken, is_careful, promoted_count, wake, next_due)
-        };
-        wake.all();
-        if promoted_count > 0 {
-            self.shared.tell_next_due(next_due);
-        }
+        let at = self.index().lock().queue(channel);
+        let mut pages = 0..PAGES_A_CLAIM_MAX;
+        while max > 0 && pages.next().is_some() && self.load(at, now)? {}
+        let (taken, is_careful) = self.take(at, max, now);
         // Made before anything can fail: from here on the guards give back what is not handed out.
         let leased: Vec<_> = taken
             .into_iter()
@@ -127,6 +119,25 @@ impl Store {
         } else {
             Claims::Ready(claims)
         })
+    }
+}
+
+impl Store {
+    /// Takes what is in memory, and says whether it is to be put on disk first.
+    fn take(&self, at: QueueAt, max: usize, now: TimeMs) -> (Vec<Taken>, bool) {
+        let (taken, is_careful, promoted_count, wake, next_due) = {
+            let mut index = self.index().lock();
+            let promoted_count = index.promote(at, now);
+            let taken = index.take(at, max, now);
+            let is_careful = index.is_careful(at);
+            let (wake, next_due) = (index.wake(), index.next_due());
+            (taken, is_careful, promoted_count, wake, next_due)
+        };
+        wake.all();
+        if promoted_count > 0 {
+            self.shared.tell_next_due(next_due);
+        }
+        (taken, is_careful)
     }
 }
 

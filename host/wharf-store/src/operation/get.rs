@@ -62,16 +62,17 @@ pub struct DeliveryView {
 }
 
 impl Store {
-    /// A message by its number, which a list has told.
-    pub fn get_numbered(&self, seq: MessageSeq) -> Result<MessageView, ReadError> {
+    /// A message by its number, which a list has told; none where it is not, or not any more.
+    pub fn get_numbered(&self, seq: MessageSeq) -> Result<Option<MessageView>, ReadError> {
         self.read(|snapshot| view(snapshot, self.index(), seq))
     }
 
-    /// A message by its id.
+    /// A message by its id; none where it is unknown, or was removed, which [`Store::remains`] tells apart.
     pub fn get(&self, id: &MessageId) -> Result<Option<MessageView>, ReadError> {
-        self.read_id(id, |snapshot, entry| {
+        let view = self.read_id(id, |snapshot, entry| {
             view(snapshot, self.index(), entry.seq)
-        })
+        })?;
+        Ok(view.flatten())
     }
 }
 
@@ -79,8 +80,14 @@ fn view(
     snapshot: &Snapshot,
     index: &SharedIndex,
     seq: MessageSeq,
-) -> Result<MessageView, ReadError> {
-    let stored = snapshot.chunks()?.with(seq, chunk::decode)?;
+) -> Result<Option<MessageView>, ReadError> {
+    let stored = snapshot.chunks()?.find(seq, |part| {
+        let is_stub = chunk::is_stub(part);
+        (!is_stub).then(|| chunk::decode(part)).transpose()
+    })?;
+    let Some(stored) = stored.flatten() else {
+        return Ok(None);
+    };
     let (tails, place) = snapshot.tails(seq)?;
     let (rows, mut journal) = (snapshot.rows()?, snapshot.journal()?);
     let mut deliveries = Vec::with_capacity(stored.planned.len());
@@ -89,12 +96,12 @@ fn view(
         let view = DeliveryView::read(&rows, &mut journal, index, planned, id, tail)?;
         deliveries.push(view);
     }
-    Ok(MessageView {
+    Ok(Some(MessageView {
         seq,
         message: Arc::new(stored.message),
         standing: stored.standing,
         deliveries,
-    })
+    }))
 }
 
 impl DeliveryView {

@@ -14,8 +14,8 @@ use crate::table::chunk;
 pub struct JournalPage {
     /// The rows, in order.
     pub entries: Vec<JournalEntry>,
-    /// Rows that cannot be read, and those whose message cannot, in order. They will not be readable later either:
-    /// whoever reads on says so, and goes on.
+    /// Rows that cannot be read, and those whose message cannot or was removed, in order. They will not be readable later
+    /// either: whoever reads on says so, and goes on.
     pub passed_over: Vec<PassedOver>,
     /// The last row that the page is about: the cursor to go on from. The one that was asked for where nothing comes
     /// after it.
@@ -30,7 +30,27 @@ pub struct PassedOver {
     /// The last of them.
     pub last: Cursor,
     /// Why.
-    pub reason: Malformed,
+    pub reason: Unread,
+}
+
+/// Why a row is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    /// It, or its message, is damaged.
+    #[error(transparent)]
+    Malformed(Malformed),
+    /// Its message was removed by retention.
+    #[error("its message was removed by retention")]
+    Removed,
+}
+
+impl From<Malformed> for Unread {
+    fn from(cause: Malformed) -> Self {
+        match cause {
+            chunk::REMOVED => Self::Removed,
+            cause => Self::Malformed(cause),
+        }
+    }
 }
 
 /// A journal row with what it is about.
@@ -74,7 +94,8 @@ fn pairs_bytes(pairs: &Pairs) -> usize {
 }
 
 impl Store {
-    /// The rows of a message and all its deliveries, in order; none where the message is unknown.
+    /// The rows of a message and all its deliveries, in order; none where the message is unknown, or was
+    /// removed.
     pub fn journal_of(&self, id: &MessageId) -> Result<Vec<Row>, ReadError> {
         let rows = self.read_id(id, |snapshot, entry| chains(snapshot, entry.seq))?;
         Ok(rows.unwrap_or_default())
@@ -97,6 +118,12 @@ impl Store {
 }
 
 fn chains(snapshot: &Snapshot, seq: MessageSeq) -> Result<Vec<Row>, ReadError> {
+    let is_removed = snapshot
+        .chunks()?
+        .with(seq, |part| Ok(chunk::is_stub(part)))?;
+    if is_removed {
+        return Ok(Vec::new());
+    }
     let (tails, place) = snapshot.tails(seq)?;
     let mut journal = snapshot.journal()?;
     let mut rows = Vec::new();
@@ -151,13 +178,13 @@ fn page(
             Err(ReadError::Malformed(reason)) => (reason, journal.lost_to(cursor, head)?),
             Err(cause) => return Err(cause),
         };
-        page.pass_over(cursor, last, reason);
+        page.pass_over(cursor, last, reason.into());
     }
     Ok(page)
 }
 
 impl JournalPage {
-    fn pass_over(&mut self, first: Cursor, last: Cursor, reason: Malformed) {
+    fn pass_over(&mut self, first: Cursor, last: Cursor, reason: Unread) {
         match self.passed_over.last_mut() {
             Some(before) if before.reason == reason && before.last == self.end => {
                 before.last = last;

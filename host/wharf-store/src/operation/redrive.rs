@@ -81,13 +81,6 @@ pub(crate) fn apply(group: &mut Group<'_>, wanted: &Redrive) -> Result<Redriven,
         }),
         ..before.clone()
     };
-    let filed = Filed {
-        id,
-        from: Some(before.status),
-        status: to,
-        due: row.due,
-        has_row: true,
-    };
     let step = Step {
         row,
         cause: Cause::Redriven,
@@ -95,8 +88,8 @@ pub(crate) fn apply(group: &mut Group<'_>, wanted: &Redrive) -> Result<Redriven,
         attempt: None,
         wire: None,
     };
-    let last = current.step(group, &step)?;
-    group.redriven(&current.row.channel, filed);
+    let (last, filed) = current.step(group, &step)?;
+    group.refiled(&current.row.channel, filed);
     Ok(Redriven::Recorded { row: last, to })
 }
 

@@ -12,6 +12,7 @@ use wharf_core::{Cause, DeliveryId, MessageSeq, Standing, Status, TimeMs};
 use crate::error::{ReadError, WriteError};
 use crate::group::{Filed, Group};
 use crate::request::Write;
+use crate::stand::Stand;
 use crate::store::Store;
 use crate::table::chunk;
 use crate::table::delivery::Row;
@@ -111,14 +112,13 @@ fn reroute(group: &mut Group<'_>, wanted: &Reroute) -> Result<Rerouted, ReadErro
         group.delivery.insert(id.0, row.encode().as_slice())?;
         let place = Place::Delivery(Status::Queued, true);
         group.set_tail(slot, Tail { place, last });
-        let filed = Filed {
-            id,
-            from: None,
-            status: Status::Queued,
-            due,
+        let stand = Stand {
             has_row: true,
+            due,
+            ..Stand::OPEN
         };
-        group.redriven(&planned.channel, filed);
+        group.stands(&planned.channel, id, None, stand)?;
+        group.refiled(&planned.channel, Filed { id, stand });
     }
     Ok(Rerouted::Recorded(planned.len() as u16))
 }

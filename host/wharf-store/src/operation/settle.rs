@@ -137,7 +137,6 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         is_cancelled: before.is_cancelled && !to.is_final(),
         ..before.clone()
     };
-    let has_row = row.is_needed();
     let step = Step {
         row,
         cause,
@@ -145,14 +144,8 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         attempt: ended.attempt.as_ref().map(|(_, facts)| facts.as_slice()),
         wire: ended.wire.as_deref(),
     };
-    let last = current.step(group, &step)?;
-    group.settled(Filed {
-        id,
-        from: Some(current.row.status),
-        status: to,
-        due,
-        has_row,
-    });
+    let (last, filed) = current.step(group, &step)?;
+    group.settled(filed);
     Ok(if to == wanted {
         Settled::Recorded(last)
     } else {

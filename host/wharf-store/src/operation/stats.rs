@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use wharf_core::invariant::Spread;
-use wharf_core::{ChannelName, Status, TimeMs};
+use wharf_core::{ChannelName, MessageSeq, Status, TimeMs};
 
 use crate::error::ReadError;
 use crate::meter::Distribution;
 use crate::store::Store;
 use crate::table::chunk;
-use crate::table::state::Counts;
+use crate::table::state::{Counts, Space};
 
 /// Numbers about the store. Counters and indexes are of the same moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Stats {
     pub resident_bytes: usize,
     /// The id index.
     pub ids: IdStats,
+    /// What the file holds, and what retention has removed.
+    pub space: Space,
     /// How long commits took, in microseconds; their number is the number of commits.
     pub commit_us: Distribution,
     /// Messages and settles that were committed together.
@@ -45,6 +47,8 @@ pub struct IdStats {
     pub runs: u64,
     /// Memory that filters take.
     pub filter_bytes: usize,
+    /// Ids of messages before it are forgotten.
+    pub from: MessageSeq,
 }
 
 /// Numbers about one channel.
@@ -52,12 +56,12 @@ pub struct IdStats {
 pub struct ChannelStats {
     /// The channel.
     pub channel: ChannelName,
-    /// Deliveries that can be claimed.
+    /// Deliveries that can be claimed, in memory or on disk.
     pub ready: u64,
     /// Deliveries that are being attempted.
     pub leased: u64,
-    /// After an unclean stop: deliveries that were ready at the start and were not tried since. While there are any,
-    /// the channel's claims are put on disk first.
+    /// After an unclean stop: deliveries that were ready at the start and were not tried since, as far as they are
+    /// known; on disk, all that come behind them. While there are any, the channel's claims are put on disk first.
     pub untried: u64,
     /// Deliveries by status.
     pub depths: Depths,
@@ -75,7 +79,11 @@ impl Depths {
         self.0[status as usize - 1]
     }
 
-    /// A delivery went from one status to another; from none where it was not counted yet.
+    pub(crate) fn set(&mut self, status: Status, count: u64) {
+        self.0[status as usize - 1] = count;
+    }
+
+    /// A delivery went from one status to another; from none where it is new.
     pub(crate) fn step(&mut self, from: Option<Status>, to: Status) {
         if let Some(from) = from.filter(|from| *from != Status::Delivered) {
             self.0[from as usize - 1] -= 1;
@@ -99,6 +107,7 @@ impl Store {
     /// Numbers about the store. Quick: nothing is read from the file.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let space = self.shared.retention.space();
         let index = self.index().lock();
         Stats {
             counts: index.counts(),
@@ -109,6 +118,7 @@ impl Store {
             channels: index.channels().collect(),
             resident_bytes: index.resident_bytes(),
             ids: self.ids().stats(),
+            space,
             commit_us: self.shared.meter.commit_us(),
             group_items: self.shared.meter.group_items(),
         }
@@ -118,6 +128,11 @@ impl Store {
     /// claim: how far it is behind. Reads one message a channel from the file where that is not in memory; one that
     /// cannot be read is left out.
     pub fn behind(&self) -> Result<Vec<(ChannelName, TimeMs)>, ReadError> {
+        let queues = self.index().lock().all();
+        for at in queues {
+            // Only new ones, and of a queue of which nothing is in memory: as after a start, where nobody claims.
+            self.load(at, TimeMs(0))?;
+        }
         let firsts: Vec<_> = {
             let index = self.index().lock();
             let firsts = index.firsts();

@@ -11,8 +11,10 @@ use super::Numbered;
 use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
-/// Key: number of the chunk's first message; the others follow without a gap. Value: a [`super::blob`], one part a
-/// message. Written once, and anew only where a message of it is routed again.
+/// Key: number of the chunk's first message; the others follow without a gap, and so does the next chunk. Value: a
+/// [`super::blob`], one part a message: the message, or its [`stub`] once retention has removed it. Written once, and
+/// anew only where a message of it is routed again or removed. A chunk that has nothing but stubs has no tails, and is
+/// removed from the front of the table once the ids of all its messages are forgotten.
 pub(crate) const TABLE: Numbered = Numbered::new("chunk");
 
 /// A message as it is stored.
@@ -62,6 +64,21 @@ pub(crate) fn encode(message: &Message, planned: &[Planned], standing: Standing)
     part
 }
 
+/// What stays of a message that was removed: what a duplicate of it is answered with. `0 | accepted at | count of
+/// deliveries`, where a message has the length of its id first, which is never 0.
+pub(crate) fn stub(accepted_at: TimeMs, deliveries_count: usize) -> Vec<u8> {
+    let mut part = Vec::with_capacity(8);
+    part.put_text("");
+    part.put_number(accepted_at.0);
+    part.put_number(deliveries_count as u64);
+    part
+}
+
+/// Whether a part is what stays of a removed message.
+pub(crate) fn is_stub(part: &[u8]) -> bool {
+    part.first() == Some(&0)
+}
+
 /// Reads one part of a chunk, whole.
 pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
     let mut take = Take::new(part);
@@ -107,11 +124,11 @@ pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
     })
 }
 
-/// When a message was accepted, and how many deliveries it has.
+/// When a message was accepted, and how many deliveries it has; of a removed one too.
 pub(crate) fn first_answer(part: &[u8]) -> Result<(TimeMs, usize), Malformed> {
     let mut take = Take::new(part);
     take.bytes()?;
-    Ok((TimeMs(take.number()?), take.count()?))
+    Ok((TimeMs(take.number()?), take.u32()? as usize))
 }
 
 /// What a row about the message, or about its delivery at a place, says of it.
@@ -139,8 +156,14 @@ pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malfor
     })
 }
 
+/// Why a [`stub`] cannot be read as a message.
+pub(crate) const REMOVED: Malformed = Malformed("the message was removed by retention");
+
 fn take_id(take: &mut Take<'_>) -> Result<MessageId, Malformed> {
-    MessageId::parse(take.text()?).map_err(|_| Malformed("a message id is bad"))
+    match take.text()? {
+        "" => Err(REMOVED),
+        id => MessageId::parse(id).map_err(|_| Malformed("a message id is bad")),
+    }
 }
 
 #[cfg(test)]
@@ -215,6 +238,12 @@ pub(crate) mod tests {
                 let one = place.and_then(|place| planned.get(usize::from(place)));
                 prop_assert_eq!(about.planned, one.map(|p| (&*p.route, p.channel.as_str())));
             }
+            prop_assert!(!is_stub(&part));
+            let stub = stub(message.accepted_at, planned.len());
+            prop_assert!(is_stub(&stub));
+            prop_assert_eq!(first_answer(&stub).unwrap(), (message.accepted_at, planned.len()));
+            prop_assert_eq!(decode(&stub).err(), Some(REMOVED));
+            prop_assert_eq!(about(&stub, None).err(), Some(REMOVED));
             let stored = decode(&part).unwrap();
             prop_assert_eq!(stored.standing.is_none(), !planned.is_empty());
             prop_assert_eq!(&stored.planned, &planned);

@@ -68,6 +68,30 @@ pub(crate) fn encode(draft: &Draft<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// What retention asks of a row.
+pub(crate) struct Stamp {
+    pub(crate) at: TimeMs,
+    /// The message, where the row is the first one about it or its delivery.
+    pub(crate) accepted: Option<MessageSeq>,
+}
+
+/// Reads no more of a row than its [`Stamp`].
+pub(crate) fn stamp(part: &[u8]) -> Result<Stamp, Malformed> {
+    let mut take = Take::new(part);
+    let (flags, id) = (take.u8()?, take.number()?);
+    let (_to, _cause) = (take.u8()?, take.u8()?);
+    let seq = if flags & IS_MESSAGE != 0 {
+        MessageSeq(id)
+    } else {
+        DeliveryId(id).message()
+    };
+    let is_first = flags & HAS_PREVIOUS == 0;
+    Ok(Stamp {
+        at: TimeMs(take.number()?),
+        accepted: is_first.then_some(seq),
+    })
+}
+
 pub(crate) fn decode(part: &[u8], cursor: Cursor) -> Result<Row, Malformed> {
     let mut take = Take::new(part);
     let flags = take.u8()?;
@@ -175,12 +199,16 @@ mod tests {
                 attempt: encoded.as_deref(),
             };
             encode(&draft, &mut part);
+            let stamp = stamp(&part).unwrap();
+            prop_assert_eq!(stamp.at, row.at);
+            let accepted = previous.is_none().then(|| subject.message());
+            prop_assert_eq!(stamp.accepted, accepted);
             prop_assert_eq!(decode(&part, Cursor(7)).unwrap(), row);
         }
 
         #[test]
         fn broken_rows_are_refused(part: Vec<u8>) {
-            let _ = decode(&part, Cursor(1));
+            let _ = (decode(&part, Cursor(1)), stamp(&part).is_ok());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use redb::TableDefinition;
 
-/// Key: one of the names below. Value: as said there.
+/// Key: one of the names below, or that of a [`super::channel`]. Value: as said there.
 pub(crate) const TABLE: TableDefinition<'static, &'static str, &'static [u8]> =
     TableDefinition::new("meta");
 
@@ -14,8 +14,9 @@ pub(crate) const FORMAT_NAME: &str = "format";
 ///
 /// 1 was that of the drafts before the id index had runs, 2 that of those before an attempt kept how long its hooks
 /// took, 3 that of those before there were named values,
-/// 4 that of those before claims were put on disk after an unclean stop.
-pub(crate) const FORMAT: u32 = 6;
+/// 4 that of those before claims were put on disk after an unclean stop, 6 that of those before a start read neither
+/// tails nor rows of deliveries, and before anything was removed.
+pub(crate) const FORMAT: u32 = 7;
 
 /// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
 pub(crate) const ID_KEY_NAME: &str = "id-key";
@@ -25,6 +26,7 @@ pub(crate) const STATE_NAME: &str = "state";
 
 /// Value: [`super::id_manifest::Manifest`]. Rewritten by commits that change runs.
 pub(crate) const IDS_NAME: &str = "ids";
+
 /// Value: version byte 1. There while the store is closed and was closed cleanly: close writes it last, a start removes
 /// it first.
 pub(crate) const CLEAN_STOP_NAME: &str = "clean-stop";

@@ -4,10 +4,12 @@
 
 pub(crate) mod attempt;
 pub(crate) mod blob;
+pub(crate) mod channel;
 pub(crate) mod chunk;
 pub(crate) mod claimed;
 pub(crate) mod cursor;
 pub(crate) mod delivery;
+pub(crate) mod due;
 pub(crate) mod id_entry;
 pub(crate) mod id_filter;
 pub(crate) mod id_log;

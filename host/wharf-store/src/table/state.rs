@@ -1,11 +1,11 @@
-//! The one row that every commit rewrites: next numbers, and counters.
+//! The one row that every commit rewrites: next numbers, counters, and what retention has left.
 
 use wharf_core::{Cursor, MessageSeq, Standing, Status};
 
 use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// How many deliveries stand where, and how many messages have none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,14 @@ impl Counts {
         self.standings[standing as usize - 1] -= 1;
     }
 
+    pub(crate) fn remove_message(&mut self) {
+        self.messages -= 1;
+    }
+
+    pub(crate) fn remove_delivery(&mut self, status: Status) {
+        self.statuses[status as usize - 1] -= 1;
+    }
+
     /// A delivery went from one status to another; from none when it is new.
     pub(crate) fn step(&mut self, from: Option<Status>, to: Status) {
         if let Some(from) = from {
@@ -71,12 +79,46 @@ impl Counts {
     }
 }
 
-/// Next numbers, and counters.
+/// What the file holds of messages and of the journal, and what retention has removed since it was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Values of messages: those that wait, those that ended and are kept, and the little that stays of a removed one.
+    pub message_bytes: u64,
+    /// Values of the journal.
+    pub journal_bytes: u64,
+    /// The first row of the journal that is kept, or the next one where none is.
+    pub journal_from: Cursor,
+    /// Messages before it were accepted in rows that are not kept.
+    pub(crate) journal_from_seq: MessageSeq,
+    /// Messages that were removed.
+    pub pruned_messages: u64,
+    /// Their deliveries.
+    pub pruned_deliveries: u64,
+    /// Rows of the journal that were removed.
+    pub pruned_rows: u64,
+}
+
+impl Space {
+    fn empty() -> Self {
+        Self {
+            message_bytes: 0,
+            journal_bytes: 0,
+            journal_from: Cursor(1),
+            journal_from_seq: MessageSeq(1),
+            pruned_messages: 0,
+            pruned_deliveries: 0,
+            pruned_rows: 0,
+        }
+    }
+}
+
+/// Next numbers, counters, and space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) next_seq: MessageSeq,
     pub(crate) next_cursor: Cursor,
     pub(crate) counts: Counts,
+    pub(crate) space: Space,
 }
 
 impl State {
@@ -86,6 +128,7 @@ impl State {
             next_seq: MessageSeq(1),
             next_cursor: Cursor(1),
             counts: Counts::default(),
+            space: Space::empty(),
         }
     }
 
@@ -94,8 +137,8 @@ impl State {
         Cursor(self.next_cursor.0 - 1)
     }
 
-    /// `version | next message | next cursor | messages | statuses: count, each | standings: count, each`. Statuses
-    /// are only ever added, so a shorter list is an older file's.
+    /// `version | next message | next cursor | messages | statuses: count, each | standings: count, each | space, each
+    /// number of it`. Statuses are only ever added, so a shorter list is an older file's.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut value = vec![VERSION];
         value.put_number(self.next_seq.0);
@@ -106,6 +149,26 @@ impl State {
             for count in list {
                 value.put_number(*count);
             }
+        }
+        let Space {
+            message_bytes,
+            journal_bytes,
+            journal_from,
+            journal_from_seq,
+            pruned_messages,
+            pruned_deliveries,
+            pruned_rows,
+        } = self.space;
+        for number in [
+            message_bytes,
+            journal_bytes,
+            journal_from.0,
+            journal_from_seq.0,
+            pruned_messages,
+            pruned_deliveries,
+            pruned_rows,
+        ] {
+            value.put_number(number);
         }
         value
     }
@@ -119,6 +182,7 @@ impl State {
                 messages: take.number()?,
                 ..Counts::default()
             },
+            space: Space::empty(),
         };
         let counts = &mut state.counts;
         for list in [&mut counts.statuses[..], &mut counts.standings[..]] {
@@ -130,6 +194,15 @@ impl State {
                 *count = take.number()?;
             }
         }
+        state.space = Space {
+            message_bytes: take.number()?,
+            journal_bytes: take.number()?,
+            journal_from: Cursor(take.number()?),
+            journal_from_seq: MessageSeq(take.number()?),
+            pruned_messages: take.number()?,
+            pruned_deliveries: take.number()?,
+            pruned_rows: take.number()?,
+        };
         take.end()?;
         if state.next_cursor.0 == 0 || state.next_seq.0 == 0 {
             return Err(Malformed("its numbers begin before 1"));
@@ -146,10 +219,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn states_round_trip(seq in 1u64.., cursor in 1u64.., steps: Vec<u8>) {
+        fn states_round_trip(seq in 1u64.., cursor in 1u64.., steps: Vec<u8>, space: [u64; 7]) {
             let mut state = State::empty();
             state.next_seq = MessageSeq(seq);
             state.next_cursor = Cursor(cursor);
+            state.space = Space {
+                message_bytes: space[0],
+                journal_bytes: space[1],
+                journal_from: Cursor(space[2]),
+                journal_from_seq: MessageSeq(space[3]),
+                pruned_messages: space[4],
+                pruned_deliveries: space[5],
+                pruned_rows: space[6],
+            };
             for step in steps {
                 state.counts.add_message();
                 state.counts.add_standing(Standing::Unroutable);

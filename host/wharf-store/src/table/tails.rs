@@ -11,8 +11,8 @@ use crate::error::Malformed;
 /// Key: the chunk's, number of its first message. Value: [`Tails`].
 pub(crate) const OPEN: Numbered = Numbered::new("open");
 
-/// Tails of all other chunks. A chunk moves here in the commit that settles its last open delivery. Key and value
-/// as in [`OPEN`].
+/// Tails of all other chunks that have any. A chunk moves here in the commit that settles its last open delivery. Key
+/// and value as in [`OPEN`]. A message that was removed has no slot, and a chunk without slots no value.
 pub(crate) const CLOSED: Numbered = Numbered::new("closed");
 
 const VERSION: u8 = 1;
@@ -270,6 +270,21 @@ impl Tails {
         Ok(builder.build())
     }
 
+    /// The same without any slot for these messages, by their places in the chunk: they were removed.
+    pub(crate) fn without(&self, gone: &[usize]) -> Result<Self, Malformed> {
+        let names = self.names()?;
+        let mut builder = Builder::default();
+        for at in 0..self.messages_count {
+            builder.message();
+            if gone.binary_search(&at).is_err() {
+                for slot in self.slots(at) {
+                    builder.slot(self.tail(slot)?, names.get(self.channel(slot)));
+                }
+            }
+        }
+        Ok(builder.build())
+    }
+
     /// Whether the chunk belongs in [`OPEN`].
     pub(crate) fn is_open(&self) -> Result<bool, Malformed> {
         for slot in 0..self.slots_count {
@@ -354,6 +369,19 @@ mod tests {
                         .map(|(slot, one)| (tails.tail(slot).unwrap(), ChannelName::new(&one.2)))
                         .collect()
                 };
+                prop_assert_eq!(now, expected);
+            }
+            let others = tails.without(&[message]).unwrap();
+            let names = others.names().unwrap();
+            for (index, before) in messages.iter().enumerate() {
+                let now: Vec<_> = others
+                    .slots(index)
+                    .map(|slot| (others.tail(slot).unwrap(), names[others.channel(slot)].clone()))
+                    .collect();
+                let slots = tails.slots(index).zip(before);
+                let expected = slots
+                    .map(|(slot, one)| (tails.tail(slot).unwrap(), ChannelName::new(&one.2)));
+                let expected: Vec<_> = expected.filter(|_| index != message).collect();
                 prop_assert_eq!(now, expected);
             }
         }

@@ -68,7 +68,7 @@ fn what_waits_is_cancelled_at_once() {
     check(retrying, is_recorded, Status::Cancelled);
     let fell_due = |fixture: &Fixture| {
         settled(fixture, retry(10, "wire"));
-        fixture.store.promote_due(after_ms(10));
+        fixture.store.promote_due(after_ms(10)).unwrap();
     };
     check(fell_due, is_recorded, Status::Cancelled);
     let given_back = |fixture: &Fixture| {

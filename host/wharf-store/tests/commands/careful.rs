@@ -150,11 +150,11 @@ fn what_falls_due_later_was_not_ready_at_the_start() {
     delayed.deliver_after = Some(after_ms(20));
     fixture.accept(vec![accept("m", &["a"]), to(delayed, &["a"])]);
     fixture.settle(vec![settle(fixture.claim_one("a", T0), retry(10, ""))]);
+    fixture.options.now = after_ms(10);
     fixture.kill();
-    check_left(&fixture, "a", (0, 0, 0));
-    fixture.store.promote_due(after_ms(10));
+    fixture.store.promote_due(after_ms(10)).unwrap();
     check_left(&fixture, "a", (1, 0, 0));
-    fixture.store.promote_due(after_ms(20));
+    fixture.store.promote_due(after_ms(20)).unwrap();
     check_left(&fixture, "a", (1, 0, 0));
     let claims = careful(&fixture, "a", after_ms(20));
     assert_eq!(names(&claims), ["m", "delayed"]);
@@ -221,7 +221,7 @@ fn a_suspect_runs_alone_and_before_the_others() {
         assert_eq!(free(&fixture, other, T0), [""; 0]);
         // However long it takes.
         now = now.after(Duration::from_secs(1_000));
-        fixture.store.promote_due(now);
+        fixture.store.promote_due(now).unwrap();
         assert_eq!(free(&fixture, other, now), [""; 0]);
         deliver(&fixture, claims);
     }
@@ -249,8 +249,8 @@ fn a_suspect_that_was_tried_is_none_any_more() {
     let suspect = careful(&fixture, "a", T0).remove(0);
     fixture.settle(vec![settle(suspect, retry(1, ""))]);
     check_left(&fixture, "a", (0, 0, 0));
+    fixture.options.now = after_ms(1);
     fixture.kill();
-    check_left(&fixture, "a", (0, 0, 0));
     assert_eq!(names(&careful(&fixture, "a", after_ms(1))), ["s"]);
 }
 
@@ -336,13 +336,13 @@ fn others_do_not_wait_for_ever() {
     let n = careful(&fixture, "b", T0);
     fixture.accept(vec![accept("new", &["b"])]);
     assert_eq!(free(&fixture, "a", T0), [""; 0]);
-    fixture.store.promote_due(after_ms(60_000));
+    fixture.store.promote_due(after_ms(60_000)).unwrap();
     assert!(!is_ready(&fixture, "b"));
     let b = channel("b");
     let mut ready = pin!(fixture.store.ready(&b));
     let mut context = Context::from_waker(Waker::noop());
     assert!(ready.as_mut().poll(&mut context).is_pending());
-    fixture.store.promote_due(after_ms(60_001));
+    fixture.store.promote_due(after_ms(60_001)).unwrap();
     assert!(ready.as_mut().poll(&mut context).is_ready());
     assert_eq!(names(&careful(&fixture, "b", after_ms(60_001))), ["new"]);
     deliver(&fixture, n);

@@ -58,8 +58,8 @@ fn a_delayed_message_waits_for_its_time_also_over_a_restart() {
         assert_eq!(fixture.store.next_due(), Some(after_ms(100)));
         fixture.restart();
     }
-    assert_eq!(fixture.store.promote_due(after_ms(99)), 0);
-    assert_eq!(fixture.store.promote_due(after_ms(100)), 1);
+    assert_eq!(fixture.store.promote_due(after_ms(99)).unwrap(), 0);
+    assert_eq!(fixture.store.promote_due(after_ms(100)).unwrap(), 1);
     assert_eq!(fixture.store.next_due(), None);
     let claims = fixture.claim("a", 9, T0);
     assert_eq!(claims.len(), 2);

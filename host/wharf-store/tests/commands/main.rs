@@ -5,6 +5,7 @@ mod fixture;
 mod stepped;
 
 mod accept;
+mod backlog;
 mod cancel;
 mod careful;
 mod claim;
@@ -18,6 +19,7 @@ mod keyed;
 mod list;
 mod open;
 mod park;
+mod prune;
 mod redrive;
 mod reroute;
 mod settle;

@@ -43,11 +43,11 @@ fn another_format_is_refused_by_its_number() {
             tx.commit().unwrap();
         }
     };
-    check(with_format(7), |error| {
-        matches!(error, OpenError::NewerFormat { found: 7, known: 6 })
+    check(with_format(8), |error| {
+        matches!(error, OpenError::NewerFormat { found: 8, known: 7 })
     });
     check(with_format(5), |error| {
-        matches!(error, OpenError::OlderFormat { found: 5, known: 6 })
+        matches!(error, OpenError::OlderFormat { found: 5, known: 7 })
     });
 }
 

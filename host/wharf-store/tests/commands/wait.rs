@@ -36,7 +36,7 @@ fn a_sleeper_is_woken_by_whatever_makes_a_delivery_ready() {
     };
     fixture.settle(vec![settle(claim, retry)]);
     check(&fixture, || {
-        assert_eq!(fixture.store.promote_due(after_ms(1)), 1)
+        assert_eq!(fixture.store.promote_due(after_ms(1)).unwrap(), 1)
     });
 }
 
@@ -55,7 +55,7 @@ fn watchers_see_the_journal_and_the_next_due_time() {
     fixture.settle(vec![settle(fixture.claim_one("a", T0), retry)]);
     wait(due.changed()).unwrap();
     assert_eq!(*due.borrow_and_update(), Some(after_ms(7)));
-    fixture.store.promote_due(after_ms(7));
+    fixture.store.promote_due(after_ms(7)).unwrap();
     wait(due.changed()).unwrap();
     assert_eq!(*due.borrow(), None);
 }

@@ -7,6 +7,7 @@ mod e2e;
 mod hostile;
 mod load;
 mod rig;
+mod store;
 
 use std::process::Command;
 
@@ -21,12 +22,18 @@ pub(crate) enum Bench {
     E2e(e2e::Arguments),
     /// What misbehaving plugins cost the channels beside them.
     Hostile(hostile::Arguments),
+    /// The store, beside what only writes and syncs, and beside other engines.
+    Store(store::Arguments),
 }
 
 /// Set for the release build of this very command, which does the measuring.
 const INNER: &str = "WHARF_XTASK_INNER";
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
+    // Needs neither plugins nor a host.
+    if let Bench::Store(arguments) = bench {
+        return store::run(arguments);
+    }
     if std::env::var_os(INNER).is_none() {
         setup::build()?;
         cargo(["build", "--release", "--workspace", "--bins"])?;
@@ -40,6 +47,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::E2e(arguments) => e2e::run(arguments),
         Bench::Hostile(arguments) => hostile::run(arguments),
+        Bench::Store(arguments) => store::run(arguments),
     }
 }
 

@@ -1,0 +1,116 @@
+//! What is removed, and when.
+//!
+//! Nothing stored says when a chunk's deliveries ended. Their last journal rows do: a tail has the cursor of its own,
+//! and the journal is in the order of time. So what is old enough is a cursor, found by walking the journal on from
+//! where the last walk came to ([`horizon`]), and whether a message can go is a comparison with its tails, without
+//! reading it ([`chunks`]).
+//!
+//! A removed message leaves a stub of some ten bytes in its chunk, so that numbers stay, and a duplicate is answered as
+//! the first time for as long as its id is known. Ids are forgotten from the front of the chunk table, where nothing but
+//! stubs is left.
+//!
+//! # Drawbacks of the choice
+//! - Where the clock once was far ahead, what came then, and after it, stays until that time has come.
+//! - A message is kept whole for as long as one of its deliveries is, and one that never ends keeps the ids of all that
+//!   came after it.
+//! - A chunk is written anew once half of its messages can go, whatever their sizes: a large one can be kept by as many
+//!   small ones.
+//! - Making stubs reads the messages once more.
+
+pub(crate) mod chunks;
+pub(crate) mod horizon;
+
+use std::sync::{Mutex, MutexGuard};
+
+use wharf_core::Cursor;
+
+use crate::table::state::Space;
+use chunks::Sweep;
+use horizon::Horizon;
+
+/// What is in memory.
+pub(crate) struct Retention {
+    /// The writer's alone.
+    walks: Mutex<Walks>,
+    /// As of the last commit.
+    space: Mutex<Space>,
+}
+
+/// How far the walks have come. They begin anew at every start.
+#[derive(Default)]
+pub(crate) struct Walks {
+    /// Of what ended well.
+    pub(crate) ended: Horizon,
+    /// Of dead letters.
+    pub(crate) dead: Horizon,
+    pub(crate) sweep: Sweep,
+    /// The walk that goes on where there is too much.
+    pub(crate) oversize: Sweep,
+}
+
+impl Retention {
+    pub(crate) fn new(space: Space) -> Self {
+        Self {
+            walks: Mutex::default(),
+            space: Mutex::new(space),
+        }
+    }
+
+    pub(crate) fn walks(&self) -> MutexGuard<'_, Walks> {
+        self.walks
+            .lock()
+            .expect("nothing panics with the walks locked")
+    }
+
+    pub(crate) fn space(&self) -> Space {
+        *self.lock_space()
+    }
+
+    pub(crate) fn set_space(&self, space: Space) {
+        *self.lock_space() = space;
+    }
+
+    fn lock_space(&self) -> MutexGuard<'_, Space> {
+        self.space
+            .lock()
+            .expect("nothing panics with the space locked")
+    }
+}
+
+/// Rows up to which messages can go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Those of deliveries that ended well.
+    pub(crate) ended: Cursor,
+    /// Those of dead letters.
+    pub(crate) dead: Cursor,
+}
+
+/// How much a call may still do.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// Values to look at.
+    values: usize,
+    /// Bytes of messages to read.
+    bytes: usize,
+}
+
+impl Work {
+    pub(crate) fn new(values: usize, bytes: usize) -> Self {
+        Self { values, bytes }
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.values == 0 || self.bytes == 0
+    }
+
+    /// One value was looked at.
+    pub(crate) fn look(&mut self) {
+        self.values = self.values.saturating_sub(1);
+    }
+
+    /// Messages were read.
+    pub(crate) fn read(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
