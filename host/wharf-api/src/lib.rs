@@ -15,7 +15,7 @@ mod store;
 
 #[cfg(feature = "client")]
 pub use client::{BackupError, Client, ClientError};
-pub use journal::{AttemptView, HookView, JournalView, RowView};
+pub use journal::{AttemptView, GapView, HookView, JournalView, RowView};
 pub use message::{
     BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
 };

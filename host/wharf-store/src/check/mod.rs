@@ -158,7 +158,7 @@ pub(crate) fn check(
 
 /// Steps that a check tells of: one a message, one a journal row.
 pub(crate) fn steps_count(state: &State) -> u64 {
-    state.counts.messages() + state.head().0
+    state.counts.messages() + (state.next_cursor.0 - state.space.journal_from.0)
 }
 
 /// The file alone, for whoever has opened it without a writer.
@@ -187,7 +187,7 @@ fn report(counted: &Counted, state: &State, findings: Findings) -> Result<Report
             chunks: counted.chunks,
             messages: counted.counts.messages(),
             deliveries: counted.counts.deliveries(),
-            rows: state.head().0,
+            rows: state.next_cursor.0 - state.space.journal_from.0,
         })
     } else {
         Err(findings.0)

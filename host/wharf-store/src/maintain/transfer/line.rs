@@ -215,6 +215,8 @@ pub(super) enum SubjectLine {
         message: MessageSeq,
         standing: Standing,
     },
+    /// Rows that a reader missed.
+    Gap { first: Cursor, last: Cursor },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -383,6 +385,7 @@ impl From<journal::Row> for RowLine {
                     message: seq,
                     standing,
                 },
+                journal::Subject::Gap { first, last } => SubjectLine::Gap { first, last },
             },
             cause: row.cause,
             at_ms: row.at,
@@ -393,9 +396,11 @@ impl From<journal::Row> for RowLine {
 }
 
 impl SubjectLine {
-    pub(super) fn message(&self) -> MessageSeq {
+    /// The message that it is about; none of a gap.
+    pub(super) fn message(&self) -> Option<MessageSeq> {
         match self {
-            Self::Delivery { message, .. } | Self::Message { message, .. } => *message,
+            Self::Delivery { message, .. } | Self::Message { message, .. } => Some(*message),
+            Self::Gap { .. } => None,
         }
     }
 
@@ -415,6 +420,7 @@ impl SubjectLine {
                 seq: message,
                 standing,
             },
+            Self::Gap { first, last } => journal::Subject::Gap { first, last },
         }
     }
 }

@@ -388,7 +388,7 @@ impl<'a> Writer<'a> {
             return Err(Refused::field("row.row", expected("row", found, next)));
         }
         self.check_row("row.row", line.row)?;
-        if line.subject.message() >= self.numbers.state.next_seq {
+        if line.subject.message() >= Some(self.numbers.state.next_seq) {
             let detail = "it is about a message that is not there";
             return Err(Refused::field("row.subject", detail));
         }

@@ -61,6 +61,8 @@ fn what_was_removed_is_carried_over() {
     assert!(fixture.store.get(&id("gone-0")).unwrap().is_none());
     let first = fixture.store.remains(&id("gone-0")).unwrap();
     assert!(first.is_some());
+    let numbers = fixture.store.inspect(false).unwrap();
+    assert!(numbers.first_row > Some(Cursor(1)), "{numbers:?}");
 
     let fixture = assert_same(fixture);
     assert_eq!(fixture.store.remains(&id("gone-0")).unwrap(), first);
@@ -78,26 +80,32 @@ fn gone() -> Vec<Accept> {
 }
 
 /// A store that has something of everything, and what stays of removed messages, whole chunks of them and some among
-/// others.
+/// others; and a journal that was shortened, with a gap.
 pub(super) fn with_removed() -> Fixture {
     let fixture = everything();
     fixture.accept(gone());
     for claim in fixture.claim("a", usize::MAX, T0) {
         fixture.settle(vec![settle(claim, end(Status::Delivered))]);
     }
-    let prune = || {
-        wait(fixture.store.prune(Prune {
-            now: after_ms(10_000),
-            ended: Duration::ZERO,
-            dead: Duration::MAX,
-            ids: Duration::MAX,
-            message_bytes_max: None,
-            readers: Vec::new(),
-            values_max: 1000,
-        }))
-        .unwrap()
+    let mut prune = Prune {
+        now: after_ms(10_000),
+        ended: Duration::ZERO,
+        dead: Duration::MAX,
+        ids: Duration::MAX,
+        message_bytes_max: None,
+        journal: Duration::MAX,
+        journal_bytes_max: None,
+        journal_bytes_hard: None,
+        readers: Vec::new(),
+        values_max: 1000,
     };
-    while prune().is_more {}
+    let run = |prune: &Prune| while wait(fixture.store.prune(prune.clone())).unwrap().is_more {};
+    run(&prune);
+    // Less than it has, and not all of it was read.
+    prune.journal_bytes_hard = Some(1000);
+    prune.readers = vec!["audit".to_owned()];
+    run(&prune);
+    fixture.check();
     fixture
 }
 
