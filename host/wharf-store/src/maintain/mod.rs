@@ -8,7 +8,7 @@
 //! # Drawbacks of the choice
 //! - While a snapshot is read, the engine cannot use the space again that commits free: the file of a busy store grows by
 //!   what is written during a backup, and keeps that as free space.
-//! - Sizes of tables are known only to whoever reads all of them: a minute for a file of some ten GiB.
+//! - Sizes of tables are known only to whoever reads all of them.
 
 mod backup;
 mod compact;

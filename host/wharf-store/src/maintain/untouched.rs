@@ -4,7 +4,7 @@
 //! order when it is closed. Here these writes go to memory, page by page, and are read from there: the engine works as on
 //! any file, and no byte of the real one changes, whatever it finds. Nothing outlives the handle.
 //!
-//! Limits of the choice: what is written stays in memory, so this is for reading. A repair writes some pages a GiB.
+//! Limits of the choice: what is written stays in memory, so this is for reading.
 
 use std::fs::File;
 use std::io;

@@ -11,7 +11,7 @@
 //! export of an import is the same, byte for byte.
 //!
 //! # Drawbacks of the choice
-//! - It takes two to three times the space of the file, and some 20 µs a message each way.
+//! - It is larger than the file, and each message is written and parsed as text.
 //! - It has the secret that ids are hashed with: whoever reads it could choose ids that collide.
 //! - What cannot be read ends an export: a store with a hole in it would be no store.
 
