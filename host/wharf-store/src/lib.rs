@@ -37,6 +37,7 @@
 //!   millions wait for one channel, each other channel that has more than its first ones reads past those once.
 //! - After an unclean stop a commit comes before each attempt for a while, and what was being attempted then runs alone,
 //!   one after the other: where receivers are slow, that takes long.
+//! - A file of more than half a GiB takes two syncs a commit: repairing it after a crash would take seconds.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
 
@@ -75,7 +76,8 @@ pub use error::{
 pub use lease::Lease;
 pub use limits::{
     CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, PRUNE_VALUES_MAX,
-    RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+    QUICK_REPAIR_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX,
+    STATE_NAME_BYTES_MAX,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
