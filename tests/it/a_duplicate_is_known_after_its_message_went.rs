@@ -7,9 +7,9 @@ use crate::support::{
     wait_for,
 };
 
-/// Goal (A3): an ended message is removed once its retention is over, and its id is known for the de-duplication window: sent
-/// again it is answered as the first time and not delivered again, with other content it is a conflict, and whoever asks
-/// for it is told that it is gone. After the window it is new. What is a dead letter, or waits, is kept.
+/// Goal (A3): an ended message is removed once its retention is over, and its id is known for the de-duplication window:
+/// sent again it is answered as the first time and not delivered again, with other content it is a conflict, and whoever
+/// asks for it is told that it is gone. After the window it is new. What is a dead letter, or waits, is kept.
 #[test]
 fn then_forgotten() {
     let sink = Sink::start().unwrap();

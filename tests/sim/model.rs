@@ -8,7 +8,8 @@ use wharf_core::journal::{Attempt, Row, Subject};
 use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
 use wharf_core::{
-    Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs, WireForm,
+    Cause, Cursor, DeliveryId, HashKey, Message, MessageId, MessageSeq, Standing, Status, TimeMs,
+    WireForm,
 };
 use wharf_store::{
     Accept, Accepted, Cancelled, Filter, Parked, Redrive, Redriven, Reroute, Rerouted, Settled,
@@ -156,7 +157,7 @@ impl Model {
         let Accept { message, planned } = accept;
         if let Some(seq) = self.ids.get(&message.id).copied() {
             let first = &self.messages[&seq];
-            return if first.message.content_hash() == message.content_hash() {
+            return if is_same(&first.message, message) {
                 let accepted_at = first.message.accepted_at;
                 let deliveries_count = first.planned.len() as u16;
                 Accepted::Duplicate {
@@ -412,17 +413,20 @@ impl Model {
         &self.message(id).deliveries[usize::from(id.place())]
     }
 
+    /// Every delivery whose message was not removed, by number.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = (DeliveryId, &ModelDelivery)> {
+        self.kept().flat_map(|message| {
+            let places = (0..).zip(&message.deliveries);
+            places.map(|(place, delivery)| (DeliveryId::new(message.seq, place), delivery))
+        })
+    }
+
     /// What can be sent by now, each with its last journal row.
     pub(crate) fn ready(&self, now: TimeMs) -> BTreeMap<DeliveryId, Cursor> {
-        let mut ready = BTreeMap::new();
-        for message in self.messages.values() {
-            for (place, delivery) in (0..).zip(&message.deliveries) {
-                if delivery.status.is_sendable() && delivery.due.is_none_or(|due| due <= now) {
-                    ready.insert(DeliveryId::new(message.seq, place), delivery.last);
-                }
-            }
-        }
-        ready
+        let ready = self.deliveries().filter(|(_, delivery)| {
+            delivery.status.is_sendable() && delivery.due.is_none_or(|due| due <= now)
+        });
+        ready.map(|(id, delivery)| (id, delivery.last)).collect()
     }
 
     /// The messages that were not removed.
@@ -431,14 +435,16 @@ impl Model {
         messages.filter(|message| !self.removed.contains(&message.seq))
     }
 
+    /// Whether a row is handed out: its message was not removed.
+    pub(crate) fn is_told(&self, row: &Row) -> bool {
+        let seq = row.subject.message();
+        seq.is_none_or(|seq| !self.removed.contains(&seq))
+    }
+
     /// Every delivery that has ended.
     pub(crate) fn ended(&self) -> Vec<DeliveryId> {
-        let ended = self.kept().flat_map(|message| {
-            let places = (0..).zip(&message.deliveries);
-            let ended = places.filter(|(_, delivery)| delivery.status.is_final());
-            ended.map(|(place, _)| DeliveryId::new(message.seq, place))
-        });
-        ended.collect()
+        let ended = self.deliveries().filter(|(_, one)| one.status.is_final());
+        ended.map(|(id, _)| id).collect()
     }
 
     /// What a list should have: the message, and the last journal row of what is listed, by number.
@@ -446,7 +452,10 @@ impl Model {
         let mut listed = Vec::new();
         for message in self.kept() {
             let (seq, id) = (&message.seq, &message.message.id);
-            if message.planned.is_empty() && filter.standings.contains(&Standing::Unroutable) {
+            let is_listed = filter.channel.is_none()
+                && filter.standings.contains(&Standing::Unroutable)
+                && message.planned.is_empty();
+            if is_listed {
                 listed.push((*seq, id.clone(), self.of_message(*seq)));
             }
             for (planned, delivery) in message.planned.iter().zip(&message.deliveries) {
@@ -482,10 +491,8 @@ impl Model {
     }
 
     pub(crate) fn count(&self, status: Status) -> u64 {
-        let deliveries = self.kept().flat_map(|message| &message.deliveries);
-        deliveries
-            .filter(|delivery| delivery.status == status)
-            .count() as u64
+        let deliveries = self.deliveries();
+        deliveries.filter(|(_, one)| one.status == status).count() as u64
     }
 
     fn delivery_mut(&mut self, id: DeliveryId) -> &mut ModelDelivery {
@@ -518,4 +525,10 @@ impl Model {
         self.journal.push(Arc::new(row));
         cursor
     }
+}
+
+/// Whether two messages with one id are the same one, sent again.
+fn is_same(first: &Message, other: &Message) -> bool {
+    let key = HashKey::new([0; 32]);
+    first.content_hash(&key) == other.content_hash(&key)
 }

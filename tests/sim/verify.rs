@@ -1,34 +1,43 @@
 //! Whether the store holds what the model holds: all of it, and nothing else.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use wharf_core::journal::Row;
+use wharf_core::invariant::{self, Violation};
+use wharf_core::journal::Subject;
 use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status};
-use wharf_store::{Filter, Of, Parked, Remains, Store, Unread};
+use wharf_store::{Filter, MessageView, Of, Parked, Remains, Store, Unread};
 
 use crate::model::{Model, ModelMessage};
 
 /// Compares the whole store with the model.
 pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let stats = store.stats();
-    same(
-        "messages",
-        stats.counts.messages(),
-        model.kept().count() as u64,
-    )?;
+    let count = model.kept().count() as u64;
+    let messages = invariant::counter_equals_rows("messages", stats.counts.messages(), count);
+    holds(messages)?;
     for status in Status::ALL {
-        same(
-            status.as_str(),
-            stats.counts.status(*status),
-            model.count(*status),
-        )?;
+        let (counter, counted) = (stats.counts.status(*status), model.count(*status));
+        let name = status.as_str();
+        holds(invariant::counter_equals_rows(name, counter, counted))?;
     }
+    let deliveries_count = model.deliveries().count() as u64;
+    let is_partitioned = invariant::deliveries_are_partitioned(stats.spread, deliveries_count);
+    holds(is_partitioned)?;
+    for id in model.claimed.keys() {
+        let status = model.delivery(*id).status;
+        holds(invariant::claimed_can_be_sent(*id, Some(status)))?;
+    }
+    verify_paths(model)?;
     let suspects = model.claimed.keys().filter(|id| model.is_suspect(**id));
     same("suspects", stats.suspects, suspects.count() as u64)?;
     same("claims on disk", stats.claimed, model.claimed.len() as u64)?;
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
-        verify_message(store, model, message)?;
+        let changed = verify_message(store, model, message);
+        changed.map_err(|what| {
+            let id = message.message.id.to_string();
+            Violation::Changed(id, what).to_string()
+        })?;
     }
     verify_journal(store, model)?;
     let all = Filter {
@@ -36,7 +45,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
         standings: Standing::ALL.to_vec(),
         channel: None,
     };
-    verify_list(store, model, &all)?;
+    verify_list(store, model, &all, 7)?;
     let with_rows = [
         Status::Retrying,
         Status::Pending,
@@ -49,7 +58,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
             standings: vec![],
             channel: Some(ChannelName::new(channel)),
         };
-        verify_list(store, model, &some)?;
+        verify_list(store, model, &some, 7)?;
     }
     let states = store.states("").into_iter();
     let states = states.map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()));
@@ -67,11 +76,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
 fn verify_journal(store: &Store, model: &Model) -> Result<(), String> {
     let page = read(store.journal(Cursor(0), usize::MAX, usize::MAX))?;
     let kept = &model.journal[model.journal_from.0 as usize - 1..];
-    let is_told = |row: &&Arc<Row>| {
-        let seq = row.subject.message();
-        seq.is_none_or(|seq| !model.removed.contains(&seq))
-    };
-    let told: Vec<_> = kept.iter().filter(is_told).collect();
+    let told: Vec<_> = kept.iter().filter(|row| model.is_told(row)).collect();
     for (entry, expected) in page.entries.iter().zip(&told) {
         same("journal row", &entry.row, &***expected)?;
         let seq = expected.subject.message();
@@ -97,11 +102,16 @@ fn verify_journal(store: &Store, model: &Model) -> Result<(), String> {
 }
 
 /// Whether a list, page by page, has what the model has, in order, and says the same of it.
-fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), String> {
+pub(crate) fn verify_list(
+    store: &Store,
+    model: &Model,
+    filter: &Filter,
+    max: usize,
+) -> Result<(), String> {
     let mut expected = model.listed(filter).into_iter();
     let mut after = None;
     loop {
-        let page = read(store.list(filter, after, 7))?;
+        let page = read(store.list(filter, after, max))?;
         for entry in page.entries {
             let last = match &entry.of {
                 Of::Delivery(view) => view.last,
@@ -121,29 +131,53 @@ fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), Stri
     }
 }
 
+/// The journal, which is the store's row by row, is a path for each delivery.
+fn verify_paths(model: &Model) -> Result<(), String> {
+    let mut ends = BTreeMap::new();
+    for row in &model.journal {
+        if let Subject::Delivery { id, from, to } = row.subject {
+            let before = ends.get(&id).copied();
+            let step = invariant::journal_step(before, row.cursor, from, to);
+            ends.insert(id, step.map_err(|violation| violation.to_string())?);
+        }
+    }
+    for (id, delivery) in model.deliveries() {
+        let end = ends.get(&id).copied();
+        holds(invariant::journal_ends_at(end, delivery.status))?;
+    }
+    Ok(())
+}
+
 fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
-    let found = read(store.get(id))?;
-    if model.ids.get(id) != Some(&expected.seq) {
-        // Forgotten: the id finds nothing, or the message that came with it later.
-        let newer = model.ids.get(id);
-        let newer = newer.filter(|seq| !model.removed.contains(seq));
-        return same("forgotten id", found.map(|found| found.seq).as_ref(), newer);
-    }
-    let remains = read(store.remains(id))?;
-    if model.removed.contains(&expected.seq) {
-        same("removed message", found, None)?;
-        let remains_expected = Remains {
+    let found = read(store.get_numbered(expected.seq))?;
+    let (by_id, remains) = (read(store.get(id))?, read(store.remains(id))?);
+    let known = model.ids.get(id);
+    // What is forgotten finds nothing, or the message that came with the id later.
+    let kept = known.filter(|seq| !model.removed.contains(seq));
+    same("by its id", by_id.as_ref().map(|view| &view.seq), kept)?;
+    if known == Some(&expected.seq) {
+        let is_removed = model.removed.contains(&expected.seq);
+        let expected = is_removed.then(|| Remains {
             seq: expected.seq,
             accepted_at: expected.message.accepted_at,
             deliveries_count: expected.planned.len() as u16,
-        };
-        return same("what remains", remains, Some(remains_expected));
+        });
+        same("what remains", remains, expected)?;
     }
-    same("what remains", remains, None)?;
+    if model.removed.contains(&expected.seq) {
+        return same("removed message", found, None);
+    }
     let Some(found) = found else {
-        return Err(format!("message {id} was acknowledged and is lost"));
+        return Err(Violation::Lost(id.to_string()).to_string());
     };
+    if kept == Some(&expected.seq) {
+        same("by its id", by_id.as_ref(), Some(&found))?;
+    }
+    verify_view(model, expected, &found)
+}
+
+fn verify_view(model: &Model, expected: &ModelMessage, found: &MessageView) -> Result<(), String> {
     same("number", found.seq, expected.seq)?;
     same("message", &found.message, &expected.message)?;
     same(
@@ -181,6 +215,11 @@ fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Resu
         same("last row", found.last, expected_one.last)?;
     }
     Ok(())
+}
+
+/// What an invariant says, as text.
+fn holds(invariant: Result<(), Violation>) -> Result<(), String> {
+    invariant.map_err(|violation| violation.to_string())
 }
 
 /// Fails where something is not as expected.

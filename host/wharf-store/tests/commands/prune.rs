@@ -1,22 +1,17 @@
 //! Retention: what ended long enough ago goes, its id stays for its window, and nothing else changes.
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use wharf_core::journal::Subject;
 use wharf_core::{Cause, Cursor, DeliveryId, MessageSeq, Standing, Status, TimeMs};
 use wharf_store::{
-    Accept, Accepted, Cancelled, Claims, Filter, Gap, Planted, Prune, Pruned, Redrive, Redriven,
-    Remains, Reroute, Rerouted, Store, Target,
+    Accept, Accepted, Cancelled, Filter, Gap, Planted, Prune, Pruned, Redrive, Redriven, Remains,
+    Reroute, Rerouted, Target,
 };
 
 use crate::fixture::{
-    Fixture, T0, accept, after_ms, channel, end, id, message, retry, settle, to, wait, wire,
+    Fixture, T0, accept, after_ms, end, id, message, retry, settle, to, wait, wire,
 };
-use crate::ids::Disk;
-use crate::stepped::alone;
 
 const PLANNED: DeliveryId = DeliveryId(1 << 16);
 
@@ -416,60 +411,6 @@ fn what_is_old_and_too_much_goes_once() {
     let pruned = fixture.prune(prune);
     assert_eq!((pruned.messages, pruned.deliveries), (3, 3));
     assert_eq!(fixture.store.stats().counts.messages(), 1);
-}
-
-/// Goal: in one commit with others that are about the same messages, before or after them, each has its way.
-#[test]
-fn it_joins_what_is_committed_with_it() {
-    for is_first in [false, true] {
-        let options = wharf_store::Options::new([1; 32], T0);
-        let (store, mut engine) = Store::open_stepped(Box::new(Disk::new()), &options).unwrap();
-        let names = ["m1", "m2", "m3"];
-        let batch = names.iter().map(|name| accept(name, &["a"])).collect();
-        alone(&mut engine, store.accept(batch)).unwrap();
-        let Claims::Ready(mut claims) = store.claim(&channel("a"), 3, T0).unwrap() else {
-            panic!("there was no stop");
-        };
-        let last = claims.pop().unwrap();
-        let ended = claims
-            .into_iter()
-            .map(|claim| settle(claim, end(Status::Rejected)));
-        alone(&mut engine, store.settle(ended.collect())).unwrap();
-
-        let mut prune = pin!(store.prune(ended_by(0)));
-        let mut settle = pin!(store.settle(vec![settle(last, end(Status::Delivered))]));
-        let mut again = pin!(store.accept(vec![accept("m1", &["a"]), accept("m4", &["a"])]));
-        let mut context = Context::from_waker(Waker::noop());
-        if is_first {
-            assert!(prune.as_mut().poll(&mut context).is_pending());
-        }
-        assert!(settle.as_mut().poll(&mut context).is_pending());
-        assert!(again.as_mut().poll(&mut context).is_pending());
-        if !is_first {
-            assert!(prune.as_mut().poll(&mut context).is_pending());
-        }
-        let commits_count = store.stats().commit_us.count();
-        assert!(engine.step());
-        assert_eq!(store.stats().commit_us.count(), commits_count + 1);
-        let Poll::Ready(Ok(pruned)) = prune.as_mut().poll(&mut context) else {
-            panic!("it is not answered");
-        };
-        assert_eq!((pruned.messages, pruned.deliveries), (2, 2));
-        let Poll::Ready(Ok(again)) = again.as_mut().poll(&mut context) else {
-            panic!("it is not answered");
-        };
-        assert!(matches!(
-            again[..],
-            [Accepted::Duplicate { .. }, Accepted::New { .. }]
-        ));
-        alone(&mut engine, store.check()).unwrap();
-        let is_there = |name: &str| store.get(&id(name)).unwrap().is_some();
-        let there: Vec<_> = ["m1", "m2", "m3", "m4"].map(is_there).to_vec();
-        assert_eq!(there, [false, false, true, true]);
-        alone(&mut engine, store.prune(ended_by(0))).unwrap();
-        alone(&mut engine, store.check()).unwrap();
-        assert!(!is_there("m3"));
-    }
 }
 
 /// Goal: however little a call may do, the calls together do all of it, and a restart between them loses nothing.
