@@ -15,7 +15,7 @@ use crate::disk::{Counters, Disk};
 use crate::engine::Io;
 use crate::work::{CHANNEL, Clock, ROUTE, Sent};
 
-/// How long the store keeps what has ended. Ids stay for a week in either case.
+/// How long the store keeps what has ended. Ids and the journal stay for a week in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retention {
     /// Not at all: it goes with the next commit, as an acknowledged row does in other engines.
@@ -25,8 +25,6 @@ pub(crate) enum Retention {
 }
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How long the journal is kept where nothing else is said.
-const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A store in a file, and what its callers have in common.
 pub(crate) struct Caller {
@@ -135,7 +133,7 @@ impl Caller {
             dead: age,
             ids: WEEK,
             message_bytes_max: None,
-            journal: MONTH,
+            journal: WEEK,
             journal_bytes_max: None,
             journal_bytes_hard: None,
             readers: Vec::new(),
