@@ -24,5 +24,6 @@ mod metrics;
 mod pauses;
 pub mod plugins;
 mod post_event;
+mod retention;
 pub mod server;
 mod workers;

@@ -29,6 +29,9 @@
 //! Ids are kept apart, for de-duplication and for look-up: those of a commit are one `table::id_log` value, and go
 //! on from there, with those of many commits, into sorted runs that are merged little by little: `ids`.
 //!
+//! What ended long enough ago is removed, a little at a time, and leaves a stub in its chunk; the journal is removed from
+//! its front: `retention` says how what is old enough is found.
+//!
 //! # Drawbacks of the choice
 //! - A settle rewrites the tails of its message's whole chunk (about 10 bytes a delivery).
 //! - An id is written some four times before it comes to rest, and every so often a commit writes as many ids as

@@ -4,6 +4,7 @@ mod damage;
 mod failure;
 mod hang;
 mod ids;
+mod joined;
 mod open;
 mod small;
 mod suspect;
