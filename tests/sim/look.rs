@@ -95,6 +95,8 @@ impl World {
         let Some(message) = self.model.messages.get(&seq) else {
             return same("a message that is not there", found, None);
         };
+        let by_number = found.as_ref().map(|found| &found.message.id);
+        same("by its number", by_number, Some(&message.message.id))?;
         for delivery in found.iter().flat_map(|found| &found.deliveries) {
             let is_leased = self.leased.contains_key(&delivery.id);
             same("being attempted", delivery.is_leased, is_leased)?;

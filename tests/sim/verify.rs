@@ -9,6 +9,9 @@ use wharf_store::{Filter, MessageView, Of, Parked, Store};
 
 use crate::model::{Model, ModelMessage};
 
+/// Entries of a page of a list: a store has a few of them.
+const PAGE_ENTRIES: usize = 40;
+
 /// Compares the whole store with the model.
 pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let stats = store.stats();
@@ -54,7 +57,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
         standings: Standing::ALL.to_vec(),
         channel: None,
     };
-    verify_list(store, model, &all, 7)?;
+    verify_list(store, model, &all, PAGE_ENTRIES)?;
     let with_rows = [
         Status::Retrying,
         Status::Pending,
@@ -67,7 +70,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
             standings: vec![],
             channel: Some(ChannelName::new(channel)),
         };
-        verify_list(store, model, &some, 7)?;
+        verify_list(store, model, &some, PAGE_ENTRIES)?;
     }
     let states = store.states("").into_iter();
     let states = states.map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()));
@@ -132,22 +135,16 @@ fn verify_paths(model: &Model) -> Result<(), String> {
 
 fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
-    let Some(found) = read(store.get_numbered(expected.seq))? else {
-        return Err(Violation::Lost(id.to_string()).to_string());
-    };
-    verify_view(model, expected, &found)?;
+    let lost = || Violation::Lost(id.to_string()).to_string();
     let by_id = read(store.get(id))?;
-    // A forgotten id finds nothing, or the message that came with it later.
-    match model.ids.get(id) {
-        None => same("a forgotten id", by_id, None),
-        Some(seq) if *seq != expected.seq => same(
-            "an id that came again",
-            by_id.map(|view| view.seq),
-            Some(*seq),
-        ),
-        Some(_) if by_id.is_none() => Err(Violation::Lost(id.to_string()).to_string()),
-        Some(_) => same("by its id", by_id, Some(found)),
+    let of_id = model.ids.get(id).copied();
+    if of_id == Some(expected.seq) {
+        return verify_view(model, expected, &by_id.ok_or_else(lost)?);
     }
+    // A forgotten id finds nothing, or the message that came with it later.
+    same("a forgotten id", by_id.map(|view| view.seq), of_id)?;
+    let numbered = read(store.get_numbered(expected.seq))?;
+    verify_view(model, expected, &numbered.ok_or_else(lost)?)
 }
 
 fn verify_view(model: &Model, expected: &ModelMessage, found: &MessageView) -> Result<(), String> {
