@@ -16,7 +16,9 @@ use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
 use crate::ids;
-use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
+use crate::limits::{
+    GATHER_ABOVE_REQUESTS, GATHER_FEW_WAIT, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX,
+};
 use crate::open;
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
@@ -154,19 +156,28 @@ impl Engine {
 
     /// Runs until the store is closed, has failed, or has lost its last handle.
     ///
-    /// Under load it gathers: a commit costs much the same for few and for many, and while the writer sleeps its
-    /// callers need not wake it. A lone caller never waits for others.
+    /// It gathers: a commit costs much the same for few and for many. Who comes is expected to come again: where several
+    /// requests were committed together, it waits a moment for as many. A lone caller never waits for others.
     pub(crate) fn run(mut self) {
-        let mut is_loaded = false;
+        let mut before_count = 0;
         while self.is_open
             && let Some(first) = self.requests.blocking_recv()
         {
-            if is_loaded {
-                std::thread::sleep(GATHER_WAIT);
-            }
-            is_loaded = self.turn(first) >= GATHER_ABOVE_ITEMS;
+            self.gather(before_count);
+            before_count = self.turn(first);
         }
         self.is_open = false;
+    }
+
+    fn gather(&self, count: usize) {
+        if count >= GATHER_ABOVE_REQUESTS {
+            // While it sleeps, callers need not wake it.
+            return std::thread::sleep(GATHER_WAIT);
+        }
+        let began_at = Instant::now();
+        while self.requests.len() + 1 < count && began_at.elapsed() < GATHER_FEW_WAIT {
+            std::thread::yield_now();
+        }
     }
 
     /// Commits what waits now, as one group, without waiting for more. Returns whether there was anything.
@@ -183,10 +194,11 @@ impl Engine {
     }
 
     /// One group: the first request and what waits behind it, up to the limits. What is no write, or is committed
-    /// alone, ends the group and comes after its commit. Returns how many messages and settles were in it.
+    /// alone, ends the group and comes after its commit. Returns how many requests were in it.
     fn turn(&mut self, first: Request) -> usize {
         let mut group = Vec::new();
         let (mut items_count, mut bytes) = (0, 0);
+        let mut requests_count = 0;
         let mut next = Some(first);
         while let Some(Request::Write(write)) = next.take_if(|next| next.joins(&group)) {
             items_count += write.items_count();
@@ -194,6 +206,7 @@ impl Engine {
             let is_full =
                 write.is_alone() || items_count >= GROUP_ITEMS_MAX || bytes >= GROUP_BYTES_MAX;
             group.push(write);
+            requests_count += 1;
             next = if is_full {
                 None
             } else {
@@ -207,10 +220,10 @@ impl Engine {
             Some(Request::Check(answer)) => drop(answer.send(self.check())),
             Some(Request::Close(answer)) => drop(answer.send(self.close())),
             // With nothing in front of it, it is committed, and nothing joins it.
-            Some(alone @ Request::Write(_)) => items_count += self.turn(alone),
+            Some(alone @ Request::Write(_)) => requests_count += self.turn(alone),
             None => {}
         }
-        items_count
+        requests_count
     }
 
     fn commit(&mut self, group: Vec<Write>, items_count: usize) {

@@ -298,7 +298,7 @@ impl Walk<'_> {
             Err(cause) => return Err(cause),
         };
         let expected = Entry {
-            content: message.content_hash(),
+            content: message.content_hash(self.ids.key()),
             seq,
         };
         let is_right = if seq >= self.runs.floor() {

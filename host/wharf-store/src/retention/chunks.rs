@@ -139,19 +139,13 @@ fn remove(
     if gone.is_empty() {
         return Ok(());
     }
-    let (mut parts, len) = {
+    let (parts, len) = {
         let value = group.chunk.get(first)?;
         let value = value.ok_or(Malformed("a message is not in its chunk"))?;
-        let parts = Blob::read(value.value())?.parts()?;
+        let parts = with_stubs(Blob::read(value.value())?, gone)?;
         (parts, value.value().len())
     };
     work.read(len);
-    for message in gone {
-        let part = parts.get_mut(*message);
-        let part = part.ok_or(Malformed("a message is not in its chunk"))?;
-        let (accepted_at, deliveries_count) = chunk::first_answer(part)?;
-        *part = chunk::stub(accepted_at, deliveries_count);
-    }
     let tails = group.tails(first)?.clone();
     let left = tails.without(gone)?;
     let names = tails.names()?;
@@ -189,6 +183,27 @@ fn remove(
     pruned.messages += gone.len() as u64;
     group.set_tails(first, left);
     group.rewrite(first, len, &parts)
+}
+
+/// The parts of a chunk, with stubs for those messages that go.
+fn with_stubs(blob: Blob<'_>, gone: &[usize]) -> Result<Vec<Vec<u8>>, Malformed> {
+    let mut gone = gone.iter().peekable();
+    let mut parts = Vec::with_capacity(blob.count());
+    for message in 0..blob.count() {
+        let part = blob.part(message)?.unwrap_or_default();
+        // Only what stays is copied.
+        parts.push(match gone.next_if_eq(&&message) {
+            Some(_) => {
+                let (accepted_at, deliveries_count) = chunk::first_answer(part)?;
+                chunk::stub(accepted_at, deliveries_count)
+            }
+            None => part.to_vec(),
+        });
+    }
+    match gone.next() {
+        Some(_) => Err(Malformed("a message is not in its chunk")),
+        None => Ok(parts),
+    }
 }
 
 /// A chunk that has nothing but stubs, at the front of the table.

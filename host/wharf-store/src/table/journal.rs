@@ -179,7 +179,11 @@ mod tests {
             due: Option<u64>,
             attempt in prop::option::of(attempts()),
         ) {
-            let encoded = attempt.as_ref().map(attempt::encode);
+            let encoded = attempt.as_ref().map(|attempt| {
+                let mut facts = Vec::new();
+                attempt::encode(attempt, &mut facts);
+                facts
+            });
             let mut part = Vec::new();
             let row = Row {
                 cursor: Cursor(7),
