@@ -15,6 +15,7 @@ mod a_converter_is_swapped_by_its_file;
 mod a_crash_loses_nothing;
 mod a_faulty_hook_hurts_only_its_message;
 mod a_full_disk_stops_what_would_fill_it;
+mod a_host_killed_again_and_again_loses_nothing;
 mod a_message_id_is_accepted_once;
 mod a_message_that_kills_the_host_is_given_up;
 mod a_message_waits_and_expires;

@@ -19,6 +19,8 @@ pub(crate) enum Bug {
     ForgetDue,
     /// The last journal row of a commit is not written.
     DropJournalRow,
+    /// Retention removes what has not been kept for long enough.
+    PruneTooEarly,
 }
 
 impl Bug {
@@ -30,6 +32,7 @@ impl Bug {
         Self::LoseIdRun,
         Self::ForgetDue,
         Self::DropJournalRow,
+        Self::PruneTooEarly,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -41,6 +44,7 @@ impl Bug {
             Self::LoseIdRun => "lose-id-run",
             Self::ForgetDue => "forget-due",
             Self::DropJournalRow => "drop-journal-row",
+            Self::PruneTooEarly => "prune-too-early",
         }
     }
 
@@ -62,6 +66,7 @@ impl Bug {
             Self::LoseIdRun => Planted::LoseIdRun,
             Self::ForgetDue => Planted::ForgetDue,
             Self::DropJournalRow => Planted::DropJournalRow,
+            Self::PruneTooEarly => Planted::PruneTooEarly,
         }
     }
 }

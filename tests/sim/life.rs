@@ -75,6 +75,7 @@ fn lives(empty: Vec<u8>, bug: Option<Bug>, seed: u64, summary: &mut Summary) -> 
             was_in_flight,
             was_durable,
             was_new_run,
+            was_pruning,
         } = world.reopen()?;
         summary.cuts += cuts;
         summary.cut_in_recovery += cuts;
@@ -83,11 +84,17 @@ fn lives(empty: Vec<u8>, bug: Option<Bug>, seed: u64, summary: &mut Summary) -> 
         summary.in_flight += u64::from(was_in_flight);
         summary.in_flight_durable += u64::from(was_durable);
         summary.in_flight_new_run += u64::from(was_new_run);
+        summary.in_flight_pruning += u64::from(was_pruning);
     }
     summary.messages += world.model.messages.len() as u64;
     summary.rows += world.model.head().0;
-    let rows = world.model.journal.iter();
-    summary.crashed += rows.filter(|row| row.cause == Cause::CrashedHost).count() as u64;
+    let count = |cause| {
+        let rows = world.model.journal.iter();
+        rows.filter(|row| row.cause == cause).count() as u64
+    };
+    summary.crashed += count(Cause::CrashedHost);
+    summary.gaps += count(Cause::Gap);
+    summary.pruned += world.model.removed.len() as u64;
     Ok(())
 }
 

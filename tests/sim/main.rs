@@ -9,6 +9,7 @@ mod look;
 mod model;
 mod operate;
 mod plan;
+mod prune;
 mod run;
 mod step;
 mod summary;

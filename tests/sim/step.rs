@@ -13,7 +13,7 @@ pub(crate) fn written(asked: impl Future<Output = Result<Said, Unsaid>> + 'stati
 
 impl World {
     pub(crate) fn step(&mut self) -> Result<(), String> {
-        match self.random.below(48) {
+        match self.random.below(51) {
             0..=15 => self.group(),
             16..=27 => self.claim(),
             28..=31 => {
@@ -36,6 +36,7 @@ impl World {
             39..=42 => self.operate(),
             43..=45 => self.look(),
             46 => self.drain(),
+            47..=49 => self.prune(),
             // In the middle of life, with leases out and deliveries waiting.
             _ => self.verify(),
         }

@@ -20,12 +20,18 @@ pub(crate) struct Summary {
     pub(crate) in_flight_durable: u64,
     /// Of those that hit a commit: the ones in which a run of ids was written.
     pub(crate) in_flight_new_run: u64,
+    /// Cuts and faults that hit a commit in which retention removed something.
+    pub(crate) in_flight_pruning: u64,
     pub(crate) closed_cleanly: u64,
     pub(crate) killed: u64,
     /// Deliveries that were given up because they were out at two unclean stops.
     pub(crate) crashed: u64,
     pub(crate) messages: u64,
     pub(crate) rows: u64,
+    /// Messages that retention removed.
+    pub(crate) pruned: u64,
+    /// Gaps in the journal that it left for readers.
+    pub(crate) gaps: u64,
 }
 
 impl Summary {
@@ -49,11 +55,14 @@ impl Summary {
             in_flight,
             in_flight_durable,
             in_flight_new_run,
+            in_flight_pruning,
             closed_cleanly,
             killed,
             crashed,
             messages,
             rows,
+            pruned,
+            gaps,
         } = other;
         for (fault, count) in faults {
             *self.faults.entry(*fault).or_default() += count;
@@ -71,6 +80,9 @@ impl Summary {
             (&mut self.crashed, crashed),
             (&mut self.messages, messages),
             (&mut self.rows, rows),
+            (&mut self.in_flight_pruning, in_flight_pruning),
+            (&mut self.pruned, pruned),
+            (&mut self.gaps, gaps),
         ] {
             *sum += one;
         }
@@ -85,7 +97,8 @@ impl fmt::Display for Summary {
             f,
             "{} stores: {} cuts ({} in recovery); {full} full disks, {sync} failed syncs, {write} failed writes, \
              {read} failed reads ({} in recovery); {} hit a commit, of which {} were durable and {} wrote a run of \
-             ids; {} kills, {} clean restarts; {} messages, {} deliveries given up after crashes, {} journal rows",
+             ids; {} kills, {} clean restarts; {} messages, {} deliveries given up after crashes, {} journal rows; \
+             {} messages removed ({} failures meanwhile, {} gaps)",
             self.stores,
             self.cuts,
             self.cut_in_recovery,
@@ -98,6 +111,9 @@ impl fmt::Display for Summary {
             self.messages,
             self.crashed,
             self.rows,
+            self.pruned,
+            self.in_flight_pruning,
+            self.gaps,
         )
     }
 }

@@ -10,6 +10,7 @@ mod look;
 mod model;
 mod operate;
 mod plan;
+mod prune;
 mod run;
 mod step;
 mod summary;
@@ -52,6 +53,9 @@ fn nothing_acknowledged_is_lost_whenever_the_power_is_cut_or_the_disk_fails() {
     for fault in Fault::ALL {
         assert!(summary.count(*fault) > 30, "{fault:?}: {summary}");
     }
+    assert!(summary.pruned > 400, "{summary}");
+    assert!(summary.in_flight_pruning > 20, "{summary}");
+    assert!(summary.gaps > 20, "{summary}");
 }
 
 /// Goal: what kills the process each time is found by two starts and given up, and nothing else is, however many
@@ -119,6 +123,11 @@ fn a_forgotten_due_time_is_found() {
 #[test]
 fn a_dropped_journal_row_is_found() {
     check(Bug::DropJournalRow);
+}
+
+#[test]
+fn what_is_removed_too_early_is_found() {
+    check(Bug::PruneTooEarly);
 }
 
 #[test]

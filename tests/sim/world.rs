@@ -8,12 +8,14 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, FailureReason,
-    IdSizes, Options, QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store, WriteError,
+    IdSizes, Options, Pruned, QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store,
+    WriteError,
 };
 use wharf_testkit::backend::{Fault, PowerCut};
 use wharf_testkit::random::Random;
 
 use crate::model::Model;
+use crate::prune::Pruning;
 
 /// When everything begins.
 pub(crate) const T0: TimeMs = TimeMs(1_000_000);
@@ -47,6 +49,8 @@ pub(crate) struct World {
     pub(crate) model: Model,
     /// What is acknowledged, and what was being committed when the power went.
     pub(crate) model_in_flight: Option<Model>,
+    /// What was being removed when the power went.
+    pub(crate) pruning: Option<Pruning>,
     /// Whether that would have written a run of ids.
     pub(crate) was_new_run: bool,
     /// Claims that are held; a revoked one is stale.
@@ -76,6 +80,7 @@ pub(crate) enum Said {
     Persist,
     SetState,
     Parked(u64),
+    Prune(Pruned),
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
     Reroute(Vec<Rerouted>),
@@ -138,6 +143,7 @@ pub(crate) struct Opened {
     pub(crate) was_in_flight: bool,
     pub(crate) was_durable: bool,
     pub(crate) was_new_run: bool,
+    pub(crate) was_pruning: bool,
 }
 
 pub(crate) fn options() -> Options {
@@ -221,6 +227,7 @@ impl World {
             disk,
             model: Model::default(),
             model_in_flight: None,
+            pruning: None,
             was_new_run: false,
             claims: Vec::new(),
             leased: BTreeMap::new(),
@@ -240,6 +247,10 @@ impl World {
         self.options.cache_bytes = *self.random.pick(CACHE_BYTES);
         self.options.resident_bytes_max = *self.random.pick(RESIDENT_BYTES);
         self.open(&mut opened)?;
+        if let Some(pruning) = self.pruning.take() {
+            opened.was_pruning = true;
+            pruning.reconcile(&self.store, &mut self.model)?;
+        }
         let (is_known, difference) = self.recall(&mut opened);
         let was_clean = self.model.start(self.now);
         // A start that was cut short may have been one already.

@@ -1,1 +1,3 @@
-//! tests
+//! What runs both as a command and as a scenario.
+
+pub mod chaos;

@@ -164,6 +164,11 @@ impl<'tx> Group<'tx> {
         Ok(cursor)
     }
 
+    /// The first row that is in no table yet.
+    pub(crate) fn rows_from(&self) -> Cursor {
+        self.rows.first
+    }
+
     fn flush_journal(&mut self) -> Result<(), ReadError> {
         while !self.rows.ends.is_empty() {
             let count = blob::cut(&self.rows.ends);

@@ -267,6 +267,28 @@ impl Host {
         Ok(())
     }
 
+    /// Starts the server and kills it after so long, however far it has come.
+    pub fn kill_while_starting(&mut self, after: Duration) -> anyhow::Result<()> {
+        ensure!(self.running.is_none(), "the server runs");
+        let mut child = self.launch()?;
+        std::thread::sleep(after);
+        let ended = child.try_wait()?;
+        child.kill()?;
+        child.wait()?;
+        match ended {
+            Some(status) => bail!(
+                "the server ended with {status} before it was killed; {}",
+                self.log_end()
+            ),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves the folder where it is when this is dropped, for whoever wants to see what is in it.
+    pub fn keep_folder(&mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
     /// Sends SIGTERM and waits for the clean end.
     pub fn terminate(&mut self) -> anyhow::Result<ExitStatus> {
         self.signal(Signal::TERM)?;
@@ -332,20 +354,24 @@ impl Host {
     }
 
     /// Its stderr goes straight to the log file: what the server writes costs this process nothing.
-    fn spawn(&self, end: Instant) -> anyhow::Result<Running> {
+    fn launch(&self) -> anyhow::Result<Child> {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.log_path())?;
-        let log_start = usize::try_from(log.metadata()?.len())?;
-        let mut child = self
-            .command()
+        self.command()
             .args(SERVE)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .with_context(|| format!("failed to start {}", self.binary.display()))?;
+            .with_context(|| format!("failed to start {}", self.binary.display()))
+    }
+
+    fn spawn(&self, end: Instant) -> anyhow::Result<Running> {
+        let log_start = fs::metadata(self.log_path()).map_or(0, |log| log.len());
+        let log_start = usize::try_from(log_start)?;
+        let mut child = self.launch()?;
         let left = end.saturating_duration_since(Instant::now());
         let listens = eventually(left, || {
             let log = fs::read(self.log_path()).unwrap_or_default();
@@ -612,9 +638,24 @@ mod tests {
         assert_ne!(host.pid(), first);
         assert!(!host.log().contains("bye"));
         host.restart().unwrap();
+        assert!(host.kill_while_starting(Duration::ZERO).is_err());
         assert!(host.terminate().unwrap().success());
         assert_eq!(host.log().matches("bye").count(), 2);
         assert_eq!(host.log().matches(LISTENING).count(), 3);
+    }
+
+    #[test]
+    fn a_server_is_killed_while_it_starts() {
+        let sink = Sink::start().unwrap();
+        let mut host = stand_in(&sink, "exec sleep 60").build().unwrap();
+        host.kill_while_starting(Duration::ZERO).unwrap();
+        assert!(!host.log().contains(LISTENING));
+
+        let mut host = stand_in(&sink, "exit 2").build().unwrap();
+        let error = eventually(Duration::from_secs(10), || {
+            host.kill_while_starting(Duration::from_millis(50)).err()
+        });
+        assert!(error.unwrap().to_string().contains("exit status: 2"));
     }
 
     #[test]

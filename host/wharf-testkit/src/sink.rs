@@ -116,6 +116,13 @@ impl Answer {
         self
     }
 
+    fn status_code(&self) -> Option<StatusCode> {
+        match self.then {
+            Then::Respond { status, .. } => Some(status),
+            Then::Silence | Then::Close => None,
+        }
+    }
+
     /// Adds `Retry-After`, in seconds or as a date.
     pub fn retry_after(self, value: impl fmt::Display) -> Self {
         self.header("retry-after", value)
@@ -145,6 +152,8 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The exact bytes.
     pub body: Bytes,
+    /// What it is answered with. None: it gets no answer.
+    pub answered: Option<StatusCode>,
 }
 
 impl Received {
@@ -299,6 +308,11 @@ impl Sink {
         self.state.lock().kept.clone()
     }
 
+    /// Takes the requests kept so far: none of them is given twice, and none is missed.
+    pub fn take_requests(&self) -> Vec<Received> {
+        std::mem::take(&mut self.state.lock().kept)
+    }
+
     /// How many requests came, kept or not.
     pub fn count(&self) -> u64 {
         self.state.count.load(Ordering::Acquire)
@@ -438,6 +452,7 @@ impl State {
                 path,
                 headers,
                 body,
+                answered: answer.status_code(),
             });
         }
         drop(inner);
@@ -668,6 +683,9 @@ mod tests {
             (&b"one"[..], &b"two"[..])
         );
         assert_eq!((requests[0].number, requests[1].number), (0, 1));
+        assert_eq!(requests[0].answered, Some(StatusCode::OK));
+        assert_eq!((sink.take_requests().len(), sink.count()), (2, 2));
+        assert!(sink.take_requests().is_empty());
         sink.forget();
         assert_eq!((sink.requests().len(), sink.count()), (0, 0));
     }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod demo;
 mod setup;
 mod sim;
@@ -35,6 +36,8 @@ enum Command {
     Tidy,
     /// Simulate power cuts against the store.
     Sim(sim::Arguments),
+    /// Kill the real host under load, again and again, and see whether anything is lost.
+    Chaos(chaos::Arguments),
     /// Measure. Every bench ends with one line of JSON.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Plugins => setup::plugins(),
         Command::Tidy => tidy::run(),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Bench(bench) => bench::run(&bench),
     };
     match result {
