@@ -43,6 +43,9 @@
 //! - A file of more than half a GiB takes two syncs a commit: repairing it after a crash would take seconds.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
+//! - After a failed sync Linux keeps pages in memory that never came to the disk, and takes them for written. A store in a
+//!   file asks it to drop them (`backend::forget_cached`) before the process ends; one that is killed in between leaves
+//!   them for the next to believe.
 
 mod backend;
 mod channels;
