@@ -14,6 +14,9 @@ mod a_compile_bomb_costs_only_its_compiler;
 mod a_converter_is_swapped_by_its_file;
 mod a_crash_loses_nothing;
 mod a_duplicate_is_known_after_its_message_went;
+// It limits the size of a process's files while that runs.
+#[cfg(target_os = "linux")]
+mod a_failed_commit_ends_the_host;
 mod a_faulty_hook_hurts_only_its_message;
 mod a_full_disk_stops_what_would_fill_it;
 mod a_hook_is_told_of_what_it_missed;
@@ -28,7 +31,11 @@ mod a_plugin_reaches_only_what_it_was_granted;
 mod a_post_event_hook_never_holds_up_a_delivery;
 mod a_removed_plugin_goes_on;
 mod a_retry_sends_the_same_wire_form;
+mod a_running_store_is_backed_up;
 mod a_stop_drains_what_is_in_flight;
+mod a_store_file_is_checked_and_left_alone;
+mod a_store_is_carried_over_as_text;
+mod a_store_that_cannot_be_opened_says_why;
 mod a_token_opens_what_its_scopes_say;
 mod a_torn_copy_counts_when_it_is_whole;
 mod a_version_that_wants_more_is_held;

@@ -134,3 +134,6 @@ pub(crate) const PLUGIN_FOLDER_GATHER: Duration = Duration::from_millis(20);
 /// How often the plugin folder is looked at without a notice, as on network file systems, where each look is a few
 /// calls over the network.
 pub(crate) const PLUGIN_FOLDER_POLL: Duration = Duration::from_secs(5);
+
+/// How much of a copy of the store is read and sent at once: few enough system calls, and little memory.
+pub(crate) const COPY_PIECE_BYTES: usize = 256 << 10;

@@ -158,6 +158,9 @@ pub async fn serve(
 
     let app = Arc::new(App {
         store: store.clone(),
+        store_path: config.store_path.clone(),
+        accept_free: config.marks.accept,
+        whole_file: Arc::default(),
         routes: config.routes.clone(),
         tokens: Tokens::new(&config.tokens),
         payload_bytes_max: config.payload_bytes_max,

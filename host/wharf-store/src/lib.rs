@@ -58,7 +58,9 @@ mod ids;
 mod index;
 mod lease;
 mod limits;
+mod maintain;
 mod meter;
+mod migrate;
 mod open;
 mod operation;
 mod options;
@@ -84,6 +86,10 @@ pub use limits::{
     CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, PRUNE_VALUES_MAX,
     QUICK_REPAIR_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX,
     STATE_NAME_BYTES_MAX,
+};
+pub use maintain::{
+    BackupError, CompactError, Compacted, ExportError, ImportError, ImportStage, Inspection,
+    Progress, StoreFile, TableBytes, TableSize, compact, import,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
