@@ -217,7 +217,7 @@ impl Life {
             *self.ended.dead.entry(*id).or_default() += 1;
         }
         self.out.clear();
-        self.disk.reboot();
+        self.disk.restart();
         (self.store, self.engine) = open(&self.disk, &self.options)?;
         ask(&mut self.engine, self.store.check()).map(drop)
     }

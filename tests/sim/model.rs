@@ -1,6 +1,6 @@
 //! What the store should hold, kept in plain maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wharf_core::delivery::Transition;
@@ -8,26 +8,33 @@ use wharf_core::journal::{Attempt, Row, Subject};
 use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
 use wharf_core::{
-    Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs, WireForm,
+    Cause, Cursor, DeliveryId, HashKey, Message, MessageId, MessageSeq, Standing, Status, TimeMs,
+    WireForm,
 };
 use wharf_store::{
     Accept, Accepted, Cancelled, Filter, Parked, Redrive, Redriven, Reroute, Rerouted, Settled,
     Target,
 };
 
-/// Everything that the store holds. Cloned for every commit, so what never changes is shared.
+/// Everything that the store holds, and what it has removed. Cloned for every commit, so what never changes is shared.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
+    /// All that were ever accepted.
     pub(crate) messages: BTreeMap<MessageSeq, ModelMessage>,
     /// The ids that are known. One that was forgotten may have come again, with another message.
     pub(crate) ids: BTreeMap<MessageId, MessageSeq>,
     pub(crate) ids_known_from: MessageSeq,
+    /// Messages that retention has removed.
+    pub(crate) removed: BTreeSet<MessageSeq>,
+    /// The first row of the journal that it has left.
+    pub(crate) journal_from: Cursor,
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) states: BTreeMap<String, String>,
     pub(crate) parked: Vec<Arc<Parked>>,
     pub(crate) claimed: BTreeMap<DeliveryId, ModelClaim>,
     /// Whether the store was closed since it was last opened.
     pub(crate) is_clean: bool,
+    /// All rows that were ever written.
     pub(crate) journal: Vec<Arc<Row>>,
 }
 
@@ -93,6 +100,8 @@ impl Default for Model {
             messages: BTreeMap::new(),
             ids: BTreeMap::new(),
             ids_known_from: MessageSeq(1),
+            removed: BTreeSet::new(),
+            journal_from: Cursor(1),
             cursors: BTreeMap::new(),
             states: BTreeMap::new(),
             parked: Vec::new(),
@@ -148,7 +157,7 @@ impl Model {
         let Accept { message, planned } = accept;
         if let Some(seq) = self.ids.get(&message.id).copied() {
             let first = &self.messages[&seq];
-            return if first.message.content_hash() == message.content_hash() {
+            return if is_same(&first.message, message) {
                 let accepted_at = first.message.accepted_at;
                 let deliveries_count = first.planned.len() as u16;
                 Accepted::Duplicate {
@@ -248,6 +257,7 @@ impl Model {
         let ids = match target {
             Target::Delivery(id) => vec![*id],
             Target::Message(id) => match self.ids.get(id) {
+                Some(seq) if self.removed.contains(seq) => vec![],
                 Some(seq) => (0..self.messages[seq].deliveries.len() as u16)
                     .map(|place| DeliveryId::new(*seq, place))
                     .collect(),
@@ -313,7 +323,8 @@ impl Model {
             planned,
             at,
         } = reroute;
-        let Some(message) = self.messages.get(seq) else {
+        let is_kept = !self.removed.contains(seq);
+        let Some(message) = self.messages.get(seq).filter(|_| is_kept) else {
             return Rerouted::Unknown;
         };
         if !message.planned.is_empty() || planned.is_empty() {
@@ -402,35 +413,49 @@ impl Model {
         &self.message(id).deliveries[usize::from(id.place())]
     }
 
+    /// Every delivery whose message was not removed, by number.
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = (DeliveryId, &ModelDelivery)> {
+        self.kept().flat_map(|message| {
+            let places = (0..).zip(&message.deliveries);
+            places.map(|(place, delivery)| (DeliveryId::new(message.seq, place), delivery))
+        })
+    }
+
     /// What can be sent by now, each with its last journal row.
     pub(crate) fn ready(&self, now: TimeMs) -> BTreeMap<DeliveryId, Cursor> {
-        let mut ready = BTreeMap::new();
-        for message in self.messages.values() {
-            for (place, delivery) in (0..).zip(&message.deliveries) {
-                if delivery.status.is_sendable() && delivery.due.is_none_or(|due| due <= now) {
-                    ready.insert(DeliveryId::new(message.seq, place), delivery.last);
-                }
-            }
-        }
-        ready
+        let ready = self.deliveries().filter(|(_, delivery)| {
+            delivery.status.is_sendable() && delivery.due.is_none_or(|due| due <= now)
+        });
+        ready.map(|(id, delivery)| (id, delivery.last)).collect()
+    }
+
+    /// The messages that were not removed.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &ModelMessage> {
+        let messages = self.messages.values();
+        messages.filter(|message| !self.removed.contains(&message.seq))
+    }
+
+    /// Whether a row is handed out: its message was not removed.
+    pub(crate) fn is_told(&self, row: &Row) -> bool {
+        let seq = row.subject.message();
+        seq.is_none_or(|seq| !self.removed.contains(&seq))
     }
 
     /// Every delivery that has ended.
     pub(crate) fn ended(&self) -> Vec<DeliveryId> {
-        let ended = self.messages.values().flat_map(|message| {
-            let places = (0..).zip(&message.deliveries);
-            let ended = places.filter(|(_, delivery)| delivery.status.is_final());
-            ended.map(|(place, _)| DeliveryId::new(message.seq, place))
-        });
-        ended.collect()
+        let ended = self.deliveries().filter(|(_, one)| one.status.is_final());
+        ended.map(|(id, _)| id).collect()
     }
 
     /// What a list should have: the message, and the last journal row of what is listed, by number.
     pub(crate) fn listed(&self, filter: &Filter) -> Vec<(MessageSeq, MessageId, Cursor)> {
         let mut listed = Vec::new();
-        for (seq, message) in &self.messages {
-            let id = &message.message.id;
-            if message.planned.is_empty() && filter.standings.contains(&Standing::Unroutable) {
+        for message in self.kept() {
+            let (seq, id) = (&message.seq, &message.message.id);
+            let is_listed = filter.channel.is_none()
+                && filter.standings.contains(&Standing::Unroutable)
+                && message.planned.is_empty();
+            if is_listed {
                 listed.push((*seq, id.clone(), self.of_message(*seq)));
             }
             for (planned, delivery) in message.planned.iter().zip(&message.deliveries) {
@@ -447,7 +472,7 @@ impl Model {
 
     /// The journal row of a message that has no deliveries.
     pub(crate) fn of_message(&self, seq: MessageSeq) -> Cursor {
-        let is_of = |row: &Arc<Row>| row.subject.message() == seq;
+        let is_of = |row: &Arc<Row>| row.subject.message() == Some(seq);
         let place = self.journal.iter().position(is_of);
         Cursor(place.expect("every message has a row") as u64 + 1)
     }
@@ -458,18 +483,16 @@ impl Model {
     }
 
     fn find(&self, id: DeliveryId) -> Option<&ModelDelivery> {
+        if self.removed.contains(&id.message()) {
+            return None;
+        }
         let message = self.messages.get(&id.message())?;
         message.deliveries.get(usize::from(id.place()))
     }
 
     pub(crate) fn count(&self, status: Status) -> u64 {
-        let deliveries = self
-            .messages
-            .values()
-            .flat_map(|message| &message.deliveries);
-        deliveries
-            .filter(|delivery| delivery.status == status)
-            .count() as u64
+        let deliveries = self.deliveries();
+        deliveries.filter(|(_, one)| one.status == status).count() as u64
     }
 
     fn delivery_mut(&mut self, id: DeliveryId) -> &mut ModelDelivery {
@@ -480,7 +503,7 @@ impl Model {
         &mut message.deliveries[usize::from(id.place())]
     }
 
-    fn row(
+    pub(crate) fn row(
         &mut self,
         previous: Option<Cursor>,
         subject: Subject,
@@ -502,4 +525,10 @@ impl Model {
         self.journal.push(Arc::new(row));
         cursor
     }
+}
+
+/// Whether two messages with one id are the same one, sent again.
+fn is_same(first: &Message, other: &Message) -> bool {
+    let key = HashKey::new([0; 32]);
+    first.content_hash(&key) == other.content_hash(&key)
 }

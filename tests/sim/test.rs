@@ -1,29 +1,61 @@
-//! The short form of the power-cut simulation, and the proof that it finds what it is for.
+//! The short form of the simulation, and the proof that it finds what it is for.
 
-mod cut;
+mod ask;
+mod bug;
+mod claim;
+mod failure;
 mod killer;
+mod life;
+mod look;
 mod model;
+mod operate;
+mod plan;
+mod prune;
+mod run;
 mod step;
+mod summary;
 mod verify;
 mod world;
 
-use cut::{Bug, Plan, run};
+use bug::Bug;
+use plan::{Asked, Plan};
+use run::Found;
+use summary::Summary;
+use wharf_testkit::backend::Fault;
+
+/// So many stores at once.
+const THREADS_COUNT: usize = 2;
+
+fn run(plan: &Plan) -> Result<Summary, Found> {
+    run::run(plan, THREADS_COUNT, |_| {})
+}
+
+fn plan(words: &str) -> Plan {
+    match plan::parse(words.split(' ').map(str::to_owned)) {
+        Ok(Asked::Run(plan)) => plan,
+        other => panic!("no plan: {other:?}"),
+    }
+}
 
 #[test]
-fn nothing_acknowledged_is_lost_whenever_the_power_is_cut() {
-    let summary = run(&Plan {
-        seed: 20_260_727,
-        cuts: 1_000,
-        bug: Bug::None,
-    })
-    .unwrap();
+fn nothing_acknowledged_is_lost_whenever_the_power_is_cut_or_the_disk_fails() {
+    let summary = run(&plan("--seed 20260727 --cuts 1000")).unwrap_or_else(|found| {
+        panic!("{found}\nagain: cargo xtask sim {}", found.again());
+    });
     println!("{summary}");
     // A run that cuts before anything happens, or after everything did, proves nothing.
-    assert!(summary.in_flight > 100, "{summary}");
+    assert!(summary.in_flight > 300, "{summary}");
     assert!(summary.in_flight_durable > 5, "{summary}");
     assert!(summary.in_flight_new_run > 50, "{summary}");
-    assert!(summary.cut_in_recovery > 50, "{summary}");
+    assert!(summary.cut_in_recovery > 100, "{summary}");
+    assert!(summary.faults_in_recovery > 100, "{summary}");
     assert!(summary.crashed > 5, "{summary}");
+    for fault in Fault::ALL {
+        assert!(summary.count(*fault) > 30, "{fault:?}: {summary}");
+    }
+    assert!(summary.pruned > 400, "{summary}");
+    assert!(summary.in_flight_pruning > 20, "{summary}");
+    assert!(summary.gaps > 20, "{summary}");
 }
 
 /// Goal: what kills the process each time is found by two starts and given up, and nothing else is, however many
@@ -48,45 +80,59 @@ fn what_kills_the_process_is_given_up_and_all_else_is_delivered() {
     assert!(several_count > 50, "{several_count}");
 }
 
-#[test]
-fn an_answer_before_the_commit_is_found() {
-    let found = run(&Plan {
-        seed: 1,
-        cuts: 500,
-        bug: Bug::AnswerBeforeCommit,
-    })
-    .unwrap_err();
-    println!("{found}");
+/// Goal: a bug is found within the cuts of a usual run, and what is printed then shows the same failure again.
+fn check(bug: Bug) {
+    let words = format!("--seed 1 --cuts 10000 --bug {}", bug.name());
+    let found = run(&plan(&words)).expect_err("it is found");
+    println!("{}: {found}", bug.name());
+    let again = run(&plan(&found.again())).expect_err("it is found again");
+    assert_eq!((again.what, again.store), (found.what, found.store));
+    assert_eq!(again.summary.stores, 1);
 }
 
 #[test]
 fn a_sync_that_does_nothing_is_found() {
-    let found = run(&Plan {
-        seed: 1,
-        cuts: 500,
-        bug: Bug::LyingSync,
-    })
-    .unwrap_err();
-    println!("{found}");
+    check(Bug::SkipSync);
+}
+
+#[test]
+fn an_answer_before_the_commit_is_found() {
+    check(Bug::AnswerBeforeCommit);
+}
+
+#[test]
+fn a_dropped_acknowledgement_is_found() {
+    check(Bug::DropAcknowledgement);
+}
+
+#[test]
+fn a_forgotten_fencing_check_is_found() {
+    check(Bug::IgnoreFence);
 }
 
 #[test]
 fn a_lost_run_of_ids_is_found() {
-    let found = run(&Plan {
-        seed: 1,
-        cuts: 500,
-        bug: Bug::LoseIdRun,
-    })
-    .unwrap_err();
-    println!("{found}");
+    check(Bug::LoseIdRun);
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
-    let plan = Plan {
-        seed: 7,
-        cuts: 100,
-        bug: Bug::None,
-    };
-    assert_eq!(run(&plan).unwrap(), run(&plan).unwrap());
+fn a_forgotten_due_time_is_found() {
+    check(Bug::ForgetDue);
+}
+
+#[test]
+fn a_dropped_journal_row_is_found() {
+    check(Bug::DropJournalRow);
+}
+
+#[test]
+fn what_is_removed_too_early_is_found() {
+    check(Bug::PruneTooEarly);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run_on_any_number_of_threads() {
+    let plan = plan("--seed 7 --cuts 200");
+    let alone = run::run(&plan, 1, |_| {}).unwrap();
+    assert_eq!(run::run(&plan, 3, |_| {}).unwrap(), alone);
 }

@@ -1,48 +1,51 @@
 //! Whether the store holds what the model holds: all of it, and nothing else.
 
-use wharf_core::{ChannelName, DeliveryId, Standing, Status};
-use wharf_store::{Filter, Of, Parked, Store};
+use std::collections::BTreeMap;
+
+use wharf_core::invariant::{self, Violation};
+use wharf_core::journal::Subject;
+use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status};
+use wharf_store::{Filter, MessageView, Of, Parked, Remains, Store, Unread};
 
 use crate::model::{Model, ModelMessage};
 
 /// Compares the whole store with the model.
 pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let stats = store.stats();
-    same(
-        "messages",
-        stats.counts.messages(),
-        model.messages.len() as u64,
-    )?;
+    let count = model.kept().count() as u64;
+    let messages = invariant::counter_equals_rows("messages", stats.counts.messages(), count);
+    holds(messages)?;
     for status in Status::ALL {
-        same(
-            status.as_str(),
-            stats.counts.status(*status),
-            model.count(*status),
-        )?;
+        let (counter, counted) = (stats.counts.status(*status), model.count(*status));
+        let name = status.as_str();
+        holds(invariant::counter_equals_rows(name, counter, counted))?;
     }
+    let deliveries_count = model.deliveries().count() as u64;
+    let is_partitioned = invariant::deliveries_are_partitioned(stats.spread, deliveries_count);
+    holds(is_partitioned)?;
+    for id in model.claimed.keys() {
+        let status = model.delivery(*id).status;
+        holds(invariant::claimed_can_be_sent(*id, Some(status)))?;
+    }
+    verify_paths(model)?;
     let suspects = model.claimed.keys().filter(|id| model.is_suspect(**id));
     same("suspects", stats.suspects, suspects.count() as u64)?;
     same("claims on disk", stats.claimed, model.claimed.len() as u64)?;
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
-        verify_message(store, model, message)?;
+        let changed = verify_message(store, model, message);
+        changed.map_err(|what| {
+            let id = message.message.id.to_string();
+            Violation::Changed(id, what).to_string()
+        })?;
     }
-    let page = read(store.journal(wharf_core::Cursor(0), usize::MAX, usize::MAX))?;
-    for (entry, expected) in page.entries.iter().zip(&model.journal) {
-        same("journal row", &entry.row, &**expected)?;
-        let message = &model.messages[&expected.subject.message()].message;
-        same("journal row's message", &entry.message, &message.id)?;
-        same("its attributes", &entry.attributes, &message.attributes)?;
-    }
-    same("journal rows", page.entries.len(), model.journal.len())?;
-    same("journal rows passed over", page.passed_over.len(), 0)?;
-    same("journal page's end", page.end, model.head())?;
+    verify_journal(store, model)?;
     let all = Filter {
         statuses: Status::ALL.to_vec(),
         standings: Standing::ALL.to_vec(),
         channel: None,
     };
-    verify_list(store, model, &all)?;
+    verify_list(store, model, &all, 7)?;
     let with_rows = [
         Status::Retrying,
         Status::Pending,
@@ -55,7 +58,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
             standings: vec![],
             channel: Some(ChannelName::new(channel)),
         };
-        verify_list(store, model, &some)?;
+        verify_list(store, model, &some, 7)?;
     }
     let states = store.states("").into_iter();
     let states = states.map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()));
@@ -69,12 +72,46 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the journal has all rows that were not removed, and passes over those alone whose messages were.
+fn verify_journal(store: &Store, model: &Model) -> Result<(), String> {
+    let page = read(store.journal(Cursor(0), usize::MAX, usize::MAX))?;
+    let kept = &model.journal[model.journal_from.0 as usize - 1..];
+    let told: Vec<_> = kept.iter().filter(|row| model.is_told(row)).collect();
+    for (entry, expected) in page.entries.iter().zip(&told) {
+        same("journal row", &entry.row, &***expected)?;
+        let seq = expected.subject.message();
+        let message = seq.map(|seq| &model.messages[&seq].message);
+        let id = message.map(|message| &message.id);
+        same("journal row's message", entry.message.as_ref(), id)?;
+        let attributes = message.map_or(&[][..], |message| &message.attributes);
+        same("its attributes", entry.attributes.as_slice(), attributes)?;
+    }
+    same("journal rows", page.entries.len(), told.len())?;
+    let mut passed_count = 0;
+    for passed in &page.passed_over {
+        same("why rows are passed over", passed.reason, Unread::Removed)?;
+        passed_count += (passed.last.0 + 1 - passed.first.0) as usize;
+    }
+    same(
+        "journal rows passed over",
+        passed_count,
+        kept.len() - told.len(),
+    )?;
+    let end = Cursor(model.journal_from.0 - 1).max(model.head());
+    same("journal page's end", page.end, end)
+}
+
 /// Whether a list, page by page, has what the model has, in order, and says the same of it.
-fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), String> {
+pub(crate) fn verify_list(
+    store: &Store,
+    model: &Model,
+    filter: &Filter,
+    max: usize,
+) -> Result<(), String> {
     let mut expected = model.listed(filter).into_iter();
     let mut after = None;
     loop {
-        let page = read(store.list(filter, after, 7))?;
+        let page = read(store.list(filter, after, max))?;
         for entry in page.entries {
             let last = match &entry.of {
                 Of::Delivery(view) => view.last,
@@ -83,11 +120,9 @@ fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), Stri
             let listed = (entry.seq, entry.message, last);
             same("listed", Some(listed), expected.next())?;
             let row = &model.journal[last.0 as usize - 1];
-            same(
-                "listed change",
-                (entry.changed_at, entry.cause),
-                (row.at, row.cause),
-            )?;
+            let is_kept = last >= model.journal_from;
+            let change = is_kept.then_some((row.at, row.cause)).unzip();
+            same("listed change", (entry.changed_at, entry.cause), change)?;
         }
         after = page.next;
         if after.is_none() {
@@ -96,17 +131,53 @@ fn verify_list(store: &Store, model: &Model, filter: &Filter) -> Result<(), Stri
     }
 }
 
+/// The journal, which is the store's row by row, is a path for each delivery.
+fn verify_paths(model: &Model) -> Result<(), String> {
+    let mut ends = BTreeMap::new();
+    for row in &model.journal {
+        if let Subject::Delivery { id, from, to } = row.subject {
+            let before = ends.get(&id).copied();
+            let step = invariant::journal_step(before, row.cursor, from, to);
+            ends.insert(id, step.map_err(|violation| violation.to_string())?);
+        }
+    }
+    for (id, delivery) in model.deliveries() {
+        let end = ends.get(&id).copied();
+        holds(invariant::journal_ends_at(end, delivery.status))?;
+    }
+    Ok(())
+}
+
 fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
-    let found = read(store.get(id))?;
-    if model.ids.get(id) != Some(&expected.seq) {
-        // Forgotten: the id finds nothing, or the message that came with it later.
-        let newer = model.ids.get(id);
-        return same("forgotten id", found.map(|found| found.seq).as_ref(), newer);
+    let found = read(store.get_numbered(expected.seq))?;
+    let (by_id, remains) = (read(store.get(id))?, read(store.remains(id))?);
+    let known = model.ids.get(id);
+    // What is forgotten finds nothing, or the message that came with the id later.
+    let kept = known.filter(|seq| !model.removed.contains(seq));
+    same("by its id", by_id.as_ref().map(|view| &view.seq), kept)?;
+    if known == Some(&expected.seq) {
+        let is_removed = model.removed.contains(&expected.seq);
+        let expected = is_removed.then(|| Remains {
+            seq: expected.seq,
+            accepted_at: expected.message.accepted_at,
+            deliveries_count: expected.planned.len() as u16,
+        });
+        same("what remains", remains, expected)?;
+    }
+    if model.removed.contains(&expected.seq) {
+        return same("removed message", found, None);
     }
     let Some(found) = found else {
-        return Err(format!("message {id} was acknowledged and is lost"));
+        return Err(Violation::Lost(id.to_string()).to_string());
     };
+    if kept == Some(&expected.seq) {
+        same("by its id", by_id.as_ref(), Some(&found))?;
+    }
+    verify_view(model, expected, &found)
+}
+
+fn verify_view(model: &Model, expected: &ModelMessage, found: &MessageView) -> Result<(), String> {
     same("number", found.seq, expected.seq)?;
     same("message", &found.message, &expected.message)?;
     same(
@@ -125,11 +196,15 @@ fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Resu
         same("channel", &found.channel, &planned.channel)?;
         same("route", &found.route, &planned.route)?;
         same("status", found.status, expected_one.status)?;
-        same(
-            "attempts",
-            found.attempts_count,
-            expected_one.attempts_count,
-        )?;
+        // Only the journal says how many those took that have no row.
+        let has_no_row = found.status == Status::Delivered && found.redriven.is_none();
+        let is_known = !has_no_row || found.last >= model.journal_from;
+        let attempts_count = if is_known {
+            expected_one.attempts_count
+        } else {
+            0
+        };
+        same("attempts", found.attempts_count, attempts_count)?;
         same("due", found.due, expected_one.due)?;
         same("token", &found.token, &expected_one.token)?;
         same("flag", found.is_cancelled, expected_one.is_cancelled)?;
@@ -140,6 +215,11 @@ fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Resu
         same("last row", found.last, expected_one.last)?;
     }
     Ok(())
+}
+
+/// What an invariant says, as text.
+fn holds(invariant: Result<(), Violation>) -> Result<(), String> {
+    invariant.map_err(|violation| violation.to_string())
 }
 
 /// Fails where something is not as expected.

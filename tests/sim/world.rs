@@ -2,24 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
-    Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, IdSizes, Options,
-    QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store, WriteError,
+    Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, FailureReason,
+    IdSizes, Options, Pruned, QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store,
+    WriteError,
 };
-use wharf_testkit::backend::PowerCut;
+use wharf_testkit::backend::{Fault, PowerCut};
 use wharf_testkit::random::Random;
 
 use crate::model::Model;
+use crate::prune::Pruning;
 
 /// When everything begins.
 pub(crate) const T0: TimeMs = TimeMs(1_000_000);
 
-/// Small, so that claims come from memory and from the file.
-const RESIDENT_BYTES: usize = 8 << 10;
+/// Memory for messages that wait: none, little, so that claims come from memory and from the file, and enough.
+const RESIDENT_BYTES: &[usize] = &[0, 8 << 10, 1 << 20];
+
+/// Memory for pages: none, so that whatever is read is read from the disk, and enough.
+const CACHE_BYTES: &[usize] = &[0, 4 << 20, 4 << 20];
 
 /// Ids in memory before they become a run, so that runs are written every few messages, and merged.
 pub(crate) const RECENT_IDS: usize = 6;
@@ -29,6 +34,9 @@ const ID_FILTER_BYTES: usize = 1_000;
 
 /// Calls that one recovery makes at most, about: where cuts in it are worth while.
 const RECOVERY_CALLS: u64 = 24;
+
+/// Calls of one kind that a recovery makes, about: where faults in it are worth while.
+const RECOVERY_FAULTS: &[u64] = &[3, 12, 40];
 
 pub(crate) struct World {
     pub(crate) random: Random,
@@ -41,6 +49,8 @@ pub(crate) struct World {
     pub(crate) model: Model,
     /// What is acknowledged, and what was being committed when the power went.
     pub(crate) model_in_flight: Option<Model>,
+    /// What was being removed when the power went.
+    pub(crate) pruning: Option<Pruning>,
     /// Whether that would have written a run of ids.
     pub(crate) was_new_run: bool,
     /// Claims that are held; a revoked one is stale.
@@ -70,6 +80,7 @@ pub(crate) enum Said {
     Persist,
     SetState,
     Parked(u64),
+    Prune(Pruned),
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
     Reroute(Vec<Rerouted>),
@@ -83,7 +94,12 @@ pub(crate) enum Answer {
 }
 
 /// Why the store does not say that it has committed something.
+#[derive(Debug, PartialEq)]
 pub(crate) enum Unsaid {
+    /// It may have.
+    Unknown,
+    /// It has not been asked to: what was to be asked could not be read.
+    NotAsked,
     /// It has, and could not read what a duplicate is answered with.
     FirstAnswer,
     Other(String),
@@ -93,6 +109,7 @@ impl From<WriteError> for Unsaid {
     fn from(cause: WriteError) -> Self {
         match cause {
             WriteError::FirstAnswer(_) => Self::FirstAnswer,
+            WriteError::CommitUnknown(FailureReason::Commit(_)) => Self::Unknown,
             cause => Self::Other(format!("{cause:?}")),
         }
     }
@@ -100,13 +117,19 @@ impl From<WriteError> for Unsaid {
 
 impl From<SetStateError> for Unsaid {
     fn from(cause: SetStateError) -> Self {
-        Self::Other(format!("{cause:?}"))
+        match cause {
+            SetStateError::Write(cause) => cause.into(),
+            cause => Self::Other(format!("{cause:?}")),
+        }
     }
 }
 
 impl From<CancelError> for Unsaid {
     fn from(cause: CancelError) -> Self {
-        Self::Other(format!("{cause:?}"))
+        match cause {
+            CancelError::Write(cause) => cause.into(),
+            CancelError::Find(_) => Self::NotAsked,
+        }
     }
 }
 
@@ -114,17 +137,19 @@ pub(crate) type Asked = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// What a reopening met.
 #[derive(Default)]
-pub(crate) struct Reopened {
+pub(crate) struct Opened {
     pub(crate) cuts: u64,
+    pub(crate) faults: Vec<Fault>,
     pub(crate) was_in_flight: bool,
     pub(crate) was_durable: bool,
     pub(crate) was_new_run: bool,
+    pub(crate) was_pruning: bool,
 }
 
 pub(crate) fn options() -> Options {
     let mut options = Options::new([7; 32], T0);
-    options.resident_bytes_max = RESIDENT_BYTES;
-    options.cache_bytes = 4 << 20;
+    options.resident_bytes_max = RESIDENT_BYTES[1];
+    options.cache_bytes = CACHE_BYTES[1];
     options.id_filter_bytes_max = ID_FILTER_BYTES;
     // Most of what waits is on disk alone.
     options.queue_sizes = QueueSizes {
@@ -152,6 +177,18 @@ pub(crate) fn empty_image() -> Result<Vec<u8>, String> {
     match answers(&mut engine, vec![Box::pin(close)]).pop() {
         Some(Answer::Close(Ok(()))) => Ok(disk.image()),
         _ => Err("the empty store does not close".to_owned()),
+    }
+}
+
+/// Asks one thing, and has the writer do it.
+pub(crate) fn alone<F: Future>(engine: &mut Engine, asked: F) -> F::Output {
+    let mut asked = pin!(asked);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        match asked.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => assert!(engine.step(), "the writer has something to do"),
+        }
     }
 }
 
@@ -190,6 +227,7 @@ impl World {
             disk,
             model: Model::default(),
             model_in_flight: None,
+            pruning: None,
             was_new_run: false,
             claims: Vec::new(),
             leased: BTreeMap::new(),
@@ -200,55 +238,103 @@ impl World {
         })
     }
 
-    /// Puts the power back on, opens what survived, perhaps cutting again while it recovers, and verifies it.
-    pub(crate) fn reopen(&mut self) -> Result<Reopened, String> {
-        let mut reopened = Reopened::default();
+    /// Opens what survived, perhaps cutting again or having something fail while it recovers, and verifies it.
+    pub(crate) fn reopen(&mut self) -> Result<Opened, String> {
+        let mut opened = Opened::default();
         self.claims.clear();
         self.leased.clear();
         self.options.now = self.now;
-        loop {
-            self.disk.reboot();
-            if self.random.once_in(3) {
-                self.disk.arm(1 + self.random.below(RECOVERY_CALLS));
-            }
-            match Store::open_stepped(self.disk.plug(), &self.options) {
-                Ok((store, engine)) => {
-                    self.disk.disarm();
-                    (self.store, self.engine) = (store, engine);
-                    break;
-                }
-                Err(_) if self.disk.is_cut() => reopened.cuts += 1,
-                Err(cause) => return Err(format!("the store does not open: {cause:?}")),
-            }
+        self.options.cache_bytes = *self.random.pick(CACHE_BYTES);
+        self.options.resident_bytes_max = *self.random.pick(RESIDENT_BYTES);
+        self.open(&mut opened)?;
+        if let Some(pruning) = self.pruning.take() {
+            opened.was_pruning = true;
+            pruning.reconcile(&self.store, &mut self.model)?;
         }
-        let mut was_clean = self.model.start(self.now);
-        if let Some(mut in_flight) = self.model_in_flight.take() {
-            reopened.was_in_flight = true;
-            reopened.was_new_run = self.was_new_run;
-            let would_be_clean = in_flight.start(self.now);
-            reopened.was_durable = crate::verify::verify(&self.store, &in_flight).is_ok();
-            if reopened.was_durable {
-                self.model = in_flight;
-                was_clean = would_be_clean;
-            }
-        }
+        let (is_known, difference) = self.recall(&mut opened);
+        let was_clean = self.model.start(self.now);
         // A start that was cut short may have been one already.
-        self.was_clean = was_clean && reopened.cuts == 0;
-        self.untried = match was_clean {
+        let is_first = opened.cuts == 0 && opened.faults.is_empty();
+        self.was_clean = was_clean && is_known && is_first;
+        self.untried = match was_clean || !is_known {
             true => BTreeMap::new(),
             false => self.model.ready(self.now),
         };
-        self.verify()?;
-        Ok(reopened)
+        self.verify().map_err(|what| match difference {
+            Some(other) => format!("{what}; with what was in flight: {other}"),
+            None => what,
+        })?;
+        Ok(opened)
+    }
+
+    /// Opens the store, as often as it takes.
+    fn open(&mut self, opened: &mut Opened) -> Result<(), String> {
+        loop {
+            if self.disk.is_cut() {
+                self.disk.reboot();
+            } else if self.random.once_in(4) {
+                // The machine goes down too, with whatever was not synced.
+                self.disk.reboot();
+                opened.cuts += 1;
+            } else {
+                self.disk.restart();
+            }
+            if self.disk.is_full() && self.random.once_in(3) {
+                self.disk.make_room();
+            }
+            if self.random.once_in(3) {
+                self.disk.arm(1 + self.random.below(RECOVERY_CALLS));
+            }
+            if self.random.once_in(4) {
+                self.arm_fault(RECOVERY_FAULTS);
+            }
+            let found = Store::open_stepped(self.disk.plug(), &self.options);
+            match (found, self.disk.failed()) {
+                (Ok((store, engine)), None) => {
+                    self.disk.disarm();
+                    (self.store, self.engine) = (store, engine);
+                    return Ok(());
+                }
+                (Err(_), _) if self.disk.is_cut() => opened.cuts += 1,
+                // Also where it was opened: what has failed once is not relied upon.
+                (_, Some(fault)) => opened.faults.push(fault),
+                (Err(cause), None) => return Err(format!("the store does not open: {cause:?}")),
+            }
+        }
+    }
+
+    /// Finds out whether what was being committed is there, as a whole. Returns whether it is known how the stop was, and
+    /// what differs where it is not there.
+    fn recall(&mut self, opened: &mut Opened) -> (bool, Option<String>) {
+        let Some(in_flight) = self.model_in_flight.take() else {
+            return (true, None);
+        };
+        opened.was_in_flight = true;
+        opened.was_new_run = self.was_new_run;
+        let is_known = in_flight.is_clean == self.model.is_clean;
+        let mut started = in_flight.clone();
+        started.start(self.now);
+        let difference = crate::verify::verify(&self.store, &started).err();
+        opened.was_durable = difference.is_none();
+        if opened.was_durable {
+            self.model = in_flight;
+        }
+        (is_known, difference)
     }
 
     /// Compares the store with the model, and has it verify itself.
     pub(crate) fn verify(&mut self) -> Result<(), String> {
-        crate::verify::verify(&self.store, &self.model)?;
+        let verified = crate::verify::verify(&self.store, &self.model);
+        // What a failing disk keeps from being read is no difference.
+        if verified.is_err() && !self.is_up() {
+            return Ok(());
+        }
+        verified?;
         let store = self.store.clone();
         let check = async move { Answer::Check(store.check().await) };
         match answers(&mut self.engine, vec![Box::pin(check)]).pop() {
             Some(Answer::Check(Ok(_))) => Ok(()),
+            Some(Answer::Check(Err(CheckError::Read(_)))) if !self.is_up() => Ok(()),
             Some(Answer::Check(Err(cause))) => Err(format!("the check does not pass: {cause:?}")),
             _ => Err("the check does not answer".to_owned()),
         }

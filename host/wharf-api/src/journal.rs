@@ -20,8 +20,9 @@ pub struct RowView {
     pub cursor: u64,
     /// When.
     pub at: String,
-    /// The message.
-    pub message: String,
+    /// The message; none where the row is about the journal itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The delivery; none for a message without deliveries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<u64>,
@@ -31,8 +32,11 @@ pub struct RowView {
     /// The status before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The status after.
+    /// The status after; `gap` where rows are missing that a reader had yet to read.
     pub to: String,
+    /// The rows that are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<GapView>,
     /// Why.
     pub cause: String,
     /// When the delivery is looked at again.
@@ -41,6 +45,15 @@ pub struct RowView {
     /// The attempt that led here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptView>,
+}
+
+/// Rows of the journal that were removed before every reader had read them.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GapView {
+    /// Cursor of the first of them.
+    pub first: u64,
+    /// Cursor of the last of them.
+    pub last: u64,
 }
 
 /// The facts of an attempt.

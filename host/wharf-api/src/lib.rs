@@ -14,7 +14,7 @@ mod problem;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
-pub use journal::{AttemptView, HookView, JournalView, RowView};
+pub use journal::{AttemptView, GapView, HookView, JournalView, RowView};
 pub use message::{
     BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
 };

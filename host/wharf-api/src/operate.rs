@@ -38,10 +38,12 @@ pub struct ListedView {
     pub attempts: u32,
     /// When the message was accepted.
     pub accepted_at: String,
-    /// When it got its stored status.
-    pub changed_at: String,
-    /// Why it got that.
-    pub cause: String,
+    /// When it got its stored status. None: the row that says so was removed from the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<String>,
+    /// Why it got that; none likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// When it is looked at again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<String>,

@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::arguments::Arguments;
+use crate::caller::Retention;
 use crate::child::{self, Memory};
 use crate::engine::wharf::{Does, Wharf};
 use crate::median::median;
@@ -55,8 +56,13 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Backlog> {
     let clock = Clock::start();
     let mut work = Work::new(3, clock);
     let path = folder.join("backlog");
-    let mut empty = Wharf::open(&folder.join("no-backlog"), Does::Life, clock)?;
-    let mut full = Wharf::open(&path, Does::Life, clock)?;
+    let mut empty = Wharf::open(
+        &folder.join("no-backlog"),
+        Does::Life,
+        Retention::Zero,
+        clock,
+    )?;
+    let mut full = Wharf::open(&path, Does::Life, Retention::Zero, clock)?;
     let mut steps: Vec<Step> = Vec::new();
     let smaller = STEPS.into_iter().filter(|step| *step < arguments.backlog);
     for waiting_count in smaller.chain([arguments.backlog]) {

@@ -2,21 +2,36 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Message};
-use wharf_store::{Accept, Accepted, Claim, Claims, Options, Settle, Settled, Store};
+use wharf_store::{
+    Accept, Accepted, Claim, Claims, Options, PRUNE_VALUES_MAX, Prune, Settle, Settled, Store,
+};
 
 use crate::disk::{Counters, Disk};
 use crate::engine::Io;
 use crate::work::{CHANNEL, Clock, ROUTE, Sent};
+
+/// How long the store keeps what has ended. Ids and the journal stay for a week in either case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retention {
+    /// Not at all: it goes with the next commit, as an acknowledged row does in other engines.
+    Zero,
+    /// A week, the default: nothing goes while the bench runs, and the file grows.
+    Week,
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A store in a file, and what its callers have in common.
 pub(crate) struct Caller {
     store: Store,
     counters: Arc<Counters>,
     clock: Clock,
+    retention: Retention,
     channel: ChannelName,
     planned: Planned,
     sent: Sent,
@@ -24,7 +39,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Opens the store in a file, which is made where there is none.
-    pub(crate) fn open(path: &Path, clock: Clock) -> Result<Self> {
+    pub(crate) fn open(path: &Path, retention: Retention, clock: Clock) -> Result<Self> {
         let disk = Disk::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let counters = disk.counters();
         let options = Options::new([7; 32], clock.now());
@@ -35,6 +50,7 @@ impl Caller {
             store,
             counters,
             clock,
+            retention,
             planned: Planned {
                 route: ROUTE.into(),
                 channel: channel.clone(),
@@ -58,8 +74,21 @@ impl Caller {
         Ok(())
     }
 
-    /// Claims up to `max`, and has claims put on disk where they must be.
-    pub(crate) async fn claim(&self, max: usize) -> Result<Vec<Claim>> {
+    /// Claims `count`, fewer where no more can be had. One call gives what is in memory, and there is more in the file.
+    pub(crate) async fn claim(&self, count: usize) -> Result<Vec<Claim>> {
+        let mut claims = Vec::new();
+        while claims.len() < count {
+            let more = self.claim_some(count - claims.len()).await?;
+            if more.is_empty() {
+                break;
+            }
+            claims.extend(more);
+        }
+        Ok(claims)
+    }
+
+    /// Has claims put on disk where they must be.
+    async fn claim_some(&self, max: usize) -> Result<Vec<Claim>> {
         match self.store.claim(&self.channel, max, self.clock.now())? {
             Claims::Ready(claims) => Ok(claims),
             Claims::Careful(claims) => Ok(self.store.persist_claims(claims).await?),
@@ -89,6 +118,29 @@ impl Caller {
             let is_recorded = matches!(settled, Settled::Recorded(_));
             ensure!(is_recorded, "a settle was answered {settled:?}");
         }
+        Ok(())
+    }
+
+    /// Removes what ended long enough ago, as much as may go at once.
+    pub(crate) async fn prune(&self) -> Result<()> {
+        let age = match self.retention {
+            Retention::Zero => Duration::ZERO,
+            Retention::Week => WEEK,
+        };
+        let pruned = self.store.prune(Prune {
+            now: self.clock.now(),
+            ended: age,
+            dead: age,
+            ids: WEEK,
+            message_bytes_max: None,
+            journal: WEEK,
+            journal_bytes_max: None,
+            journal_bytes_hard: None,
+            readers: Vec::new(),
+            values_max: PRUNE_VALUES_MAX,
+        });
+        let unreadable = pruned.await?.unreadable;
+        ensure!(unreadable == 0, "{unreadable} stored values are damaged");
         Ok(())
     }
 

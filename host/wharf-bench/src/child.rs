@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::backlog::BATCH;
-use crate::engine::Engine as _;
+use crate::caller::Retention;
 use crate::engine::wharf::{Does, Wharf};
 use crate::sample::Sample;
 use crate::usage;
@@ -48,7 +48,7 @@ pub(crate) fn run(task: &Task) -> Result<()> {
     let mut work = Work::new(fastrand::u64(..), clock);
     match task {
         Task::Memory { path, slice_ms } => {
-            let mut store = Wharf::open(path, Does::Life, clock)?;
+            let mut store = Wharf::open(path, Does::Life, Retention::Zero, clock)?;
             let slice = Duration::from_millis(*slice_ms);
             Sample::take(&mut store, &mut work, BATCH, slice)?;
             let (resident, peak) = usage::memory_kib()?;
@@ -56,17 +56,17 @@ pub(crate) fn run(task: &Task) -> Result<()> {
             store.close()
         }
         Task::Load { path } => {
-            let mut store = Wharf::open(path, Does::Life, clock)?;
+            let mut store = Wharf::open(path, Does::Life, Retention::Zero, clock)?;
             for _ in 0..LOADED_ROUNDS_COUNT {
-                store.round(&mut work.batch(BATCH))?;
+                store.turn(&mut work.batch(BATCH))?;
             }
             tell("loaded")?;
             loop {
-                store.round(&mut work.batch(BATCH))?;
+                store.turn(&mut work.batch(BATCH))?;
             }
         }
         Task::Claim { path } => {
-            let store = Wharf::open(path, Does::Life, clock)?;
+            let store = Wharf::open(path, Does::Life, Retention::Zero, clock)?;
             store.claim_one()?;
             tell("claimed")?;
             store.close()

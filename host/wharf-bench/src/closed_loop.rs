@@ -1,5 +1,5 @@
-//! Producers that each send one message and wait until it is on disk, before they send the next. A consumer claims and
-//! settles what they sent, as it comes.
+//! Producers that each send one message and wait until it is on disk, before they send the next. A consumer claims,
+//! settles and prunes what they sent, as it comes.
 //!
 //! Beside a single producer stands what it cannot be faster than: the control's own sync of as many bytes. What it waits
 //! for besides is the handing over to the writer and back, and a settle's commit that is being made when it comes. A
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::arguments::Arguments;
-use crate::caller::Caller;
+use crate::caller::{Caller, Retention};
 use crate::engine::control::Control;
 use crate::engine::{Engine as _, plain};
 use crate::median::percentile_us;
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<ClosedLoop> {
     let mut control = Control::open(folder, plain::message(&work.message()).len())?;
     let open = |which: Loop| {
         let name = format!("loop-{}-{}", which.producers_count, which.has_consumer);
-        Caller::open(&folder.join(name), clock).map(Arc::new)
+        Caller::open(&folder.join(name), Retention::Zero, clock).map(Arc::new)
     };
     let callers: Vec<_> = Loop::ALL.into_iter().map(open).collect::<Result<_>>()?;
     let mut rounds = Vec::new();
@@ -175,7 +175,7 @@ async fn consume(caller: Arc<Caller>, done: Arc<Notify>) -> Result<()> {
     loop {
         let claims = caller.claim(CLAIM_COUNT_MAX).await?;
         if !claims.is_empty() {
-            caller.settle(claims).await?;
+            tokio::try_join!(caller.settle(claims), caller.prune())?;
         } else if is_done {
             return Ok(());
         } else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::arguments::Arguments;
+use crate::caller::Retention;
 use crate::engine::Engine;
 use crate::engine::control::Control;
 use crate::engine::fjall::Fjall;
@@ -27,8 +28,10 @@ pub(crate) enum Who {
     Control,
     /// Our store, which only accepts. Its file is new in each slice, since it would only ever grow.
     Enqueue,
-    /// Our store.
+    /// Our store, which removes what has ended.
     Wharf,
+    /// Our store, which keeps what has ended.
+    WharfKeeps,
     /// A row a message, on the engine that ours is built on.
     Row,
     /// SQLite.
@@ -38,10 +41,11 @@ pub(crate) enum Who {
 }
 
 impl Who {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Control,
         Self::Enqueue,
         Self::Wharf,
+        Self::WharfKeeps,
         Self::Row,
         Self::Sqlite,
         Self::Fjall,
@@ -51,7 +55,8 @@ impl Who {
         match self {
             Self::Control => "control",
             Self::Enqueue => "wharf enqueue",
-            Self::Wharf => "wharf",
+            Self::Wharf => "wharf, retention 0",
+            Self::WharfKeeps => "wharf, kept for a week",
             Self::Row => "redb, a row a message",
             Self::Sqlite => "SQLite",
             Self::Fjall => "fjall",
@@ -83,9 +88,11 @@ impl Lifecycle {
 pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Lifecycle> {
     let clock = Clock::start();
     let mut work = Work::new(1, clock);
+    let life = |name, retention| Wharf::open(&folder.join(name), Does::Life, retention, clock);
     let mut bench = Bench {
         control: Control::open(folder, plain::message(&work.message()).len())?,
-        wharf: Wharf::open(&folder.join("life"), Does::Life, clock)?,
+        wharf: life("life", Retention::Zero)?,
+        wharf_keeps: life("life-kept", Retention::Week)?,
         row: RowLayout::open(folder, clock)?,
         sqlite: Sqlite::open(folder, clock)?,
         fjall: Fjall::open(folder, clock)?,
@@ -107,12 +114,14 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Lifecycle> {
         eprintln!("lifecycle: {} of {} rounds", round + 1, arguments.rounds);
     }
     bench.wharf.close()?;
+    bench.wharf_keeps.close()?;
     Ok(Lifecycle { samples })
 }
 
 struct Bench<'a> {
     control: Control,
     wharf: Wharf,
+    wharf_keeps: Wharf,
     row: RowLayout,
     sqlite: Sqlite,
     fjall: Fjall,
@@ -132,6 +141,7 @@ impl Bench<'_> {
             Who::Control => &mut self.control,
             Who::Enqueue => return self.enqueue(work, batch, slice),
             Who::Wharf => &mut self.wharf,
+            Who::WharfKeeps => &mut self.wharf_keeps,
             Who::Row => &mut self.row,
             Who::Sqlite => &mut self.sqlite,
             Who::Fjall => &mut self.fjall,
@@ -141,7 +151,7 @@ impl Bench<'_> {
 
     fn enqueue(&self, work: &mut Work, batch: usize, slice: Duration) -> Result<Sample> {
         let path = self.folder.join("enqueue");
-        let mut store = Wharf::open(&path, Does::Enqueue, self.clock)?;
+        let mut store = Wharf::open(&path, Does::Enqueue, Retention::Week, self.clock)?;
         let sample = Sample::take(&mut store, work, batch, slice)?;
         store.close()?;
         std::fs::remove_file(path)?;

@@ -33,6 +33,17 @@ impl Sample {
         Self::rounds(engine, work, batch_count, slice)
     }
 
+    /// All of them as one. What is put off by a commit is paid for by a later one, in bursts that a median would not see.
+    pub(crate) fn total<'a>(samples: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let add = |one: Self, other: Self| Self {
+            messages_count: one.messages_count + other.messages_count,
+            elapsed: one.elapsed + other.elapsed,
+            cpu: one.cpu + other.cpu,
+            io: one.io.and(other.io),
+        };
+        samples.into_iter().copied().reduce(add)
+    }
+
     fn rounds(
         engine: &mut dyn Engine,
         work: &mut Work,

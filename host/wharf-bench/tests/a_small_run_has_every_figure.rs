@@ -49,7 +49,7 @@ fn every_part_gives_its_figures() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    for name in ["report.md", "figures.json"] {
+    for name in ["report.md", "figures.json", "plot.svg"] {
         assert!(files.iter().any(|file| file == name), "{name} is missing");
     }
     assert!(

@@ -67,6 +67,9 @@ pub enum Violation {
     /// Invariants 1 and 5: something is there twice, or differs from what was acknowledged.
     #[error("message {0} differs from what was acknowledged: {1}")]
     Changed(String, String),
+    /// Invariant 2: a delivery has two live leases.
+    #[error("delivery {0} is leased twice")]
+    LeasedTwice(DeliveryId),
     /// Something stored cannot be read.
     #[error("{0}")]
     Unreadable(String),

@@ -27,15 +27,23 @@ pub enum Subject {
         /// Where it stands.
         standing: Standing,
     },
+    /// The journal itself: rows were removed that a reader had yet to read.
+    Gap {
+        /// The first of them.
+        first: Cursor,
+        /// The last of them.
+        last: Cursor,
+    },
 }
 
 impl Subject {
-    /// The message that the row is about.
+    /// The message that the row is about; none where it is about the journal.
     #[must_use]
-    pub fn message(self) -> MessageSeq {
+    pub fn message(self) -> Option<MessageSeq> {
         match self {
-            Self::Delivery { id, .. } => id.message(),
-            Self::Message { seq, .. } => seq,
+            Self::Delivery { id, .. } => Some(id.message()),
+            Self::Message { seq, .. } => Some(seq),
+            Self::Gap { .. } => None,
         }
     }
 }

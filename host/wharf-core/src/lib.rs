@@ -7,6 +7,7 @@
 pub mod delivery;
 pub mod egress;
 pub mod grant;
+pub mod hash;
 pub mod id;
 pub mod invariant;
 pub mod journal;
@@ -19,6 +20,7 @@ pub mod route;
 pub mod status;
 pub mod time;
 
+pub use hash::HashKey;
 pub use id::{ChannelName, Cursor, DeliveryId, Fence, MessageId, MessageSeq};
 pub use message::{Message, Pairs, WireForm};
 pub use outcome::Outcome;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::hash::HashKey;
 use crate::id::MessageId;
 use crate::time::TimeMs;
 
@@ -62,12 +63,9 @@ impl Message {
     /// Hash of the canonical fields as they were sent: everything but the id, the time of acceptance and the
     /// trace context.
     #[must_use]
-    pub fn content_hash(&self) -> ContentHash {
-        let mut hasher = blake3::Hasher::new();
-        let mut part = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
+    pub fn content_hash(&self, key: &HashKey) -> ContentHash {
+        let mut hasher = key.hasher();
+        let mut part = |bytes: &[u8]| hasher.part(bytes);
         for pairs in [&self.attributes, &self.headers] {
             part(&(pairs.len() as u64).to_le_bytes());
             for (name, value) in pairs {
@@ -92,9 +90,7 @@ impl Message {
             }
         }
         part(&[self.priority as u8]);
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        ContentHash(hash)
+        ContentHash(hasher.finish())
     }
 
     /// The value of an attribute.

@@ -132,6 +132,8 @@ named_numbers! {
         OutcomeUnknown = 16 "outcome-unknown",
         /// It was in flight at two unclean stops.
         CrashedHost = 17 "crashed-host",
+        /// The journal was too large, and rows went that a reader had yet to read.
+        Gap = 18 "gap",
     }
 }
 
@@ -205,7 +207,7 @@ mod tests {
             assert_eq!(Cause::from_number(*cause as u8), Some(*cause));
         }
         assert_eq!(Status::Superseded as u8, 12);
-        assert_eq!(Cause::CrashedHost as u8, 17);
+        assert_eq!(Cause::Gap as u8, 18);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The writer: takes requests, commits them together, answers each.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,12 +10,15 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
+use crate::backend::forget_cached;
 use crate::channels::Channels;
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
 use crate::ids;
-use crate::limits::{GATHER_ABOVE_ITEMS, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX};
+use crate::limits::{
+    GATHER_ABOVE_REQUESTS, GATHER_FEW_WAIT, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX,
+};
 use crate::open;
 use crate::operation::accept::Verdict;
 use crate::operation::cancel::Cancelled;
@@ -45,6 +49,8 @@ pub struct Engine {
     id_sizes: IdSizes,
     planted: Planted,
     is_open: bool,
+    /// The file; none where it is no file.
+    path: Option<PathBuf>,
 }
 
 /// An answer that waits for its commit.
@@ -129,7 +135,13 @@ impl Engine {
             id_sizes: options.id_sizes,
             planted: options.planted,
             is_open: true,
+            path: None,
         }
+    }
+
+    /// Says which file the store is in.
+    pub(crate) fn is_in(&mut self, path: &Path) {
+        self.path = Some(path.to_owned());
     }
 
     /// The first commit of a run: what the start makes of the past.
@@ -144,19 +156,28 @@ impl Engine {
 
     /// Runs until the store is closed, has failed, or has lost its last handle.
     ///
-    /// Under load it gathers: a commit costs much the same for few and for many, and while the writer sleeps its
-    /// callers need not wake it. A lone caller never waits for others.
+    /// It gathers: a commit costs much the same for few and for many. Who comes is expected to come again: where several
+    /// requests were committed together, it waits a moment for as many. A lone caller never waits for others.
     pub(crate) fn run(mut self) {
-        let mut is_loaded = false;
+        let mut before_count = 0;
         while self.is_open
             && let Some(first) = self.requests.blocking_recv()
         {
-            if is_loaded {
-                std::thread::sleep(GATHER_WAIT);
-            }
-            is_loaded = self.turn(first) >= GATHER_ABOVE_ITEMS;
+            self.gather(before_count);
+            before_count = self.turn(first);
         }
         self.is_open = false;
+    }
+
+    fn gather(&self, count: usize) {
+        if count >= GATHER_ABOVE_REQUESTS {
+            // While it sleeps, callers need not wake it.
+            return std::thread::sleep(GATHER_WAIT);
+        }
+        let began_at = Instant::now();
+        while self.requests.len() + 1 < count && began_at.elapsed() < GATHER_FEW_WAIT {
+            std::thread::yield_now();
+        }
     }
 
     /// Commits what waits now, as one group, without waiting for more. Returns whether there was anything.
@@ -173,10 +194,11 @@ impl Engine {
     }
 
     /// One group: the first request and what waits behind it, up to the limits. What is no write, or is committed
-    /// alone, ends the group and comes after its commit. Returns how many messages and settles were in it.
+    /// alone, ends the group and comes after its commit. Returns how many requests were in it.
     fn turn(&mut self, first: Request) -> usize {
         let mut group = Vec::new();
         let (mut items_count, mut bytes) = (0, 0);
+        let mut requests_count = 0;
         let mut next = Some(first);
         while let Some(Request::Write(write)) = next.take_if(|next| next.joins(&group)) {
             items_count += write.items_count();
@@ -184,6 +206,7 @@ impl Engine {
             let is_full =
                 write.is_alone() || items_count >= GROUP_ITEMS_MAX || bytes >= GROUP_BYTES_MAX;
             group.push(write);
+            requests_count += 1;
             next = if is_full {
                 None
             } else {
@@ -197,10 +220,10 @@ impl Engine {
             Some(Request::Check(answer)) => drop(answer.send(self.check())),
             Some(Request::Close(answer)) => drop(answer.send(self.close())),
             // With nothing in front of it, it is committed, and nothing joins it.
-            Some(alone @ Request::Write(_)) => items_count += self.turn(alone),
+            Some(alone @ Request::Write(_)) => requests_count += self.turn(alone),
             None => {}
         }
-        items_count
+        requests_count
     }
 
     fn commit(&mut self, group: Vec<Write>, items_count: usize) {
@@ -241,20 +264,21 @@ impl Engine {
         apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let tx = database.begin_write()?;
+        let planted = self.planted.in_commit(self.state.next_cursor);
         let ids = ids::Change::begin(
             &tx,
             &self.shared.ids,
             &self.manifest,
             &self.id_sizes,
-            self.planted,
+            planted,
         );
-        let mut tables = Group::begin(&tx, self.state, &self.channels, ids)?;
+        let mut tables = Group::begin(&tx, self.state, &self.channels, ids, planted)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
             tx.abort()?;
             return Ok(());
         };
-        if self.planted == Planted::AnswerBeforeCommit {
+        if planted == Planted::AnswerBeforeCommit {
             replies.drain(..).for_each(Reply::send);
         }
         tx.commit()?;
@@ -328,6 +352,10 @@ impl Engine {
         ended.lease.settled();
         let (is_live, was_claimed) = {
             let mut index = self.shared.index.lock();
+            let fence = match tables.planted {
+                Planted::IgnoreFence => index.fence(id).unwrap_or(fence),
+                _ => fence,
+            };
             let is_live = index.begin_settle(id, fence);
             (is_live, is_live && index.unclaim(id))
         };
@@ -395,10 +423,12 @@ impl Engine {
             .ok_or(CloseError::AlreadyClosed)?;
         self.is_open = false;
         self.refuse_waiting();
-        open::mark_clean_stop(&database).map_err(CloseError::Unclean)?;
-        database
-            .close()
-            .map_err(|cause| CloseError::Unclean(FileError::from(cause)))
+        let marked = open::mark_clean_stop(&database);
+        let closed = marked.and_then(|()| database.close().map_err(FileError::from));
+        closed.map_err(|cause| {
+            self.forget_cached();
+            CloseError::Unclean(cause)
+        })
     }
 
     /// After a failed commit nothing is known of what the file holds: refuse everything from now on.
@@ -413,6 +443,13 @@ impl Engine {
             .send_replace(Some(FailureReason::Commit(Arc::new(cause))));
         self.refuse_waiting();
         drop(self.shared.take_database());
+        self.forget_cached();
+    }
+
+    fn forget_cached(&self) {
+        if let Some(path) = &self.path {
+            forget_cached(path);
+        }
     }
 
     fn refuse_waiting(&mut self) {

@@ -11,6 +11,7 @@ use crate::error::{Malformed, ReadError};
 use crate::ids;
 use crate::operation::accept::Prepared;
 use crate::operation::keyed::Set;
+use crate::options::Planted;
 use crate::stand::Stand;
 use crate::table::blob::Blob;
 use crate::table::journal::Draft;
@@ -47,6 +48,7 @@ pub(crate) struct Group<'tx> {
     new: NewChunk,
     touched: BTreeMap<u64, Touched>,
     effects: Effects,
+    pub(crate) planted: Planted,
 }
 
 /// What the commit means for the index.
@@ -80,6 +82,14 @@ struct Rows {
     ends: Vec<usize>,
 }
 
+impl Rows {
+    /// For [`Planted::DropJournalRow`].
+    fn drop_last(&mut self) {
+        self.ends.pop();
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+    }
+}
+
 /// Messages that are not in the table yet: the last of [`Effects::accepted`].
 #[derive(Default)]
 struct NewChunk {
@@ -100,6 +110,7 @@ impl<'tx> Group<'tx> {
         state: State,
         channels: &'tx Channels,
         ids: ids::Change<'tx>,
+        planted: Planted,
     ) -> Result<Self, ReadError> {
         Ok(Self {
             tx,
@@ -124,6 +135,7 @@ impl<'tx> Group<'tx> {
             new: NewChunk::default(),
             touched: BTreeMap::new(),
             effects: Effects::default(),
+            planted,
         })
     }
 
@@ -140,7 +152,7 @@ impl<'tx> Group<'tx> {
         let row_bytes = self.rows.bytes.len() - start;
         if !blob::fits(self.rows.ends.len(), start, row_bytes) {
             let row = self.rows.bytes.split_off(start);
-            self.flush_journal()?;
+            self.write_rows(self.rows.ends.len())?;
             self.rows.bytes = row;
         }
         self.rows.ends.push(self.rows.bytes.len());
@@ -152,23 +164,36 @@ impl<'tx> Group<'tx> {
         Ok(cursor)
     }
 
+    /// The first row that is in no table yet.
+    pub(crate) fn rows_from(&self) -> Cursor {
+        self.rows.first
+    }
+
     fn flush_journal(&mut self) -> Result<(), ReadError> {
-        let Rows { first, bytes, ends } = &mut self.rows;
-        if ends.is_empty() {
-            return Ok(());
+        while !self.rows.ends.is_empty() {
+            let count = blob::cut(&self.rows.ends);
+            self.write_rows(count)?;
         }
-        let len = blob::len(ends.len(), bytes.len());
+        Ok(())
+    }
+
+    /// Writes the first so many rows as one value.
+    fn write_rows(&mut self, count: usize) -> Result<(), ReadError> {
+        let Rows { first, bytes, ends } = &mut self.rows;
+        let end = ends[count - 1];
+        let len = blob::len(count, end);
         self.state.space.journal_bytes += len as u64;
         let mut value = self.journal.insert_reserve(first.0, len)?;
-        let parts = (0..ends.len()).map(|n| {
+        let parts = (0..count).map(|n| {
             let start = if n == 0 { 0 } else { ends[n - 1] };
             &bytes[start..ends[n]]
         });
         blob::write(value.as_mut(), parts);
         drop(value);
-        first.0 += ends.len() as u64;
-        bytes.clear();
-        ends.clear();
+        first.0 += count as u64;
+        bytes.drain(..end);
+        ends.drain(..count);
+        ends.iter_mut().for_each(|left| *left -= end);
         Ok(())
     }
 
@@ -176,7 +201,7 @@ impl<'tx> Group<'tx> {
     pub(crate) fn add(&mut self, prepared: Prepared) -> Result<(), ReadError> {
         self.changed();
         if !blob::fits(self.new.count, self.new.bytes, prepared.part.len()) {
-            self.flush_chunk()?;
+            self.write_chunk(self.new.count)?;
         }
         self.new.count += 1;
         self.new.bytes += prepared.part.len();
@@ -192,40 +217,64 @@ impl<'tx> Group<'tx> {
         Ok(())
     }
 
+    /// Changes what is kept of the message that was added last.
+    pub(crate) fn last_added(&mut self, change: impl FnOnce(&mut Prepared)) {
+        let accepted = self.effects.accepted.as_mut();
+        if let Some(prepared) = accepted.and_then(|(_, accepted)| accepted.last_mut()) {
+            change(prepared);
+        }
+    }
+
     /// The slots of the message that was added last.
     pub(crate) fn new_tails(&mut self) -> &mut tails::Builder {
         &mut self.new.tails
     }
 
     fn flush_chunk(&mut self) -> Result<(), ReadError> {
-        let NewChunk {
-            count,
-            bytes,
-            tails,
-        } = std::mem::take(&mut self.new);
+        while self.new.count > 0 {
+            let count = blob::cut(&self.new_ends());
+            self.write_chunk(count)?;
+        }
+        Ok(())
+    }
+
+    /// Where each of the new messages ends that are not in the table yet.
+    fn new_ends(&self) -> Vec<usize> {
+        let accepted = self.effects.accepted.as_ref();
+        let parts = accepted.map_or(&[][..], |(_, accepted)| {
+            &accepted[accepted.len() - self.new.count..]
+        });
+        let ends = parts.iter().scan(0, |end, prepared| {
+            *end += prepared.part.len();
+            Some(*end)
+        });
+        ends.collect()
+    }
+
+    /// Writes the first so many new messages as one value.
+    fn write_chunk(&mut self, count: usize) -> Result<(), ReadError> {
         let Some((first, accepted)) = &self.effects.accepted else {
             return Ok(());
         };
-        if count == 0 {
-            return Ok(());
-        }
-        let start = accepted.len() - count;
+        let start = accepted.len() - self.new.count;
         let key = first.0 + start as u64;
+        let parts = accepted[start..][..count].iter();
+        let parts = parts.map(|prepared| &*prepared.part);
+        let bytes = parts.clone().map(<[u8]>::len).sum();
         let len = blob::len(count, bytes);
         self.state.space.message_bytes += len as u64;
         let mut value = self.chunk.insert_reserve(key, len)?;
-        blob::write(
-            value.as_mut(),
-            accepted[start..].iter().map(|p| p.part.as_slice()),
-        );
+        blob::write(value.as_mut(), parts);
         drop(value);
-        let tails = tails.build();
+        let tails = self.new.tails.take(count).build();
         let table = if tails.is_open()? {
             &mut self.open
         } else {
             &mut self.closed
         };
         table.insert(key, tails.bytes())?;
+        self.new.count -= count;
+        self.new.bytes -= bytes;
         Ok(())
     }
 
@@ -487,6 +536,9 @@ impl<'tx> Group<'tx> {
             return Ok(None);
         }
         self.flush_chunk()?;
+        if self.planted == Planted::DropJournalRow {
+            self.rows.drop_last();
+        }
         self.flush_journal()?;
         self.flush_tails()?;
         let ids = self.ids.finish(self.state.next_seq)?;

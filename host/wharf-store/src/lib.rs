@@ -85,7 +85,7 @@ pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver, Unread};
 pub use operation::list::{Entry, Filter, Of, Page};
 pub use operation::park::Parked;
-pub use operation::prune::{Prune, Pruned, Remains};
+pub use operation::prune::{Gap, Prune, Pruned, Remains};
 pub use operation::redrive::{Redrive, Redriven};
 pub use operation::reroute::{Reroute, Rerouted};
 pub use operation::settle::{Settle, Settled};

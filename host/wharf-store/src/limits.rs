@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-/// Size up to which the values of one commit share one blob: 256 KiB measured best. The engine rounds a value up to
-/// 2^k pages, its own bookkeeping included, hence the 128 bytes less.
-pub(crate) const BLOB_BYTES_MAX: usize = (256 << 10) - 128;
+/// A page of the engine. It rounds a value up to 2^k of them.
+pub(crate) const PAGE_BYTES: usize = 4 << 10;
+
+/// What the engine puts beside a value that has pages of its own, at most.
+pub(crate) const OVERHEAD_BYTES: usize = 128;
+
+/// Size up to which the values of one commit share one blob: 256 KiB measured best.
+pub(crate) const BLOB_BYTES_MAX: usize = (256 << 10) - OVERHEAD_BYTES;
 
 /// Messages and settles that one group commit takes at most. Past 1024 a larger group gains little (742k against
 /// 541k messages/s at 256), and everyone in the group waits for its whole commit.
@@ -83,13 +88,17 @@ pub(crate) const PAGES_A_CLAIM_MAX: usize = 4;
 /// commit that is not a broken disk.
 pub(crate) const BUCKETS_COUNT: usize = 24;
 
-/// A group of so many messages and settles says that there is load: more will come while the writer waits. One
-/// sender that waits for each answer makes groups of one or two, and is never kept waiting.
-pub(crate) const GATHER_ABOVE_ITEMS: usize = 8;
+/// A group of so many requests says that there is load: more will come while the writer waits. One sender that waits
+/// for each answer makes groups of one or two, however large its batches, and is never kept waiting.
+pub(crate) const GATHER_ABOVE_REQUESTS: usize = 8;
 
 /// How long the writer gathers under load. Less than an fsync on a busy disk; measured: it makes groups four times as
 /// large in a closed loop of 64 senders.
 pub(crate) const GATHER_WAIT: Duration = Duration::from_micros(300);
+
+/// How long the writer waits for as few requests as came together before, without going to sleep: as long as a caller
+/// takes to make ready a few hundred messages.
+pub(crate) const GATHER_FEW_WAIT: Duration = Duration::from_micros(150);
 
 /// Ids in memory, and in the log, before they go into a run. They take some 6 MB, and a start reads them back in 10 ms.
 /// Their run is 2.6 MB written at once, a third of a full group. Half as many would save half of that and add half a
@@ -115,3 +124,6 @@ pub(crate) const ID_MERGE_RATE: u64 = 2;
 /// Memory for filters of ids: those of some forty million. Past it, what is not in memory is read from the file: a
 /// new id costs one read a run at most.
 pub const ID_FILTER_BYTES_DEFAULT: usize = 64 << 20;
+
+/// Commits of which a planted bug strikes one: what strikes always would be found by anything.
+pub(crate) const PLANTED_ONE_IN: u64 = 32;

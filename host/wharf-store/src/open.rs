@@ -11,7 +11,7 @@ use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, St
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::backend::{Backend, Boxed};
+use crate::backend::{Backend, Boxed, forget_cached};
 use crate::channels::Channels;
 use crate::engine::Engine;
 use crate::error::{FileError, OpenError, ReadError};
@@ -37,10 +37,12 @@ impl Store {
         if !path.try_exists().map_err(in_path)? {
             create(path, options)?;
         }
-        let database = builder(options)
-            .open(path)
-            .map_err(|cause| open_error(cause, path))?;
-        let (store, engine) = start(database, options)?;
+        let opened = builder(options).open(path);
+        let opened = opened.map_err(|cause| open_error(cause, path));
+        let started = opened.and_then(|database| start(database, options));
+        // What a sync that failed leaves in memory is not to be believed by whoever tries next.
+        let (store, mut engine) = started.inspect_err(|_| forget_cached(path))?;
+        engine.is_in(path);
         store.run(engine).map_err(in_path)
     }
 

@@ -1,10 +1,11 @@
 //! How a store is opened.
 
-use wharf_core::TimeMs;
+use wharf_core::{Cursor, TimeMs};
 
 use crate::limits::{
     CACHE_BYTES_DEFAULT, DUE_COUNT_MAX, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT,
-    ID_RECENT_COUNT_MAX, ID_SEGMENT_ENTRIES, PAGE_COUNT, READY_COUNT_MAX, RESIDENT_BYTES_DEFAULT,
+    ID_RECENT_COUNT_MAX, ID_SEGMENT_ENTRIES, PAGE_COUNT, PLANTED_ONE_IN, READY_COUNT_MAX,
+    RESIDENT_BYTES_DEFAULT,
 };
 
 /// How a store is opened.
@@ -104,6 +105,24 @@ pub enum Planted {
     AnswerBeforeCommit,
     /// Recent ids are written as a run that no manifest knows.
     LoseIdRun,
+    /// A step is answered and journalled, and where its delivery stands is not written.
+    DropAcknowledgement,
+    /// A settle counts although its lease was taken back, where the delivery has another one.
+    IgnoreFence,
+    /// A delivery that is to be tried again is stored without the time.
+    ForgetDue,
+    /// The last journal row of a commit is not written.
+    DropJournalRow,
     /// Messages are removed as soon as they ended.
     PruneTooEarly,
+}
+
+impl Planted {
+    /// What strikes in the commit whose first journal row this is.
+    pub(crate) fn in_commit(self, first: Cursor) -> Self {
+        match first.0.is_multiple_of(PLANTED_ONE_IN) {
+            true => self,
+            false => Self::None,
+        }
+    }
 }

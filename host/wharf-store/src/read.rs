@@ -6,6 +6,7 @@ use wharf_core::{Cursor, DeliveryId, MessageSeq, WireForm};
 
 use crate::error::{Malformed, ReadError};
 use crate::ids;
+use crate::recover;
 use crate::table::blob::Blob;
 use crate::table::chunk;
 use crate::table::delivery::{self, Row};
@@ -32,7 +33,10 @@ impl Snapshot {
     }
 
     pub(crate) fn journal(&self) -> Result<Journal, ReadError> {
-        Ok(Journal(Blobs::open(self, journal::TABLE)?))
+        Ok(Journal {
+            blobs: Blobs::open(self, journal::TABLE)?,
+            from: recover::state(self)?.space.journal_from,
+        })
     }
 
     pub(crate) fn id_runs(&self) -> Result<ids::Runs, ReadError> {
@@ -142,6 +146,12 @@ impl Blobs {
         Ok(part.map(use_part).transpose()?)
     }
 
+    /// Whether all blobs come after a number.
+    fn begins_after(&self, number: u64) -> Result<bool, ReadError> {
+        let first = ReadableTable::first(&self.table)?;
+        Ok(first.is_none_or(|(first, _)| first.value() > number))
+    }
+
     /// The last number, from one on whose part could not be read, that cannot be read either: the one itself where its
     /// blob has others; else all before the next blob, or up to `end`.
     fn lost_to(&self, number: u64, end: u64) -> Result<u64, ReadError> {
@@ -171,10 +181,11 @@ impl Chunks {
         seq: MessageSeq,
         use_part: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<T, ReadError> {
-        let used = self.find(seq, use_part)?;
-        used.ok_or(ReadError::Malformed(Malformed(
-            "a message is not in its chunk",
-        )))
+        match self.find(seq, use_part)? {
+            Some(used) => Ok(used),
+            None if self.0.begins_after(seq.0)? => Err(chunk::REMOVED.into()),
+            None => Err(Malformed("a message is not in its chunk").into()),
+        }
     }
 
     /// The same; none where there is no such message.
@@ -188,19 +199,31 @@ impl Chunks {
 }
 
 /// Reads journal rows.
-pub(crate) struct Journal(Blobs);
+pub(crate) struct Journal {
+    blobs: Blobs,
+    /// The first one that is kept.
+    pub(crate) from: Cursor,
+}
 
 impl Journal {
+    /// A row; none where it was removed.
+    pub(crate) fn find(&mut self, cursor: Cursor) -> Result<Option<JournalRow>, ReadError> {
+        if cursor < self.from {
+            return Ok(None);
+        }
+        self.row(cursor).map(Some)
+    }
+
     /// A row that must be there.
     pub(crate) fn row(&mut self, cursor: Cursor) -> Result<JournalRow, ReadError> {
         let row = self
-            .0
+            .blobs
             .with(cursor.0, |part| journal::decode(part, cursor))?;
         row.ok_or(ReadError::Malformed(Malformed("a journal row is missing")))
     }
 
     /// The last row, from one on that could not be read, that cannot be read either.
     pub(crate) fn lost_to(&self, cursor: Cursor, end: Cursor) -> Result<Cursor, ReadError> {
-        self.0.lost_to(cursor.0, end.0).map(Cursor)
+        self.blobs.lost_to(cursor.0, end.0).map(Cursor)
     }
 }

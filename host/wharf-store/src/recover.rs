@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use redb::ReadableTable;
-use wharf_core::{DeliveryId, TimeMs};
+use wharf_core::{DeliveryId, HashKey, TimeMs};
 
 use crate::channels::Channels;
 use crate::error::{Malformed, ReadError};
@@ -15,7 +15,7 @@ use crate::read::Snapshot;
 use crate::table::claimed::{self, Claimed};
 use crate::table::state::State;
 use crate::table::tails::Place;
-use crate::table::{id_entry::IdKey, keyed, meta};
+use crate::table::{keyed, meta};
 
 /// The writer's state as of the last commit.
 pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
@@ -26,7 +26,7 @@ pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
 }
 
 /// The key that this store hashes ids with.
-pub(crate) fn id_key(snapshot: &Snapshot) -> Result<IdKey, ReadError> {
+pub(crate) fn id_key(snapshot: &Snapshot) -> Result<HashKey, ReadError> {
     let table = snapshot.tx().open_table(meta::TABLE)?;
     let value = ReadableTable::get(&table, meta::ID_KEY_NAME)?;
     let value = value.ok_or(Malformed("the id key is missing"))?;
@@ -35,7 +35,7 @@ pub(crate) fn id_key(snapshot: &Snapshot) -> Result<IdKey, ReadError> {
             let key = key
                 .try_into()
                 .map_err(|_| Malformed("the id key has the wrong length"))?;
-            Ok(IdKey(key))
+            Ok(HashKey::new(key))
         }
         _ => Err(Malformed("the version of the id key is unknown").into()),
     }

@@ -6,6 +6,7 @@ use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
 use crate::group::{Filed, Group, SlotAt};
+use crate::options::Planted;
 use crate::stand::Stand;
 use crate::table::delivery::Row;
 use crate::table::journal::Draft;
@@ -140,6 +141,28 @@ impl Current {
             due: step.row.due,
             attempt: step.attempt,
         })?;
+        let has_row = step.row.is_needed();
+        if group.planted != Planted::DropAcknowledgement {
+            self.write(group, step, has_row, last)?;
+        }
+        let stand = Stand {
+            status: to,
+            has_row,
+            due: step.row.due,
+        };
+        group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
+        let filed = Filed { id: self.id, stand };
+        Ok((last, filed))
+    }
+
+    /// Writes where it stands then.
+    fn write(
+        &self,
+        group: &mut Group<'_>,
+        step: &Step<'_>,
+        has_row: bool,
+        last: Cursor,
+    ) -> Result<(), ReadError> {
         match step.wire {
             Some(form) if step.row.has_wire => {
                 group.wire.insert(self.id.0, form)?;
@@ -149,24 +172,18 @@ impl Current {
             }
             _ => {}
         }
-        let has_row = step.row.is_needed();
         if has_row {
-            group
-                .delivery
-                .insert(self.id.0, step.row.encode().as_slice())?;
+            let mut row = step.row.clone();
+            if group.planted == Planted::ForgetDue {
+                row.due = None;
+            }
+            group.delivery.insert(self.id.0, row.encode().as_slice())?;
         } else if self.had_row {
             group.delivery.remove(self.id.0)?;
         }
-        let place = Place::Delivery(to, has_row);
+        let place = Place::Delivery(step.row.status, has_row);
         group.set_tail(self.slot, Tail { place, last });
-        let stand = Stand {
-            status: to,
-            has_row,
-            due: step.row.due,
-        };
-        group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
-        let filed = Filed { id: self.id, stand };
-        Ok((last, filed))
+        Ok(())
     }
 }
 

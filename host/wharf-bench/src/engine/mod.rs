@@ -39,6 +39,15 @@ pub(crate) struct Io {
 }
 
 impl Io {
+    pub(crate) fn and(self, other: Self) -> Self {
+        let syncs_count = self.syncs_count.zip(other.syncs_count);
+        Self {
+            written_bytes: self.written_bytes + other.written_bytes,
+            syncs_count: syncs_count.map(|(one, other)| one + other),
+            commits_count: self.commits_count + other.commits_count,
+        }
+    }
+
     pub(crate) fn since(self, before: Self) -> Self {
         let syncs_count = self.syncs_count.zip(before.syncs_count);
         Self {

@@ -4,7 +4,7 @@
 //! Nothing is recovered from their files: what stands where is in memory, which is to their advantage.
 
 use wharf_core::journal::Attempt;
-use wharf_core::{Cause, Message, Status, TimeMs};
+use wharf_core::{Cause, HashKey, Message, Status, TimeMs};
 
 use crate::work::{CHANNEL, Clock, PAYLOAD_BYTES, ROUTE, Sent};
 
@@ -25,7 +25,7 @@ impl Row {
         id.copy_from_slice(&blake3::hash(message.id.as_str().as_bytes()).as_bytes()[..16]);
         Self {
             id,
-            content: message.content_hash().0,
+            content: message.content_hash(&HashKey::new([7; 32])).0,
             bytes: self::message(message),
             accepted_at: message.accepted_at,
         }

@@ -1,7 +1,8 @@
 //! Ours: the store's own commands, as the host calls them.
 //!
-//! A round offers its accept and its settle together, so that the writer thread commits them as one group, then claims.
-//! The journal and the id index are on; they cannot be off.
+//! A round offers its accept and its settle together, so that the writer thread commits them as one group, and a call of
+//! prune with them; then it claims. The journal and the id index are on; they cannot be off. Ids stay, and so does what
+//! answers a duplicate.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use wharf_core::Message;
 use wharf_store::Claim;
 
 use super::{Engine, Io};
-use crate::caller::Caller;
+use crate::caller::{Caller, Retention};
 use crate::work::{Clock, Work};
 
 /// Messages that are accepted at once to fill a store: as many as a group commit takes.
@@ -30,17 +31,22 @@ pub(crate) struct Wharf {
 pub(crate) enum Does {
     /// Accepts, and leaves it at that.
     Enqueue,
-    /// Accepts, claims, and settles what was claimed before.
+    /// Accepts, claims, settles what was claimed before, and prunes.
     Life,
 }
 
 impl Wharf {
     /// Opens the store in a file, which is made where there is none.
-    pub(crate) fn open(path: &Path, does: Does, clock: Clock) -> Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        does: Does,
+        retention: Retention,
+        clock: Clock,
+    ) -> Result<Self> {
         Ok(Self {
             // Nothing here sleeps or does I/O: the store's writer has a thread of its own.
             runtime: Builder::new_current_thread().build()?,
-            caller: Caller::open(path, clock)?,
+            caller: Caller::open(path, retention, clock)?,
             does,
             claims: Vec::new(),
         })
@@ -55,6 +61,23 @@ impl Wharf {
             self.runtime.block_on(self.caller.accept(batch))?;
         }
         Ok(())
+    }
+
+    /// A round that may find less to read: after it was killed, a store hands out some deliveries alone. Returns how many
+    /// it read.
+    pub(crate) fn turn(&mut self, batch: &mut Vec<Message>) -> Result<usize> {
+        let count = batch.len();
+        let accepted = self.caller.accept(batch.drain(..));
+        if self.does == Does::Enqueue {
+            self.runtime.block_on(accepted)?;
+            return Ok(0);
+        }
+        let settled = self.caller.settle(std::mem::take(&mut self.claims));
+        self.claims = self.runtime.block_on(async {
+            tokio::try_join!(accepted, settled, self.caller.prune())?;
+            self.caller.claim(count).await
+        })?;
+        Ok(self.claims.len())
     }
 
     /// Claims one delivery.
@@ -73,16 +96,11 @@ impl Wharf {
 impl Engine for Wharf {
     fn round(&mut self, batch: &mut Vec<Message>) -> Result<()> {
         let count = batch.len();
-        let accepted = self.caller.accept(batch.drain(..));
-        if self.does == Does::Enqueue {
-            return self.runtime.block_on(accepted);
+        let read_count = self.turn(batch)?;
+        match self.does {
+            Does::Enqueue => Ok(()),
+            Does::Life => super::all_read(read_count, count),
         }
-        let settled = self.caller.settle(std::mem::take(&mut self.claims));
-        self.claims = self.runtime.block_on(async {
-            tokio::try_join!(accepted, settled)?;
-            self.caller.claim(count).await
-        })?;
-        super::all_read(self.claims.len(), count)
     }
 
     fn io(&self) -> Result<Io> {

@@ -15,9 +15,10 @@ pub(super) fn all(report: &Report) -> Value {
     let lifecycle = |value: &dyn Fn(&Lifecycle) -> f64| report.lifecycle.as_ref().map(value);
     let to_control = |batch| lifecycle(&|all| all.ratio(batch, Who::Wharf, Who::Control));
     let times = |other| lifecycle(&|all| all.ratio(BATCH, Who::Wharf, other));
-    let of = |value: fn(&Sample) -> f64| {
-        lifecycle(&|all| median(all.samples(BATCH, Who::Wharf).map(value)))
-    };
+    let total = report
+        .lifecycle
+        .as_ref()
+        .and_then(|all| Sample::total(all.samples(BATCH, Who::Wharf)));
     let backlog = report.backlog.as_ref();
     json!({
         "lifecycle_ratio_64": figure(to_control(64)),
@@ -26,8 +27,8 @@ pub(super) fn all(report: &Report) -> Value {
         "vs_row_256": figure(times(Who::Row)),
         "vs_sqlite_256": figure(times(Who::Sqlite)),
         "vs_fjall_256": figure(times(Who::Fjall)),
-        "write_amplification_256": figure(of(Sample::amplification)),
-        "fsyncs_per_commit": figure(of(Sample::syncs_per_commit)),
+        "write_amplification_256": figure(total.as_ref().map(Sample::amplification)),
+        "fsyncs_per_commit": figure(total.as_ref().map(Sample::syncs_per_commit)),
         "single_p50_over_fsync": figure(report.closed_loop.as_ref().map(single)),
         "backlog_5m_ratio": figure(backlog.and_then(|all| Some(all.steps.last()?.ratio()))),
         "rss_mib_5m": figure(backlog.map(|all| all.memory.peak_mib)),

@@ -1,6 +1,7 @@
 //! What is said of a run: tables for people, a plot, and a line of JSON.
 
 mod figures;
+mod plot;
 mod tables;
 
 use std::path::Path;
@@ -43,6 +44,7 @@ impl Report {
             let path = folder.join(name);
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
         };
+        plot::save(self, &folder.join("plot.svg"))?;
         write("report.md", self.tables())?;
         write("figures.json", format!("{:#}\n", self.figures()))
     }

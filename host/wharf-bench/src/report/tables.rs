@@ -1,4 +1,5 @@
-//! A table for each part, in Markdown. Every number is the median over the rounds.
+//! A table for each part, in Markdown. Rates, ratios and times are medians over the rounds; what was used is that of all
+//! rounds together.
 
 use crate::backlog::{BATCH, Backlog};
 use crate::closed_loop::{ClosedLoop, Loop, Run};
@@ -13,16 +14,18 @@ pub(super) fn lifecycle(all: &Lifecycle) -> String {
     );
     for batch in BATCHES {
         for who in Who::ALL {
-            let of = |value: fn(&Sample) -> f64| median(all.samples(batch, who).map(value));
-            let syncs = of(Sample::syncs_per_commit);
+            let Some(total) = Sample::total(all.samples(batch, who)) else {
+                continue;
+            };
+            let syncs = total.syncs_per_commit();
             out += &format!(
                 "| {batch} | {} | {:.0} | {:.3} | {:.2} | {:.2} | {:.1} | {} |\n",
                 who.name(),
-                of(Sample::messages_per_s),
+                median(all.samples(batch, who).map(Sample::messages_per_s)),
                 all.ratio(batch, who, Who::Control),
-                of(Sample::cpu_us_per_message),
-                of(Sample::amplification),
-                of(Sample::messages_per_commit),
+                total.cpu_us_per_message(),
+                total.amplification(),
+                total.messages_per_commit(),
                 if syncs.is_nan() {
                     "not counted".to_owned()
                 } else {
@@ -74,15 +77,17 @@ pub(super) fn backlog(all: &Backlog) -> String {
         "waiting | messages/s | ÷ none waiting | CPU µs a message | bytes written a payload byte",
     );
     for step in &all.steps {
-        let of =
-            |value: fn(&Sample) -> f64| median(step.rounds.iter().map(|(_, full)| value(full)));
+        let full = || step.rounds.iter().map(|(_, full)| full);
+        let Some(total) = Sample::total(full()) else {
+            continue;
+        };
         out += &format!(
             "| {} | {:.0} | {:.3} | {:.2} | {:.2} |\n",
             step.waiting_count,
-            of(Sample::messages_per_s),
+            median(full().map(Sample::messages_per_s)),
             step.ratio(),
-            of(Sample::cpu_us_per_message),
-            of(Sample::amplification),
+            total.cpu_us_per_message(),
+            total.amplification(),
         );
     }
     let ready: Vec<_> = all.ready_s.iter().map(|s| format!("{s:.2}")).collect();

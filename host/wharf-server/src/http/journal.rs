@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use wharf_api::{AttemptView, HookView, JournalView, RowView};
+use wharf_api::{AttemptView, GapView, HookView, JournalView, RowView};
 use wharf_core::{Cursor, DeliveryId, MessageId, journal};
 use wharf_store::{JournalEntry, ReadError, Store};
 
@@ -40,7 +40,7 @@ pub(super) async fn of_message(
     };
     let rows = rows
         .iter()
-        .map(|row| row_view(row, &id, channel_of))
+        .map(|row| row_view(row, Some(&id), channel_of))
         .collect();
     Ok(Json(JournalView { rows, next: None }))
 }
@@ -132,7 +132,7 @@ impl Search {
 
 fn entry_view(entry: &JournalEntry) -> RowView {
     let planned = entry.planned.as_ref();
-    row_view(&entry.row, &entry.message, |_| {
+    row_view(&entry.row, entry.message.as_ref(), |_| {
         planned.map(|planned| planned.channel.to_string())
     })
 }
@@ -140,7 +140,7 @@ fn entry_view(entry: &JournalEntry) -> RowView {
 /// A journal row as the API shows it.
 fn row_view(
     row: &journal::Row,
-    message: &MessageId,
+    message: Option<&MessageId>,
     channel_of: impl Fn(DeliveryId) -> Option<String>,
 ) -> RowView {
     let (delivery, from, to) = match row.subject {
@@ -148,15 +148,24 @@ fn row_view(
             (Some(id), from.map(|s| s.to_string()), to.to_string())
         }
         journal::Subject::Message { standing, .. } => (None, None, standing.to_string()),
+        journal::Subject::Gap { .. } => (None, None, "gap".to_owned()),
+    };
+    let gap = match row.subject {
+        journal::Subject::Gap { first, last } => Some(GapView {
+            first: first.0,
+            last: last.0,
+        }),
+        journal::Subject::Delivery { .. } | journal::Subject::Message { .. } => None,
     };
     RowView {
         cursor: row.cursor.0,
         at: row.at.to_string(),
-        message: message.to_string(),
+        message: message.map(MessageId::to_string),
         delivery: delivery.map(|d| d.0),
         channel: delivery.and_then(channel_of),
         from,
         to,
+        gap,
         cause: row.cause.to_string(),
         due: row.due.map(|t| t.to_string()),
         attempt: row.attempt.as_deref().map(|attempt| AttemptView {

@@ -15,10 +15,17 @@ pub(super) fn event(entry: JournalEntry) -> Event {
     let (delivery, from, to) = match row.subject {
         Subject::Delivery { id, from, to } => (Some(id.0), from.map(|s| s.as_str()), to.as_str()),
         Subject::Message { standing, .. } => (None, None, standing.as_str()),
+        Subject::Gap { .. } => (None, None, "gap"),
+    };
+    let notes = match row.subject {
+        Subject::Gap { first, last } => [("first", first), ("last", last)]
+            .map(|(name, cursor)| (name.to_owned(), cursor.to_string()))
+            .to_vec(),
+        Subject::Delivery { .. } | Subject::Message { .. } => notes(&row),
     };
     Event {
         cursor: row.cursor.0,
-        message_id: message.into(),
+        message_id: message.map(String::from).unwrap_or_default(),
         delivery,
         channel: planned.map(|planned| planned.channel.to_string()),
         from_status: from.map(str::to_owned),
@@ -27,7 +34,7 @@ pub(super) fn event(entry: JournalEntry) -> Event {
         attempt: row.attempt.as_ref().map_or(0, |attempt| attempt.number),
         at_ms: row.at.0,
         attributes,
-        notes: notes(&row),
+        notes,
     }
 }
 

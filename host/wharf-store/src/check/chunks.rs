@@ -2,7 +2,6 @@
 
 use redb::{ReadOnlyTable, ReadableTable};
 use wharf_core::invariant;
-use wharf_core::journal::Subject;
 use wharf_core::{ChannelName, DeliveryId, MessageSeq, Standing, Status};
 
 use super::journal::{Journal, key};
@@ -298,7 +297,7 @@ impl Walk<'_> {
             Err(cause) => return Err(cause),
         };
         let expected = Entry {
-            content: message.content_hash(),
+            content: message.content_hash(self.ids.key()),
             seq,
         };
         let is_right = if seq >= self.runs.floor() {
@@ -327,10 +326,7 @@ impl Walk<'_> {
         if self.journal.is_lost(tail.last) {
             return;
         }
-        let end = self
-            .journal
-            .ends
-            .get(&key(Subject::Message { seq, standing }));
+        let end = self.journal.ends.get(&key(seq));
         let is_last = end == Some(&(tail.last, None));
         let end = end.copied();
         self.expect(is_last, || {

@@ -6,7 +6,7 @@ use redb::ReadableTable;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wharf_core::invariant;
 use wharf_core::journal::{Row, Subject};
-use wharf_core::{Cursor, Status};
+use wharf_core::{Cursor, MessageSeq, Status};
 
 use super::Findings;
 use crate::error::ReadError;
@@ -16,8 +16,9 @@ use crate::table::journal;
 use crate::table::state::State;
 
 /// What the journal says.
-#[derive(Default)]
 pub(super) struct Journal {
+    /// The first row that is kept.
+    from: Cursor,
     /// The last row of each subject, and where it ended.
     pub(super) ends: FxHashMap<u64, (Cursor, Option<Status>)>,
     /// Messages that had no deliveries when they were accepted, and have some now: their own row is no end.
@@ -29,12 +30,9 @@ pub(super) struct Journal {
 /// A place that no delivery can have.
 const NO_PLACE: u64 = 0xffff;
 
-/// The key of a subject in [`Journal::ends`]. A message without deliveries takes [`NO_PLACE`].
-pub(super) fn key(subject: Subject) -> u64 {
-    match subject {
-        Subject::Delivery { id, .. } => id.0,
-        Subject::Message { seq, .. } => seq.0 << 16 | NO_PLACE,
-    }
+/// The key of a message without deliveries in [`Journal::ends`]: a delivery's is its number.
+pub(super) fn key(seq: MessageSeq) -> u64 {
+    seq.0 << 16 | NO_PLACE
 }
 
 /// Walks all rows: cursors without a gap, each chain a path.
@@ -43,13 +41,20 @@ pub(super) fn check(
     state: &State,
     findings: &mut Findings,
 ) -> Result<Journal, ReadError> {
-    let mut found = Journal::default();
-    let mut next = Some(1);
+    let mut found = Journal {
+        from: state.space.journal_from,
+        ends: FxHashMap::default(),
+        rerouted: FxHashSet::default(),
+        lost: Vec::new(),
+    };
+    let mut next = Some(found.from.0);
+    let mut bytes = 0;
     let mut lost_from = None;
     for entry in snapshot.tx().open_table(journal::TABLE)?.iter()? {
         let (first, value) = entry?;
         let first = Cursor(first.value());
         findings.follows("journal blob", first.0, next);
+        bytes += value.value().len() as u64;
         found
             .lost
             .extend(lost_from.take().map(|from| from..first.0));
@@ -73,17 +78,22 @@ pub(super) fn check(
     let stored = state.next_cursor.0;
     found.lost.extend(lost_from.map(|from| from..stored));
     findings.follows("the next cursor", stored, next);
+    findings.note(invariant::counter_equals_rows(
+        "journal bytes",
+        state.space.journal_bytes,
+        bytes,
+    ));
     Ok(found)
 }
 
 impl Journal {
-    /// Whether a row cannot be read.
+    /// Whether a row cannot be read, or was removed.
     pub(super) fn is_lost(&self, cursor: Cursor) -> bool {
-        self.lost.iter().any(|lost| lost.contains(&cursor.0))
+        cursor < self.from || self.lost.iter().any(|lost| lost.contains(&cursor.0))
     }
 
     pub(super) fn is_whole(&self) -> bool {
-        self.lost.is_empty()
+        self.from == Cursor(1) && self.lost.is_empty()
     }
 
     /// Deliveries and messages without any that the journal is about.
@@ -93,19 +103,28 @@ impl Journal {
 
     /// What comes before a subject's next row. Before the first one of a delivery that is the row of its message, where
     /// that had none.
-    fn before(&mut self, subject: Subject) -> Option<(Cursor, Option<Status>)> {
-        let own = self.ends.get(&key(subject)).copied();
-        let seq = subject.message();
+    fn before(&mut self, own: u64, seq: MessageSeq) -> Option<(Cursor, Option<Status>)> {
+        let own = self.ends.get(&own).copied();
         own.or_else(|| {
-            let of_message = seq.0 << 16 | NO_PLACE;
-            let row = self.ends.get(&of_message).copied()?;
+            let row = self.ends.get(&key(seq)).copied()?;
             self.rerouted.insert(seq.0);
             Some(row)
         })
     }
 
     fn link(&mut self, row: &Row, findings: &mut Findings) {
-        let before = self.before(row.subject);
+        let (own, seq) = match row.subject {
+            Subject::Delivery { id, .. } => (id.0, id.message()),
+            Subject::Message { seq, .. } => (key(seq), seq),
+            Subject::Gap { first, last } => {
+                let is_right = first <= last && last < row.cursor;
+                findings.expect(is_right, || {
+                    format!("row {} says that {first} to {last} are gone", row.cursor)
+                });
+                return;
+            }
+        };
+        let before = self.before(own, seq);
         let previous = before.map(|(cursor, _)| cursor);
         // Behind a row that cannot be read the chain begins anew.
         let is_known = !row.previous.is_some_and(|previous| self.is_lost(previous));
@@ -126,8 +145,8 @@ impl Journal {
                 findings.note(step.map(drop));
                 Some(to)
             }
-            Subject::Message { .. } => None,
+            Subject::Message { .. } | Subject::Gap { .. } => None,
         };
-        self.ends.insert(key(row.subject), (row.cursor, end));
+        self.ends.insert(own, (row.cursor, end));
     }
 }

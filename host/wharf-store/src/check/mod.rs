@@ -165,7 +165,7 @@ pub(crate) fn check(
         chunks: counted.chunks,
         messages: counted.counts.messages(),
         deliveries,
-        rows: state.head().0,
+        rows: state.next_cursor.0 - state.space.journal_from.0,
     };
     Ok(if findings.0.is_empty() {
         Ok(report)

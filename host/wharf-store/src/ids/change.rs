@@ -147,8 +147,12 @@ impl<'a> Change<'a> {
 
     fn log(&self) -> Result<(), ReadError> {
         let mut log = self.tx.open_table(id_log::TABLE)?;
-        let (_, first) = self.new_in_order[0];
-        log.insert(first.seq.0, id_log::encode(&self.new_in_order).as_slice())?;
+        let mut rest = self.new_in_order.as_slice();
+        while let Some((_, first)) = rest.first() {
+            let (now, later) = rest.split_at(id_log::cut(rest.len()));
+            log.insert(first.seq.0, id_log::encode(now).as_slice())?;
+            rest = later;
+        }
         Ok(())
     }
 

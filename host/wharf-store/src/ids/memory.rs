@@ -3,17 +3,17 @@
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustc_hash::FxHashMap;
-use wharf_core::{MessageId, MessageSeq};
+use wharf_core::{HashKey, MessageId, MessageSeq};
 
 use super::change::{Effects, FilterChange, Moved};
 use super::filters::Filters;
 use crate::operation::stats::IdStats;
-use crate::table::id_entry::{Entry, IdHash, IdKey};
+use crate::table::id_entry::{Entry, IdHash};
 use crate::table::id_manifest::Manifest;
 use crate::table::id_run::RunNumber;
 
 pub(crate) struct Ids {
-    key: IdKey,
+    key: HashKey,
     memory: RwLock<Memory>,
 }
 
@@ -27,19 +27,19 @@ pub(crate) struct Memory {
 }
 
 impl Ids {
-    pub(crate) fn new(key: IdKey, memory: Memory) -> Self {
+    pub(crate) fn new(key: HashKey, memory: Memory) -> Self {
         Self {
             key,
             memory: RwLock::new(memory),
         }
     }
 
-    pub(crate) fn key(&self) -> &IdKey {
+    pub(crate) fn key(&self) -> &HashKey {
         &self.key
     }
 
     pub(crate) fn hash(&self, id: &MessageId) -> IdHash {
-        self.key.hash(id)
+        IdHash::new(&self.key, id)
     }
 
     /// What is known of a recent id. To be asked before the snapshot is opened in which runs are searched.

@@ -134,6 +134,11 @@ impl Index {
         }
     }
 
+    /// The number of the lease that is out; none where none is.
+    pub(crate) fn fence(&self, id: DeliveryId) -> Option<Fence> {
+        self.leases.get(&id).map(|leased| leased.fence)
+    }
+
     pub(super) fn has_lease(&self, id: DeliveryId, fence: Fence) -> bool {
         self.leases
             .get(&id)

@@ -22,7 +22,7 @@ pub(crate) struct Resident {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) id: DeliveryId,
-    pub(super) resident: Option<Box<Resident>>,
+    pub(super) resident: Option<Resident>,
     /// Whether the delivery has a row of its own, to be read at the claim.
     pub(super) has_row: bool,
     /// Whether it was ready at an unclean start, and was not tried since.
@@ -73,7 +73,7 @@ pub(super) struct Queue {
 pub(crate) struct Taken {
     pub(crate) id: DeliveryId,
     pub(crate) fence: Fence,
-    pub(crate) resident: Option<Box<Resident>>,
+    pub(crate) resident: Option<Resident>,
     pub(crate) has_row: bool,
 }
 
@@ -251,11 +251,11 @@ impl Index {
         }
         let resident = has_room.then(|| {
             self.resident_bytes += bytes;
-            Box::new(Resident {
+            Resident {
                 message: message.clone(),
                 route: route.clone(),
                 bytes,
-            })
+            }
         });
         queue.enters(false);
         queue.push(Ready {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wharf_core::journal::Subject;
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
 use wharf_core::message::ContentHash;
 use wharf_core::route::Planned;
-use wharf_core::{Cause, DeliveryId, Message, MessageSeq, Standing, Status, TimeMs};
+use wharf_core::{Cause, DeliveryId, HashKey, Message, MessageSeq, Standing, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError, WriteError};
 use crate::group::{Filed, Group};
@@ -16,7 +17,7 @@ use crate::stand::Stand;
 use crate::store::Store;
 use crate::table::chunk;
 use crate::table::delivery::Row;
-use crate::table::id_entry::{Entry, IdHash, IdKey};
+use crate::table::id_entry::{Entry, IdHash};
 use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
 
@@ -59,7 +60,8 @@ pub enum Accepted {
 pub(crate) struct Prepared {
     id_hash: IdHash,
     content: ContentHash,
-    pub(crate) part: Vec<u8>,
+    /// As it is stored. The parts of a batch share one allocation.
+    pub(crate) part: Bytes,
     message: Arc<Message>,
     planned: Vec<Planned>,
 }
@@ -86,10 +88,7 @@ impl Store {
     /// # Panics
     /// Where a message has more than [`DELIVERIES_COUNT_MAX`] deliveries.
     pub async fn accept(&self, batch: Vec<Accept>) -> Result<Vec<Accepted>, WriteError> {
-        let prepared: Vec<_> = batch
-            .into_iter()
-            .map(|accept| Prepared::new(accept, self.ids().key()))
-            .collect();
+        let prepared = prepare(batch, self.ids().key());
         let bytes = prepared.iter().map(Prepared::bytes).sum();
         let verdicts = self.write(prepared, bytes, Write::Accept).await?;
         verdicts
@@ -129,16 +128,34 @@ impl Store {
     }
 }
 
+/// Makes a batch ready for the writer.
+fn prepare(batch: Vec<Accept>, id_key: &HashKey) -> Vec<Prepared> {
+    let room = batch.iter().map(|accept| chunk::room(&accept.message));
+    let mut parts = Vec::with_capacity(room.sum());
+    let mut ends = Vec::with_capacity(batch.len());
+    for Accept { message, planned } in &batch {
+        chunk::encode(message, planned, Standing::Unroutable, &mut parts);
+        ends.push(parts.len());
+    }
+    let parts = Bytes::from(parts);
+    let mut start = 0;
+    let prepared = batch.into_iter().zip(ends).map(|(accept, end)| {
+        let part = parts.slice(std::mem::replace(&mut start, end)..end);
+        Prepared::new(accept, part, id_key)
+    });
+    prepared.collect()
+}
+
 impl Prepared {
-    fn new(Accept { message, planned }: Accept, id_key: &IdKey) -> Self {
+    fn new(Accept { message, planned }: Accept, part: Bytes, id_key: &HashKey) -> Self {
         assert!(
             planned.len() <= DELIVERIES_COUNT_MAX,
             "a message has too many deliveries"
         );
         Self {
-            id_hash: id_key.hash(&message.id),
-            content: message.content_hash(),
-            part: chunk::encode(&message, &planned, Standing::Unroutable),
+            id_hash: IdHash::new(id_key, &message.id),
+            content: message.content_hash(id_key),
+            part,
             message: Arc::new(message),
             planned,
         }
@@ -157,7 +174,7 @@ impl Prepared {
 }
 
 /// The writer's part.
-pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict, ReadError> {
+pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Verdict, ReadError> {
     match group.ids.find(prepared.id_hash) {
         Ok(None) => {}
         Ok(Some(Entry { content, seq })) if content == prepared.content => {
@@ -176,7 +193,7 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
     };
     group.ids.add(prepared.id_hash, entry);
     let (at, delay) = (prepared.message.accepted_at, prepared.delay());
-    let planned = prepared.planned.clone();
+    let planned = std::mem::take(&mut prepared.planned);
     group.add(prepared)?;
     if planned.is_empty() {
         let subject = Subject::Message {
@@ -219,6 +236,7 @@ pub(crate) fn apply(group: &mut Group<'_>, prepared: Prepared) -> Result<Verdict
         };
         group.new_tails().slot(tail, Some(&planned.channel));
     }
+    group.last_added(|prepared| prepared.planned = planned);
     Ok(Verdict::New {
         seq,
         deliveries_count,

@@ -45,7 +45,7 @@ pub struct DeliveryView {
     /// Whether its claim is on disk. After an unclean stop: it is being attempted, or it was when the process ended and
     /// waits to be tried alone.
     pub is_claimed: bool,
-    /// Attempts made so far.
+    /// Attempts made so far. 0 where only a removed row of the journal said how many.
     pub attempts_count: u32,
     /// When it is looked at again.
     pub due: Option<TimeMs>,
@@ -121,7 +121,8 @@ impl DeliveryView {
         let row = if has_row {
             rows.row(id)?
         } else {
-            let attempt = journal.row(tail.last)?.attempt;
+            let last = journal.find(tail.last)?;
+            let attempt = last.and_then(|row| row.attempt);
             Row {
                 attempts_count: attempt.map_or(0, |attempt| attempt.number),
                 ..Row::new(status, channel.clone())

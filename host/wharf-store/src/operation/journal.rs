@@ -58,8 +58,8 @@ impl From<Malformed> for Unread {
 pub struct JournalEntry {
     /// The row.
     pub row: Row,
-    /// Id of its message.
-    pub message: MessageId,
+    /// Id of its message; none where the row is about the journal itself.
+    pub message: Option<MessageId>,
     /// The message's attributes, sorted by key.
     pub attributes: Pairs,
     /// Route and channel of its delivery; none where the row is about the message.
@@ -94,15 +94,16 @@ fn pairs_bytes(pairs: &Pairs) -> usize {
 }
 
 impl Store {
-    /// The rows of a message and all its deliveries, in order; none where the message is unknown, or was
-    /// removed.
+    /// The rows of a message and all its deliveries, in order; none where the message is unknown, or was removed. Where
+    /// rows were removed from the journal, those that are left.
     pub fn journal_of(&self, id: &MessageId) -> Result<Vec<Row>, ReadError> {
         let rows = self.read_id(id, |snapshot, entry| chains(snapshot, entry.seq))?;
         Ok(rows.unwrap_or_default())
     }
 
     /// Up to `max_rows` rows that come after a cursor, with what they are about. Stops before the row that would
-    /// pass `max_bytes` of [`JournalEntry::bytes`], but the first one is always there.
+    /// pass `max_bytes` of [`JournalEntry::bytes`], but the first one is always there. Begins with the first row that is
+    /// kept, where that comes later.
     ///
     /// What cannot be read is passed over. An error is one of the whole file: nothing can be read.
     pub fn journal(
@@ -130,7 +131,9 @@ fn chains(snapshot: &Snapshot, seq: MessageSeq) -> Result<Vec<Row>, ReadError> {
     for slot in tails.slots(place) {
         let mut next = Some(tails.tail(slot)?.last);
         while let Some(cursor) = next {
-            let row = journal.row(cursor)?;
+            let Some(row) = journal.find(cursor)? else {
+                break;
+            };
             next = row.previous;
             if next.is_some_and(|previous| previous >= cursor) {
                 return Err(Malformed("a journal row is before the one before it").into());
@@ -155,7 +158,7 @@ fn page(
     let mut page = JournalPage {
         entries: Vec::new(),
         passed_over: Vec::new(),
-        end: after,
+        end: after.max(Cursor(journal.from.0 - 1)),
     };
     let (mut bytes, mut looked_count) = (0, 0);
     while page.end < head && looked_count < max_rows {
@@ -220,10 +223,18 @@ impl About {
     fn entry(&mut self, row: Row) -> Result<JournalEntry, ReadError> {
         let place = match row.subject {
             Subject::Delivery { id, .. } => Some(id.place()),
-            Subject::Message { .. } => None,
+            Subject::Message { .. } | Subject::Gap { .. } => None,
+        };
+        let Some(seq) = row.subject.message() else {
+            return Ok(JournalEntry {
+                row,
+                message: None,
+                attributes: Pairs::new(),
+                planned: None,
+            });
         };
         let Self { chunks, plans } = self;
-        chunks.with(row.subject.message(), |part| {
+        chunks.with(seq, |part| {
             let about = chunk::about(part, place)?;
             if about.planned.is_some() != place.is_some() {
                 return Err(Malformed(
@@ -232,7 +243,7 @@ impl About {
             }
             Ok(JournalEntry {
                 row,
-                message: about.id,
+                message: Some(about.id),
                 attributes: about.attributes,
                 planned: about
                     .planned

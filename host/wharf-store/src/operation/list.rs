@@ -51,10 +51,10 @@ pub struct Entry {
     pub accepted_at: TimeMs,
     /// What stands there.
     pub of: Of,
-    /// When it came to stand there.
-    pub changed_at: TimeMs,
-    /// Why.
-    pub cause: Cause,
+    /// When it came to stand there; none where the row that says so was removed from the journal.
+    pub changed_at: Option<TimeMs>,
+    /// Why; none likewise.
+    pub cause: Option<Cause>,
     /// The code of the last attempt's failure or refusal.
     pub code: Option<String>,
     /// And its reason.
@@ -170,8 +170,8 @@ impl Reader<'_> {
             )?),
             _ => return Err(Malformed("a delivery is not in its message's plan").into()),
         };
-        let last = self.journal.row(tail.last)?;
-        let (changed_at, cause) = (last.at, last.cause);
+        let last = self.journal.find(tail.last)?;
+        let (changed_at, cause) = last.map(|row| (row.at, row.cause)).unzip();
         let attempt = self.last_attempt(tail.last)?;
         let (code, reason) = attempt.map_or((None, None), |attempt| (attempt.code, attempt.reason));
         Ok(Entry {
@@ -211,7 +211,9 @@ impl Reader<'_> {
             let Some(cursor) = next else {
                 break;
             };
-            let row = self.journal.row(cursor)?;
+            let Some(row) = self.journal.find(cursor)? else {
+                break;
+            };
             if let Some(attempt) = row.attempt {
                 return Ok(Some(*attempt));
             }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use redb::ReadableTable;
 use wharf_core::{Cursor, MessageId, MessageSeq, TimeMs};
 
 use crate::error::{ReadError, WriteError};
@@ -10,9 +9,9 @@ use crate::group::Group;
 use crate::limits::PRUNE_READ_BYTES_MAX;
 use crate::options::Planted;
 use crate::request::Write;
-use crate::retention::{Limits, Retention, Walks, Work, chunks};
+use crate::retention::{Limits, Retention, Walks, Work, chunks, journal};
 use crate::store::Store;
-use crate::table::{chunk, cursor};
+use crate::table::chunk;
 
 /// What is to be removed.
 #[derive(Clone, Debug)]
@@ -28,10 +27,26 @@ pub struct Prune {
     pub ids: Duration,
     /// Bytes of all messages in the file; past it those that ended go before their time, the oldest first.
     pub message_bytes_max: Option<u64>,
-    /// Readers of the journal, by their cursors' names: nothing is removed that one of them has yet to read.
+    /// How long a row of the journal is kept. An ended message is kept for no longer than the last rows about it.
+    pub journal: Duration,
+    /// Bytes of the journal; past it rows go before their time.
+    pub journal_bytes_max: Option<u64>,
+    /// Bytes of the journal past which rows go although a reader has yet to read them: that is a [`Gap`].
+    pub journal_bytes_hard: Option<u64>,
+    /// Readers of the journal, by their cursors' names: nothing is removed that one of them has yet to read,
+    /// but for a gap.
     pub readers: Vec<String>,
-    /// Stored values that this call looks at, at most: how long it holds up the commit that it is part of.
+    /// Stored values that each of its walks looks at, at most: how long it holds up the commit that it is part of.
     pub values_max: usize,
+}
+
+/// Rows of the journal that a reader missed. One of them, with this for its subject, tells all readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The first of them.
+    pub first: Cursor,
+    /// The last of them.
+    pub last: Cursor,
 }
 
 /// What a call removed.
@@ -41,6 +56,10 @@ pub struct Pruned {
     pub messages: u64,
     /// Their deliveries.
     pub deliveries: u64,
+    /// Rows of the journal.
+    pub rows: u64,
+    /// Of them, those that a reader had yet to read.
+    pub gap: Option<Gap>,
     /// Values that are damaged, and stay.
     pub unreadable: u64,
     /// Whether another call may find more to remove at once.
@@ -59,7 +78,7 @@ pub struct Remains {
 }
 
 impl Store {
-    /// Removes messages that ended long enough ago, and forgets ids. Does as much as may be done at once, with whatever
+    /// Removes messages that ended long enough ago, and rows of the journal, and forgets ids. Does as much as may be done at once, with whatever
     /// else is being committed, and says what it was and whether there is more.
     ///
     /// A message goes once the last rows of all its deliveries are old enough and were read by all readers. Its id stays
@@ -94,9 +113,11 @@ pub(crate) fn apply(
     prune: &Prune,
 ) -> Result<Pruned, ReadError> {
     let mut walks = retention.walks();
-    let mut work = Work::new(prune.values_max, PRUNE_READ_BYTES_MAX);
+    // One each, so that none keeps another from getting on.
+    let work = || Work::new(prune.values_max, PRUNE_READ_BYTES_MAX);
     let mut pruned = Pruned::default();
-    let read_to = read_to(group, &prune.readers)?;
+    let mut is_through = journal::shorten(group, prune, &mut work(), &mut pruned)?;
+    let read_to = journal::read_to(group, &prune.readers)?;
     let is_over = |group: &Group<'_>| {
         let bytes_max = prune.message_bytes_max.unwrap_or(u64::MAX);
         group.state.space.message_bytes > bytes_max
@@ -107,7 +128,6 @@ pub(crate) fn apply(
         _ => (prune.ended, prune.dead),
     };
     let space = group.state.space;
-    let mut is_through = true;
     let Walks {
         ended: ended_walk,
         dead: dead_walk,
@@ -116,44 +136,49 @@ pub(crate) fn apply(
     } = &mut *walks;
     for (horizon, age) in [(&mut *ended_walk, ended), (&mut *dead_walk, dead)] {
         let limit = before(prune.now, age);
-        is_through &= horizon.advance(&group.journal, &space, limit, &mut work)?;
+        is_through &= horizon.advance(&group.journal, &space, limit, &mut work())?;
     }
     let limits = Limits {
         ended: ended_walk.cursor.min(read_to),
         dead: dead_walk.cursor.min(read_to),
     };
     let behind = ended_walk.seq.max(dead_walk.seq);
-    is_through &= sweep.advance(group, limits, behind, |_| false, &mut work, &mut pruned)?;
-    if is_through && is_over(group) {
+    let mut work_left = work();
+    let is_swept = sweep.advance(
+        group,
+        limits,
+        behind,
+        |_| false,
+        &mut work_left,
+        &mut pruned,
+    )?;
+    is_through &= is_swept;
+    if is_swept && is_over(group) {
         let all = Limits {
             ended: read_to,
             dead: read_to,
         };
         let (end, is_enough) = (group.state.next_seq, |group: &Group<'_>| !is_over(group));
-        is_through = oversize.advance(group, all, end, is_enough, &mut work, &mut pruned)?;
+        is_through &= oversize.advance(group, all, end, is_enough, &mut work_left, &mut pruned)?;
     }
-    is_through &= chunks::forget(group, before(prune.now, prune.ids), &mut work, &mut pruned)?;
+    is_through &= chunks::forget(
+        group,
+        before(prune.now, prune.ids),
+        &mut work(),
+        &mut pruned,
+    )?;
 
+    // What is behind what was removed may be at the front now.
     pruned.is_more = !is_through || pruned.messages > 0;
     let space = &mut group.state.space;
     space.pruned_messages += pruned.messages;
     space.pruned_deliveries += pruned.deliveries;
+    space.pruned_rows += pruned.rows;
     Ok(pruned)
 }
 
-/// The last row that all readers have read. One whose cursor was never set begins with what comes, one whose cursor
-/// cannot be read has read nothing.
-fn read_to(group: &Group<'_>, readers: &[String]) -> Result<Cursor, ReadError> {
-    let mut read_to = Cursor(group.state.next_cursor.0 - 1);
-    for name in readers {
-        if let Some(value) = group.cursor.get(name.as_str())? {
-            read_to = read_to.min(cursor::decode(value.value()).unwrap_or(Cursor(0)));
-        }
-    }
-    Ok(read_to)
-}
-
-fn before(now: TimeMs, age: Duration) -> TimeMs {
+/// What is not after it has at least this age.
+pub(crate) fn before(now: TimeMs, age: Duration) -> TimeMs {
     let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
     TimeMs(now.0.saturating_sub(age_ms))
 }

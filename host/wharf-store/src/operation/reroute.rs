@@ -79,7 +79,8 @@ fn reroute(group: &mut Group<'_>, wanted: &Reroute) -> Result<Rerouted, ReadErro
         return Ok(Rerouted::Refused);
     }
     let stored = group.part(seq, chunk::decode)?;
-    let part = chunk::encode(&stored.message, planned, Standing::Unroutable);
+    let mut part = Vec::with_capacity(chunk::room(&stored.message));
+    chunk::encode(&stored.message, planned, Standing::Unroutable, &mut part);
     let channels = planned.iter().map(|one| &one.channel);
     // From here on nothing is read that could be malformed.
     let slots = group.replan(seq, part, before.last, channels)?;

@@ -1,5 +1,6 @@
 //! Settling: the outcome of an attempt becomes the delivery's status, with its journal row, in one commit.
 
+use bytes::Bytes;
 use wharf_core::delivery::Transition;
 use wharf_core::journal::Attempt;
 use wharf_core::{Cause, Cursor, DeliveryId, Status, TimeMs, WireForm, operator};
@@ -13,6 +14,9 @@ use crate::step::{Current, Step};
 use crate::store::Store;
 use crate::table::delivery::Row;
 use crate::table::{attempt, wire};
+
+/// What the facts of an attempt mostly take, or less.
+const ATTEMPT_ROOM_BYTES: usize = 256;
 
 /// How a leased delivery goes on.
 #[derive(Debug)]
@@ -44,7 +48,8 @@ pub enum Settled {
 pub(crate) struct Ended {
     pub(crate) lease: Lease,
     transition: Transition,
-    attempt: Option<(u32, Vec<u8>)>,
+    /// Its number, and its facts as they are stored. Those of a batch share one allocation.
+    attempt: Option<(u32, Bytes)>,
     wire: Option<Vec<u8>>,
     at: TimeMs,
 }
@@ -56,7 +61,7 @@ impl Store {
     /// Where the status machine does not have the step: a status cannot change under a lease, so it is the
     /// caller's mistake.
     pub async fn settle(&self, batch: Vec<Settle>) -> Result<Vec<Settled>, WriteError> {
-        let ended: Vec<_> = batch.into_iter().map(Ended::new).collect();
+        let ended = prepare(batch);
         let bytes = ended.iter().map(Ended::bytes).sum();
         self.write(ended, bytes, Write::Settle).await
     }
@@ -73,6 +78,25 @@ impl Store {
     }
 }
 
+/// Makes a batch ready for the writer.
+fn prepare(batch: Vec<Settle>) -> Vec<Ended> {
+    let mut facts = Vec::with_capacity(ATTEMPT_ROOM_BYTES * batch.len());
+    let mut ends = Vec::with_capacity(batch.len());
+    for settle in &batch {
+        if let Some(attempt) = &settle.attempt {
+            attempt::encode(attempt, &mut facts);
+        }
+        ends.push(facts.len());
+    }
+    let facts = Bytes::from(facts);
+    let mut start = 0;
+    let ended = batch.into_iter().zip(ends).map(|(settle, end)| {
+        let facts = facts.slice(std::mem::replace(&mut start, end)..end);
+        Ended::new(settle, facts)
+    });
+    ended.collect()
+}
+
 impl Ended {
     fn new(
         Settle {
@@ -82,6 +106,7 @@ impl Ended {
             wire,
             at,
         }: Settle,
+        facts: Bytes,
     ) -> Self {
         let (from, to) = (lease.status, transition.to);
         assert!(
@@ -90,7 +115,7 @@ impl Ended {
         );
         let is_wire_new = !to.is_final() && !lease.has_wire;
         Self {
-            attempt: attempt.map(|facts| (facts.number, attempt::encode(&facts))),
+            attempt: attempt.map(|attempt| (attempt.number, facts)),
             wire: wire.filter(|_| is_wire_new).map(|form| wire::encode(&form)),
             lease,
             transition,
@@ -141,7 +166,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         row,
         cause,
         at: ended.at,
-        attempt: ended.attempt.as_ref().map(|(_, facts)| facts.as_slice()),
+        attempt: ended.attempt.as_ref().map(|(_, facts)| &**facts),
         wire: ended.wire.as_deref(),
     };
     let (last, filed) = current.step(group, &step)?;

@@ -17,6 +17,8 @@ use crate::table::tails::{Place, Tail, Tails};
 pub(crate) struct Sweep {
     /// The chunk to look at next.
     at: u64,
+    /// What the walk was held against when it began. It goes on with what is older by now, but it has passed by chunks.
+    began: Option<Limits>,
     /// What the last whole walk was held against: nothing more can go before that changes.
     done: Option<Limits>,
 }
@@ -36,17 +38,24 @@ impl Sweep {
         if self.done == Some(limits) {
             return Ok(true);
         }
+        if self.at == 0 {
+            self.began = Some(limits);
+        }
         while !is_enough(group) {
             if work.is_spent() {
                 return Ok(false);
             }
             work.look();
-            let Some((first, gone)) = next(group, self.at, before, limits)? else {
-                (self.at, self.done) = (0, Some(limits));
-                return Ok(true);
+            let Some((first, is_worthwhile)) = next(group, self.at, before, limits)? else {
+                (self.at, self.done) = (0, self.began);
+                return Ok(self.done == Some(limits));
             };
             self.at = first + 1;
-            let removed = gone.and_then(|gone| remove(group, first, &gone, work, pruned));
+            let removed = match is_worthwhile {
+                Ok(true) => remove(group, first, limits, work, pruned),
+                Ok(false) => continue,
+                Err(cause) => Err(cause.into()),
+            };
             match removed {
                 Ok(()) => {}
                 Err(ReadError::Malformed(_)) => pruned.unreadable += 1,
@@ -58,9 +67,10 @@ impl Sweep {
     }
 }
 
-type Found = (u64, Result<Vec<usize>, ReadError>);
+type Found = (u64, Result<bool, Malformed>);
 
-/// The next chunk that has tails, and which of its messages go now.
+/// The next chunk that had tails before this group, and whether some of its messages could go then. What a group
+/// changes of a chunk makes nothing old enough.
 fn next(
     group: &Group<'_>,
     from: u64,
@@ -79,7 +89,7 @@ fn next(
         };
         let (first, value) = entry?;
         let gone = Tails::read(value.value()).and_then(|tails| worthwhile(&tails, limits));
-        found = Some((first.value(), gone.map_err(ReadError::from)));
+        found = Some((first.value(), gone.map(|gone| !gone.is_empty())));
     }
     Ok(found)
 }
@@ -127,36 +137,31 @@ impl Limits {
     }
 }
 
-/// Removes messages, by their places in a chunk: each leaves its stub. What cannot be read is found before anything is
+/// Removes the messages of a chunk that go now: each leaves its stub. What cannot be read is found before anything is
 /// changed.
 fn remove(
     group: &mut Group<'_>,
     first: u64,
-    gone: &[usize],
+    limits: Limits,
     work: &mut Work,
     pruned: &mut Pruned,
 ) -> Result<(), ReadError> {
+    let tails = group.tails(first)?.clone();
+    let gone = worthwhile(&tails, limits)?;
     if gone.is_empty() {
         return Ok(());
     }
-    let (mut parts, len) = {
+    let (parts, len) = {
         let value = group.chunk.get(first)?;
         let value = value.ok_or(Malformed("a message is not in its chunk"))?;
-        let parts = Blob::read(value.value())?.parts()?;
+        let parts = with_stubs(Blob::read(value.value())?, &gone)?;
         (parts, value.value().len())
     };
     work.read(len);
-    for message in gone {
-        let part = parts.get_mut(*message);
-        let part = part.ok_or(Malformed("a message is not in its chunk"))?;
-        let (accepted_at, deliveries_count) = chunk::first_answer(part)?;
-        *part = chunk::stub(accepted_at, deliveries_count);
-    }
-    let tails = group.tails(first)?.clone();
-    let left = tails.without(gone)?;
+    let left = tails.without(&gone)?;
     let names = tails.names()?;
     let (mut standings, mut deliveries) = (Vec::new(), Vec::new());
-    for message in gone {
+    for message in &gone {
         let seq = MessageSeq(first + *message as u64);
         for (place, slot) in (0..).zip(tails.slots(*message)) {
             let id = DeliveryId::new(seq, place);
@@ -183,12 +188,33 @@ fn remove(
         }
         group.removed(channel, status);
     }
-    for _ in gone {
+    for _ in &gone {
         group.state.counts.remove_message();
     }
     pruned.messages += gone.len() as u64;
     group.set_tails(first, left);
     group.rewrite(first, len, &parts)
+}
+
+/// The parts of a chunk, with stubs for those messages that go.
+fn with_stubs(blob: Blob<'_>, gone: &[usize]) -> Result<Vec<Vec<u8>>, Malformed> {
+    let mut gone = gone.iter().peekable();
+    let mut parts = Vec::with_capacity(blob.count());
+    for message in 0..blob.count() {
+        let part = blob.part(message)?.unwrap_or_default();
+        // Only what stays is copied.
+        parts.push(match gone.next_if_eq(&&message) {
+            Some(_) => {
+                let (accepted_at, deliveries_count) = chunk::first_answer(part)?;
+                chunk::stub(accepted_at, deliveries_count)
+            }
+            None => part.to_vec(),
+        });
+    }
+    match gone.next() {
+        Some(_) => Err(Malformed("a message is not in its chunk")),
+        None => Ok(parts),
+    }
 }
 
 /// A chunk that has nothing but stubs, at the front of the table.

@@ -9,6 +9,9 @@
 //! the first time for as long as its id is known. Ids are forgotten from the front of the chunk table, where nothing but
 //! stubs is left.
 //!
+//! The journal is removed from its front too ([`journal`]), and what is about a message may go before it: what is left
+//! of its rows begins later. An ended message is not kept for longer than the journal that says how it ended.
+//!
 //! # Drawbacks of the choice
 //! - Where the clock once was far ahead, what came then, and after it, stays until that time has come.
 //! - A message is kept whole for as long as one of its deliveries is, and one that never ends keeps the ids of all that
@@ -19,6 +22,7 @@
 
 pub(crate) mod chunks;
 pub(crate) mod horizon;
+pub(crate) mod journal;
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -97,6 +101,7 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn new(values: usize, bytes: usize) -> Self {
+        let values = values.max(1);
         Self { values, bytes }
     }
 

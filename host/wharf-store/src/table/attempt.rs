@@ -7,12 +7,11 @@ use wharf_core::outcome::Effect;
 use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
-/// Encodes an attempt. No version of its own: it lies within a journal row.
+/// Appends an attempt. No version of its own: it lies within a journal row.
 ///
 /// `number | started at | duration | hooks: count, each (text, digest 32 bytes, duration) | code | reason | effect u8 |
 /// reference | flag, SHA-256 of the body | notes`
-pub(crate) fn encode(attempt: &Attempt) -> Vec<u8> {
-    let mut part = Vec::with_capacity(256);
+pub(crate) fn encode(attempt: &Attempt, part: &mut Vec<u8>) {
     part.put_number(u64::from(attempt.number));
     part.put_number(attempt.started_at.0);
     part.put_number(attempt.duration_us);
@@ -35,7 +34,6 @@ pub(crate) fn encode(attempt: &Attempt) -> Vec<u8> {
         part.extend_from_slice(hash);
     }
     part.put_pairs(&attempt.notes);
-    part
 }
 
 pub(crate) fn decode(take: &mut Take<'_>) -> Result<Attempt, Malformed> {
@@ -124,7 +122,8 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn attempts_round_trip(attempt in attempts()) {
-            let part = encode(&attempt);
+            let mut part = Vec::new();
+            encode(&attempt, &mut part);
             let mut take = Take::new(&part);
             prop_assert_eq!(decode(&mut take).unwrap(), attempt);
             take.end().unwrap();

@@ -6,7 +6,7 @@
 //! Little-endian; ends count from the start of the first part. A part is found without reading the others.
 
 use crate::error::Malformed;
-use crate::limits::BLOB_BYTES_MAX;
+use crate::limits::{BLOB_BYTES_MAX, OVERHEAD_BYTES, PAGE_BYTES};
 
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 5;
@@ -19,6 +19,30 @@ pub(crate) fn len(count: usize, parts_bytes: usize) -> usize {
 /// Whether a part of `bytes` still fits beside `count` parts of `parts_bytes`. The first one always does.
 pub(crate) fn fits(count: usize, parts_bytes: usize, bytes: usize) -> bool {
     count == 0 || len(count + 1, parts_bytes + bytes) <= BLOB_BYTES_MAX
+}
+
+/// How many of the first parts go into one value, where each ends at one of `ends`, so that little room is left empty: the
+/// engine rounds a value up to the next 2^k pages. All of them, unless two values take a quarter less than one.
+pub(crate) fn cut(ends: &[usize]) -> usize {
+    let count = ends.len();
+    let end = ends.last().copied().unwrap_or_default();
+    let one = room(len(count, end));
+    let sizes = (1..).zip(ends).map(|(count, end)| len(count, *end));
+    let first_count = sizes.take_while(|len| room(*len) <= one / 2).count();
+    let Some(first) = first_count.checked_sub(1).map(|last| ends[last]) else {
+        return count;
+    };
+    let two = room(len(first_count, first)) + room(len(count - first_count, end - first));
+    if two <= one / 4 * 3 {
+        first_count
+    } else {
+        count
+    }
+}
+
+/// Bytes that the engine takes for a value.
+fn room(len: usize) -> usize {
+    (len + OVERHEAD_BYTES).next_power_of_two().max(PAGE_BYTES)
 }
 
 /// Writes the parts into `out`, which has exactly the [`len`] that they take.
@@ -105,6 +129,26 @@ mod tests {
                 prop_assert_eq!(blob.part(place).unwrap(), Some(part.as_slice()));
             }
             prop_assert_eq!(blob.part(parts.len()).unwrap(), None);
+        }
+
+        /// What is cut off takes as much room as it saves, at least, and nothing is cut in vain.
+        #[test]
+        fn a_cut_saves_room(sizes in prop::collection::vec(1_usize..4_000, 1..300)) {
+            let ends: Vec<usize> = sizes
+                .iter()
+                .scan(0, |end, size| {
+                    *end += size;
+                    Some(*end)
+                })
+                .collect();
+            let count = cut(&ends);
+            prop_assert!((1..=ends.len()).contains(&count));
+            if count < ends.len() {
+                let whole = room(len(ends.len(), ends[ends.len() - 1]));
+                let first = room(len(count, ends[count - 1]));
+                let rest = len(ends.len() - count, ends[ends.len() - 1] - ends[count - 1]);
+                prop_assert!(first <= whole / 2 && first + room(rest) < whole);
+            }
         }
 
         #[test]

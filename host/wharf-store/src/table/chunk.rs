@@ -34,13 +34,17 @@ pub(crate) struct About<'a> {
     pub(crate) planned: Option<(&'a str, &'a str)>,
 }
 
-/// Encodes a message: `id | accepted at | plan: count, (route, channel) each; the standing if there are none |
+/// Appends a message: `id | accepted at | plan: count, (route, channel) each; the standing if there are none |
 /// attributes | headers | ordering key | sequence, global and of the key | deliver after | expires at | priority |
 /// trace context | payload`, up to the end.
 ///
 /// What is read without the rest stands in front.
-pub(crate) fn encode(message: &Message, planned: &[Planned], standing: Standing) -> Vec<u8> {
-    let mut part = Vec::with_capacity(message.payload.len() + 256);
+pub(crate) fn encode(
+    message: &Message,
+    planned: &[Planned],
+    standing: Standing,
+    part: &mut Vec<u8>,
+) {
     part.put_text(message.id.as_str());
     part.put_number(message.accepted_at.0);
     part.put_number(planned.len() as u64);
@@ -61,7 +65,11 @@ pub(crate) fn encode(message: &Message, planned: &[Planned], standing: Standing)
     part.put_u8(message.priority as u8);
     part.put_maybe_text(message.traceparent.as_deref());
     part.extend_from_slice(&message.payload);
-    part
+}
+
+/// About how many bytes [`encode`] appends, mostly more than that.
+pub(crate) fn room(message: &Message) -> usize {
+    message.resident_bytes()
 }
 
 /// What stays of a message that was removed: what a duplicate of it is answered with. `0 | accepted at | count of
@@ -227,7 +235,8 @@ pub(crate) mod tests {
                     channel: ChannelName::new(channel),
                 })
                 .collect();
-            let part = encode(&message, &planned, Standing::Unroutable);
+            let mut part = Vec::new();
+            encode(&message, &planned, Standing::Unroutable, &mut part);
             prop_assert_eq!(first_answer(&part).unwrap(), (message.accepted_at, planned.len()));
             let place = place % (planned.len() as u16 + 1);
             for place in [None, Some(place)] {

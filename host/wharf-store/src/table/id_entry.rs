@@ -1,7 +1,7 @@
 //! What is known of an id: the entries of the id index, as its tables hold them.
 
 use wharf_core::message::ContentHash;
-use wharf_core::{MessageId, MessageSeq};
+use wharf_core::{HashKey, MessageId, MessageSeq};
 
 /// 128 bits of a message id, in the order that runs are sorted by: that of the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,18 +20,10 @@ impl IdHash {
     }
 }
 
-/// The secret of this store that ids are hashed with.
-#[derive(Clone)]
-pub(crate) struct IdKey(pub(crate) [u8; 32]);
-
-impl IdKey {
-    /// First 128 bits of the keyed BLAKE3 hash: no two ids of a store share it, short of 2^64 of them, and nobody
-    /// outside can find two that do.
-    pub(crate) fn hash(&self, id: &MessageId) -> IdHash {
-        let hash = blake3::keyed_hash(&self.0, id.as_str().as_bytes());
-        let mut first = [0; 16];
-        first.copy_from_slice(&hash.as_bytes()[..16]);
-        IdHash::from_bytes(first)
+impl IdHash {
+    /// Of an id: no two of a store share one, short of 2^64 of them, and nobody outside can find two that do.
+    pub(crate) fn new(key: &HashKey, id: &MessageId) -> Self {
+        Self::from_bytes(key.hash(id.as_str().as_bytes()))
     }
 }
 

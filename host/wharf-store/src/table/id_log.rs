@@ -3,8 +3,8 @@
 use wharf_core::MessageSeq;
 use wharf_core::message::ContentHash;
 
-use super::Numbered;
 use super::id_entry::{Entry, IdHash, Keyed};
+use super::{Numbered, blob};
 use crate::error::Malformed;
 
 /// Key: number of the commit's first new message. Value: its ids in the order of their messages, which follow
@@ -16,6 +16,12 @@ pub(crate) const TABLE: Numbered = Numbered::new("id_log");
 
 const VERSION: u8 = 1;
 const PAIR_BYTES: usize = 32;
+
+/// How many of so many ids go into one value: see [`blob::cut`].
+pub(crate) fn cut(count: usize) -> usize {
+    let ends: Vec<_> = (1..=count).map(|count| count * PAIR_BYTES).collect();
+    blob::cut(&ends)
+}
 
 /// Encodes the ids of consecutive messages.
 pub(crate) fn encode(ids: &[Keyed]) -> Vec<u8> {

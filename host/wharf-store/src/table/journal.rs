@@ -8,7 +8,7 @@ use crate::codec::{Put, Take};
 use crate::error::Malformed;
 
 /// Key: cursor of the blob's first row; the others follow without a gap. Value: a [`super::blob`], one part a row.
-/// One commit writes one blob, more where it is large; none is ever changed.
+/// One commit writes one blob, more where it is large; none is ever changed, and they are removed from the front.
 pub(crate) const TABLE: Numbered = Numbered::new("journal");
 
 const IS_MESSAGE: u8 = 1;
@@ -16,6 +16,8 @@ const HAS_FROM: u8 = 2;
 const HAS_PREVIOUS: u8 = 4;
 const HAS_DUE: u8 = 8;
 const HAS_ATTEMPT: u8 = 16;
+/// The row has the first missing cursor for an id, 0 for a status, and the last missing cursor behind its time.
+const IS_GAP: u8 = 32;
 
 /// A row that is yet to be written; its attempt is encoded already.
 pub(crate) struct Draft<'a> {
@@ -30,11 +32,17 @@ pub(crate) struct Draft<'a> {
 /// Appends a row. Its cursor is its place in the blob, and is not written.
 pub(crate) fn encode(draft: &Draft<'_>, out: &mut Vec<u8>) {
     let mut flags = 0;
+    let mut last = None;
     let (id, from, to) = match draft.subject {
         Subject::Delivery { id, from, to } => (id.0, from, to as u8),
         Subject::Message { seq, standing } => {
             flags |= IS_MESSAGE;
             (seq.0, None, standing as u8)
+        }
+        Subject::Gap { first, last: end } => {
+            flags |= IS_GAP;
+            last = Some(end);
+            (first.0, None, 0)
         }
     };
     flags |= if from.is_some() { HAS_FROM } else { 0 };
@@ -54,6 +62,9 @@ pub(crate) fn encode(draft: &Draft<'_>, out: &mut Vec<u8>) {
     out.put_u8(to);
     out.put_u8(draft.cause as u8);
     out.put_number(draft.at.0);
+    if let Some(last) = last {
+        out.put_number(last.0);
+    }
     if let Some(from) = from {
         out.put_u8(from as u8);
     }
@@ -85,7 +96,7 @@ pub(crate) fn stamp(part: &[u8]) -> Result<Stamp, Malformed> {
     } else {
         DeliveryId(id).message()
     };
-    let is_first = flags & HAS_PREVIOUS == 0;
+    let is_first = flags & (HAS_PREVIOUS | IS_GAP) == 0;
     Ok(Stamp {
         at: TimeMs(take.number()?),
         accepted: is_first.then_some(seq),
@@ -105,7 +116,12 @@ pub(crate) fn decode(part: &[u8], cursor: Cursor) -> Result<Row, Malformed> {
     } else {
         None
     };
-    let subject = if flags & IS_MESSAGE != 0 {
+    let subject = if flags & IS_GAP != 0 {
+        Subject::Gap {
+            first: Cursor(id),
+            last: Cursor(take.number()?),
+        }
+    } else if flags & IS_MESSAGE != 0 {
         let standing = Standing::from_number(to).ok_or(Malformed("a standing is unknown"))?;
         Subject::Message {
             seq: MessageSeq(id),
@@ -166,6 +182,10 @@ mod tests {
                 seq: MessageSeq(seq),
                 standing: Standing::Unroutable
             }),
+            any::<(u64, u64)>().prop_map(|(first, last)| Subject::Gap {
+                first: Cursor(first),
+                last: Cursor(last),
+            }),
         ]
     }
 
@@ -179,7 +199,11 @@ mod tests {
             due: Option<u64>,
             attempt in prop::option::of(attempts()),
         ) {
-            let encoded = attempt.as_ref().map(attempt::encode);
+            let encoded = attempt.as_ref().map(|attempt| {
+                let mut facts = Vec::new();
+                attempt::encode(attempt, &mut facts);
+                facts
+            });
             let mut part = Vec::new();
             let row = Row {
                 cursor: Cursor(7),
@@ -201,7 +225,7 @@ mod tests {
             encode(&draft, &mut part);
             let stamp = stamp(&part).unwrap();
             prop_assert_eq!(stamp.at, row.at);
-            let accepted = previous.is_none().then(|| subject.message());
+            let accepted = subject.message().filter(|_| previous.is_none());
             prop_assert_eq!(stamp.accepted, accepted);
             prop_assert_eq!(decode(&part, Cursor(7)).unwrap(), row);
         }

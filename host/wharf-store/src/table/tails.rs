@@ -124,6 +124,24 @@ impl Builder {
         }) as u16
     }
 
+    /// The tails of the first so many messages, which are in it no more. Both know the names of all channels.
+    pub(crate) fn take(&mut self, messages: usize) -> Self {
+        if messages >= self.firsts.len() {
+            return std::mem::take(self);
+        }
+        let slots = self.firsts[messages] as usize;
+        let mut rest = Self {
+            firsts: self.firsts.split_off(messages),
+            tails: self.tails.split_off(slots),
+            channels: self.channels.split_off(slots),
+            names: self.names.clone(),
+        };
+        for first in &mut rest.firsts {
+            *first -= slots as u32;
+        }
+        std::mem::replace(self, rest)
+    }
+
     pub(crate) fn build(&self) -> Tails {
         let (messages_count, slots_count) = (self.firsts.len(), self.tails.len());
         let mut value = Vec::with_capacity(HEAD_BYTES + 4 * messages_count + 10 * slots_count + 64);

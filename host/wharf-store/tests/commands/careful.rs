@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use redb::{Database, ReadableTable, TableDefinition};
 use wharf_core::{Cause, Status, TimeMs};
 use wharf_store::{Claim, Claims, Target};
 
@@ -14,7 +13,7 @@ use crate::fixture::{
 
 /// A claim that need not be put on disk: the names of what it gives, which is then dropped.
 #[track_caller]
-fn free(fixture: &Fixture, name: &str, now: TimeMs) -> Vec<String> {
+pub(crate) fn free(fixture: &Fixture, name: &str, now: TimeMs) -> Vec<String> {
     match fixture
         .store
         .claim(&channel(name), usize::MAX, now)
@@ -27,7 +26,7 @@ fn free(fixture: &Fixture, name: &str, now: TimeMs) -> Vec<String> {
 
 /// A claim that has to be put on disk, and is.
 #[track_caller]
-fn careful(fixture: &Fixture, name: &str, now: TimeMs) -> Vec<Claim> {
+pub(crate) fn careful(fixture: &Fixture, name: &str, now: TimeMs) -> Vec<Claim> {
     let claims = match fixture
         .store
         .claim(&channel(name), usize::MAX, now)
@@ -40,7 +39,7 @@ fn careful(fixture: &Fixture, name: &str, now: TimeMs) -> Vec<Claim> {
     claims
 }
 
-fn names(claims: &[Claim]) -> Vec<String> {
+pub(crate) fn names(claims: &[Claim]) -> Vec<String> {
     claims
         .iter()
         .map(|claim| claim.message.id.to_string())
@@ -65,7 +64,7 @@ fn is_ready(fixture: &Fixture, name: &str) -> bool {
 }
 
 /// How many are untried in a channel, suspects host-wide, and claims on disk.
-fn check_left(fixture: &Fixture, name: &str, expected: (u64, u64, u64)) {
+pub(crate) fn check_left(fixture: &Fixture, name: &str, expected: (u64, u64, u64)) {
     let stats = fixture.store.stats();
     let of_channel = stats
         .channels
@@ -376,33 +375,6 @@ fn a_suspect_that_is_cancelled_keeps_nobody_waiting() {
         check_left(&fixture, "a", (0, 0, u64::from(!is_out)));
         assert_eq!(names(&careful(&fixture, "b", T0)), ["n"]);
     }
-}
-
-/// It cannot even be handed out.
-#[test]
-fn a_suspect_that_cannot_be_read_keeps_nobody_waiting() {
-    const CHUNK: TableDefinition<'static, u64, &'static [u8]> = TableDefinition::new("chunk");
-    let mut fixture = Fixture::new();
-    fixture.accept(vec![accept("s", &["a"])]);
-    fixture.accept(vec![accept("n", &["b"])]);
-    fixture.kill();
-    let claims = careful(&fixture, "a", T0);
-    fixture.kill_and(|path| {
-        let database = Database::open(path).unwrap();
-        let tx = database.begin_write().unwrap();
-        {
-            let mut table = tx.open_table(CHUNK).unwrap();
-            let mut value = table.first().unwrap().unwrap().1.value().to_vec();
-            value[0] = 0xff;
-            table.insert(1, value.as_slice()).unwrap();
-        }
-        tx.commit().unwrap();
-    });
-    drop(claims);
-    assert_eq!(free(&fixture, "a", T0), [""; 0]);
-    assert_eq!(fixture.store.stats().spread.blocked, 1);
-    check_left(&fixture, "b", (1, 0, 1));
-    assert_eq!(names(&fixture.claim("b", 9, T0)), ["n"]);
 }
 
 /// A lease that was lost before its claim was on disk leaves nothing there.

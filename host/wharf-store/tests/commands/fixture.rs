@@ -16,8 +16,8 @@ use wharf_core::message::Priority;
 use wharf_core::route::Planned;
 use wharf_core::{Cause, ChannelName, DeliveryId, Message, MessageId, Status, TimeMs, WireForm};
 use wharf_store::{
-    Accept, Accepted, Cancel, Cancelled, Claim, Claims, DeliveryView, MessageView, Options,
-    Redrive, Redriven, Report, Settle, Settled, Store, Target,
+    Accept, Accepted, Cancel, Cancelled, Claim, Claims, DeliveryView, MessageView, OpenError,
+    Options, Redrive, Redriven, Report, Settle, Settled, Store, Target,
 };
 
 pub(crate) struct Fixture {
@@ -146,6 +146,11 @@ pub(crate) fn settle(claim: Claim, end: End) -> Settle {
     }
 }
 
+/// Opens a store, behind which is the engine that the suite is run for.
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
+    Store::open(path, options)
+}
+
 impl Fixture {
     pub(crate) fn new() -> Self {
         Self::with(Options::new([1; 32], T0))
@@ -153,7 +158,7 @@ impl Fixture {
 
     pub(crate) fn with(options: Options) -> Self {
         let folder = TempDir::new().unwrap();
-        let store = Store::open(&folder.path().join("store"), &options).unwrap();
+        let store = open(&folder.path().join("store"), &options).unwrap();
         Self {
             store,
             folder,
@@ -168,7 +173,7 @@ impl Fixture {
     /// Closes the store and opens it again.
     pub(crate) fn restart(&mut self) {
         wait(self.store.close()).unwrap();
-        self.store = Store::open(&self.path(), &self.options).unwrap();
+        self.store = open(&self.path(), &self.options).unwrap();
         self.check();
     }
 
@@ -185,7 +190,7 @@ impl Fixture {
         wait(self.store.close()).unwrap();
         change(&left_behind);
         fs::rename(&left_behind, self.path()).unwrap();
-        self.store = Store::open(&self.path(), &self.options).unwrap();
+        self.store = open(&self.path(), &self.options).unwrap();
     }
 
     pub(crate) fn check(&self) -> Report {

@@ -158,7 +158,7 @@ fn an_entry_says_what_get_and_the_journal_say() {
     assert_eq!(rejected.accepted_at, T0);
     assert_eq!(
         (rejected.changed_at, rejected.cause),
-        (after_ms(7), Cause::Refused)
+        (Some(after_ms(7)), Some(Cause::Refused))
     );
     assert_eq!(rejected.code.as_deref(), Some("http-400"));
     assert_eq!(rejected.reason.as_deref(), Some("no such account"));
@@ -176,7 +176,7 @@ fn an_entry_says_what_get_and_the_journal_say() {
     let queued = list(Status::Queued);
     assert_eq!(
         (queued.changed_at, queued.cause),
-        (after_ms(9), Cause::Redriven)
+        (Some(after_ms(9)), Some(Cause::Redriven))
     );
     assert_eq!(queued.code.as_deref(), Some("http-400"));
     let view = fixture.get("m6").deliveries.remove(2);
@@ -193,7 +193,10 @@ fn an_entry_says_what_get_and_the_journal_say() {
         panic!("{page:?}");
     };
     assert_eq!(entry.message, id("m5"));
-    assert_eq!((entry.cause, entry.code.as_ref()), (Cause::NoRoute, None));
+    assert_eq!(
+        (entry.cause, entry.code.as_ref()),
+        (Some(Cause::NoRoute), None)
+    );
 }
 
 /// Most deliveries are not looked for: pages end early, and lead on.

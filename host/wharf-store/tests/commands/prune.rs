@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use wharf_core::journal::Subject;
 use wharf_core::{Cause, Cursor, DeliveryId, MessageSeq, Standing, Status, TimeMs};
 use wharf_store::{
-    Accept, Accepted, Cancelled, Filter, Planted, Prune, Pruned, Redrive, Redriven, Remains,
+    Accept, Accepted, Cancelled, Filter, Gap, Planted, Prune, Pruned, Redrive, Redriven, Remains,
     Reroute, Rerouted, Target,
 };
 
@@ -22,6 +23,9 @@ fn never(now_ms: u64) -> Prune {
         dead: Duration::MAX,
         ids: Duration::MAX,
         message_bytes_max: None,
+        journal: Duration::MAX,
+        journal_bytes_max: None,
+        journal_bytes_hard: None,
         readers: vec![],
         values_max: usize::MAX,
     }
@@ -393,6 +397,22 @@ fn too_much_is_made_less() {
     assert_eq!(fixture.store.stats().counts.messages(), 3);
 }
 
+/// Goal: a call that finds the same message too old, and too much, removes it once.
+#[test]
+fn what_is_old_and_too_much_goes_once() {
+    let fixture = Fixture::new();
+    fixture.accept_for_a(&["m1", "m2", "m3"], 0);
+    fixture.accept_for_a(&["m4"], 0);
+    fixture.attempt(&[Status::Delivered, Status::Rejected, Status::Delivered], 0);
+    let prune = Prune {
+        message_bytes_max: Some(0),
+        ..ended_by(0)
+    };
+    let pruned = fixture.prune(prune);
+    assert_eq!((pruned.messages, pruned.deliveries), (3, 3));
+    assert_eq!(fixture.store.stats().counts.messages(), 1);
+}
+
 /// Goal: however little a call may do, the calls together do all of it, and a restart between them loses nothing.
 #[test]
 fn a_little_at_a_time_comes_to_the_same() {
@@ -459,4 +479,185 @@ fn too_early_is_noticed() {
     fixture.attempt(&[Status::Delivered], 0);
     fixture.prune_all(&never(0));
     assert!(!fixture.is_there("m"));
+}
+
+impl Fixture {
+    /// Prunes as often as it takes. Returns how many rows went, and what readers missed.
+    fn shorten(&self, prune: &Prune) -> (u64, Vec<Gap>) {
+        let (mut rows, mut gaps) = (0, Vec::new());
+        loop {
+            let pruned = self.prune(prune.clone());
+            rows += pruned.rows;
+            gaps.extend(pruned.gap);
+            if !pruned.is_more {
+                return (rows, gaps);
+            }
+        }
+    }
+
+    fn set_cursor(&self, name: &str, to: u64) {
+        wait(self.store.set_cursor(name, Cursor(to))).unwrap();
+    }
+
+    /// The cursors of the rows that are read from one on.
+    fn rows_after(&self, after: u64) -> Vec<u64> {
+        let page = self.store.journal(Cursor(after), 100, usize::MAX).unwrap();
+        assert_eq!(page.passed_over, []);
+        page.entries
+            .iter()
+            .map(|entry| entry.row.cursor.0)
+            .collect()
+    }
+
+    /// Four rows, one a commit: `m1` and `m2` accepted, then each retried, at 0, 100, 200 and 300.
+    fn with_four_rows() -> Self {
+        let fixture = Self::new();
+        fixture.accept_for_a(&["m1"], 0);
+        fixture.accept_for_a(&["m2"], 100);
+        for at_ms in [200, 300] {
+            let claim = fixture.claim("a", 1, T0).remove(0);
+            let mut settled = settle(claim, retry(1_000, "sent"));
+            settled.transition.cause = Cause::Failed;
+            settled.at = after_ms(at_ms);
+            fixture.settle(vec![settled]);
+        }
+        fixture
+    }
+}
+
+/// Goal: rows go by their age, and what is left of a message's rows is told, without a fuss.
+#[test]
+fn old_rows_of_the_journal_go() {
+    let mut fixture = Fixture::with_four_rows();
+    let prune = |now_ms| Prune {
+        journal: Duration::from_millis(1_000),
+        ..never(now_ms)
+    };
+    assert_eq!(fixture.shorten(&prune(999)), (0, vec![]));
+    assert_eq!(fixture.shorten(&prune(1_200)), (3, vec![]));
+    for _ in 0..2 {
+        let space = fixture.store.stats().space;
+        assert_eq!((space.journal_from, space.pruned_rows), (Cursor(4), 3));
+        assert_eq!(fixture.rows_after(0), [4]);
+        assert_eq!(fixture.rows_after(3), [4]);
+        assert!(fixture.rows_after(4).is_empty());
+        let rows = |name: &str| fixture.store.journal_of(&id(name)).unwrap().len();
+        assert_eq!((rows("m1"), rows("m2")), (0, 1));
+        let retrying = Filter {
+            statuses: vec![Status::Retrying],
+            ..Filter::default()
+        };
+        let listed = fixture.store.list(&retrying, None, 10).unwrap();
+        assert_eq!(listed.unreadable_count, 0);
+        let changed: Vec<_> = listed.entries.iter().map(|one| one.changed_at).collect();
+        assert_eq!(changed, [None, Some(after_ms(300))]);
+        assert_eq!(fixture.delivery("m1").attempts_count, 1);
+        fixture.restart();
+    }
+    // All of it, and then it goes on.
+    assert_eq!(fixture.shorten(&prune(9_000)), (1, vec![]));
+    assert_eq!(fixture.store.stats().space.journal_bytes, 0);
+    assert!(fixture.rows_after(0).is_empty());
+    fixture.accept_for_a(&["m3"], 9_000);
+    assert_eq!(fixture.rows_after(0), [5]);
+    fixture.restart();
+    assert_eq!(fixture.rows_after(0), [5]);
+}
+
+/// Goal: J3. However old or large, rows stay that a live reader has yet to read.
+#[test]
+fn rows_that_are_not_read_stay() {
+    let fixture = Fixture::with_four_rows();
+    fixture.set_cursor("slow", 1);
+    fixture.set_cursor("quick", 4);
+    let prune = Prune {
+        journal: Duration::ZERO,
+        journal_bytes_max: Some(0),
+        readers: vec!["slow".to_owned(), "quick".to_owned()],
+        ..never(1_000_000)
+    };
+    assert_eq!(fixture.shorten(&prune), (1, vec![]));
+    fixture.set_cursor("slow", 3);
+    assert_eq!(fixture.shorten(&prune), (2, vec![]));
+    // Whoever is not named has no say.
+    let without = Prune {
+        readers: vec!["quick".to_owned()],
+        ..prune
+    };
+    assert_eq!(fixture.shorten(&without), (1, vec![]));
+}
+
+/// Goal: past their size rows go before their time, and not one commit more than it takes.
+#[test]
+fn a_journal_that_is_too_large_is_shortened() {
+    let fixture = Fixture::with_four_rows();
+    let all = fixture.store.stats().space.journal_bytes;
+    let prune = |bytes_max| Prune {
+        journal_bytes_max: Some(bytes_max),
+        ..never(0)
+    };
+    assert_eq!(fixture.shorten(&prune(all)), (0, vec![]));
+    assert_eq!(fixture.shorten(&prune(all - 1)), (1, vec![]));
+    assert_eq!(fixture.shorten(&prune(1)), (3, vec![]));
+}
+
+/// Goal: J3. Past the hard size rows go that nobody has read, in the commit of a row that says so, which readers get.
+#[test]
+fn a_gap_is_told_to_every_reader() {
+    let mut fixture = Fixture::with_four_rows();
+    fixture.set_cursor("slow", 2);
+    let all = fixture.store.stats().space.journal_bytes;
+    let prune = |bytes_hard| Prune {
+        journal_bytes_hard: Some(bytes_hard),
+        readers: vec!["slow".to_owned()],
+        ..never(7_000)
+    };
+    assert_eq!(fixture.shorten(&prune(all)), (0, vec![]));
+    // The first goes, and that is enough; it was read.
+    assert_eq!(fixture.shorten(&prune(all - 1)), (1, vec![]));
+    let is_gap = |first, last| Gap {
+        first: Cursor(first),
+        last: Cursor(last),
+    };
+    let (rows, gaps) = fixture.shorten(&prune(all / 4));
+    assert_eq!((rows, gaps), (3, vec![is_gap(3, 4)]));
+    for _ in 0..2 {
+        let page = fixture.store.journal(Cursor(2), 100, usize::MAX).unwrap();
+        assert_eq!((page.passed_over.len(), page.entries.len()), (0, 1));
+        let told = &page.entries[0];
+        assert_eq!(told.message, None);
+        assert_eq!((told.row.cursor, told.row.at), (Cursor(5), after_ms(7_000)));
+        assert_eq!(told.row.cause, Cause::Gap);
+        let Subject::Gap { first, last } = told.row.subject else {
+            panic!("it is about the journal: {told:?}");
+        };
+        assert_eq!((first, last), (Cursor(3), Cursor(4)));
+        fixture.restart();
+    }
+    // What was told of is not told of again.
+    assert_eq!(fixture.shorten(&prune(all / 4)), (0, vec![]));
+    fixture.accept_for_a(&["m3"], 7_000);
+    fixture.set_cursor("slow", 5);
+    assert_eq!(fixture.rows_after(5), [6]);
+}
+
+/// Goal: what ended is not kept for longer than the rows that say how, and what has not ended is.
+#[test]
+fn a_message_goes_with_its_journal() {
+    let fixture = Fixture::new();
+    fixture.accept_for_a(&["ended", "waits"], 0);
+    fixture.attempt(&[Status::Dead], 0);
+    fixture.accept_for_a(&["young"], 500);
+    let prune = Prune {
+        journal: Duration::from_millis(100),
+        ..never(100)
+    };
+    fixture.prune_all(&prune);
+    assert_eq!(
+        fixture.there(&["ended", "waits", "young"]),
+        ["waits", "young"]
+    );
+    assert_eq!(fixture.get("waits").deliveries[0].status, Status::Queued);
+    fixture.attempt(&[Status::Delivered, Status::Delivered], 600);
+    assert_eq!(fixture.store.journal_of(&id("waits")).unwrap().len(), 1);
 }

@@ -49,8 +49,8 @@ pub(super) fn tell(list: &ListView, json: bool) -> Result<(), Failure> {
                 dash(&entry.channel),
                 entry.status.clone(),
                 entry.attempts.to_string(),
-                entry.changed_at.clone(),
-                entry.cause.clone(),
+                dash(&entry.changed_at),
+                dash(&entry.cause),
                 dash(&entry.due),
                 match (&entry.code, &entry.reason) {
                     (Some(code), Some(reason)) => format!("{code}: {reason}"),

@@ -49,7 +49,7 @@ fn cells(row: &RowView, has_message: bool) -> Vec<String> {
     let attempt = row.attempt.as_ref();
     let mut cells = vec![row.cursor.to_string(), row.at.clone()];
     if has_message {
-        cells.push(row.message.clone());
+        cells.push(row.message.clone().unwrap_or_else(|| "-".to_owned()));
     }
     cells.extend([
         row.channel.clone().unwrap_or_else(|| "-".to_owned()),

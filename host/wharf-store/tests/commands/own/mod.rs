@@ -1,0 +1,10 @@
+//! What is this engine's own: its file, its layout, what it does when a disk fails. Another engine has others.
+
+mod damage;
+mod failure;
+mod hang;
+mod ids;
+mod open;
+mod small;
+mod suspect;
+mod throughput;
