@@ -127,7 +127,8 @@ fn crashed(client: &Client) -> Result<Vec<(String, String)>> {
         query.extend(after.as_deref().map(|after| ("after", after)));
         let page = client.dead_letters(&query)?;
         let entries = page.entries.into_iter();
-        let of_crash = entries.filter(|entry| entry.cause == Cause::CrashedHost.as_str());
+        let of_crash =
+            entries.filter(|entry| entry.cause.as_deref() == Some(Cause::CrashedHost.as_str()));
         crashed.extend(of_crash.map(|entry| (entry.message, entry.channel.unwrap_or_default())));
         match page.next {
             Some(next) => after = Some(next),
