@@ -13,11 +13,13 @@ mod a_cloudevent_comes_out_as_it_went_in;
 mod a_compile_bomb_costs_only_its_compiler;
 mod a_converter_is_swapped_by_its_file;
 mod a_crash_loses_nothing;
+mod a_duplicate_is_known_after_its_message_went;
 // It limits the size of a process's files while that runs.
 #[cfg(target_os = "linux")]
 mod a_failed_commit_ends_the_host;
 mod a_faulty_hook_hurts_only_its_message;
 mod a_full_disk_stops_what_would_fill_it;
+mod a_hook_is_told_of_what_it_missed;
 mod a_host_killed_again_and_again_loses_nothing;
 mod a_message_id_is_accepted_once;
 mod a_message_that_kills_the_host_is_given_up;
@@ -60,6 +62,7 @@ mod folder;
 mod metrics_count_what_happened;
 mod only_the_token_opens_the_api;
 mod plugins_are_swapped_under_load;
+mod removed_messages_give_their_space_back;
 mod retries_follow_the_schedule;
 mod routes_decide_where_a_message_goes;
 mod support;

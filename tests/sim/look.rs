@@ -116,8 +116,13 @@ impl World {
         let Some(message) = self.model.messages.get(&seq) else {
             return same("a message that is not there", found, None);
         };
-        let is_removed = self.model.removed.contains(&seq);
-        same("a removed message", found.is_none(), is_removed)?;
+        let is_kept = !self.model.removed.contains(&seq);
+        let by_number = found.as_ref().map(|found| &found.message.id);
+        same(
+            "by its number",
+            by_number,
+            is_kept.then_some(&message.message.id),
+        )?;
         for delivery in found.iter().flat_map(|found| &found.deliveries) {
             let is_leased = self.leased.contains_key(&delivery.id);
             same("being attempted", delivery.is_leased, is_leased)?;

@@ -25,7 +25,7 @@ pub(crate) struct Found {
     bug: Option<Bug>,
     pub(crate) what: String,
     /// What was seen until then.
-    pub(crate) summary: Summary,
+    pub(crate) summary: Box<Summary>,
 }
 
 impl Found {
@@ -127,7 +127,7 @@ impl Run<'_> {
 
     fn found(&self, store: u64, what: String) -> Found {
         let Plan { seed, bug, .. } = *self.plan;
-        let summary = self.summary.clone();
+        let summary = Box::new(self.summary.clone());
         Found {
             seed,
             store,

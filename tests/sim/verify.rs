@@ -9,6 +9,9 @@ use wharf_store::{Filter, MessageView, Of, Parked, Remains, Store, Unread};
 
 use crate::model::{Model, ModelMessage};
 
+/// Entries of a page of a list: a store has a few of them.
+const PAGE_ENTRIES: usize = 40;
+
 /// Compares the whole store with the model.
 pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let stats = store.stats();
@@ -45,7 +48,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
         standings: Standing::ALL.to_vec(),
         channel: None,
     };
-    verify_list(store, model, &all, 7)?;
+    verify_list(store, model, &all, PAGE_ENTRIES)?;
     let with_rows = [
         Status::Retrying,
         Status::Pending,
@@ -58,7 +61,7 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
             standings: vec![],
             channel: Some(ChannelName::new(channel)),
         };
-        verify_list(store, model, &some, 7)?;
+        verify_list(store, model, &some, PAGE_ENTRIES)?;
     }
     let states = store.states("").into_iter();
     let states = states.map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()));
@@ -150,31 +153,30 @@ fn verify_paths(model: &Model) -> Result<(), String> {
 
 fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Result<(), String> {
     let id = &expected.message.id;
-    let found = read(store.get_numbered(expected.seq))?;
-    let (by_id, remains) = (read(store.get(id))?, read(store.remains(id))?);
-    let known = model.ids.get(id);
-    // What is forgotten finds nothing, or the message that came with the id later.
-    let kept = known.filter(|seq| !model.removed.contains(seq));
-    same("by its id", by_id.as_ref().map(|view| &view.seq), kept)?;
-    if known == Some(&expected.seq) {
-        let is_removed = model.removed.contains(&expected.seq);
-        let expected = is_removed.then(|| Remains {
-            seq: expected.seq,
-            accepted_at: expected.message.accepted_at,
-            deliveries_count: expected.planned.len() as u16,
-        });
-        same("what remains", remains, expected)?;
+    let lost = || Violation::Lost(id.to_string()).to_string();
+    let by_id = read(store.get(id))?;
+    let of_id = model.ids.get(id).copied();
+    let is_removed = model.removed.contains(&expected.seq);
+    if of_id != Some(expected.seq) {
+        // A forgotten id finds nothing, or the message that came with it later.
+        let newer = of_id.filter(|seq| !model.removed.contains(seq));
+        same("a forgotten id", by_id.map(|view| view.seq), newer)?;
+        let numbered = read(store.get_numbered(expected.seq))?;
+        return match is_removed {
+            true => same("removed and forgotten", numbered, None),
+            false => verify_view(model, expected, &numbered.ok_or_else(lost)?),
+        };
     }
-    if model.removed.contains(&expected.seq) {
-        return same("removed message", found, None);
+    let remains = is_removed.then(|| Remains {
+        seq: expected.seq,
+        accepted_at: expected.message.accepted_at,
+        deliveries_count: expected.planned.len() as u16,
+    });
+    same("what remains", read(store.remains(id))?, remains)?;
+    match is_removed {
+        true => same("removed", by_id, None),
+        false => verify_view(model, expected, &by_id.ok_or_else(lost)?),
     }
-    let Some(found) = found else {
-        return Err(Violation::Lost(id.to_string()).to_string());
-    };
-    if kept == Some(&expected.seq) {
-        same("by its id", by_id.as_ref(), Some(&found))?;
-    }
-    verify_view(model, expected, &found)
 }
 
 fn verify_view(model: &Model, expected: &ModelMessage, found: &MessageView) -> Result<(), String> {

@@ -25,6 +25,7 @@ mod metrics;
 mod pauses;
 pub mod plugins;
 mod post_event;
+mod retention;
 pub mod server;
 pub mod store_file;
 mod workers;

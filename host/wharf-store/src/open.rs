@@ -15,7 +15,7 @@ use redb::{
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::backend::{Backend, Boxed, forget_cached};
+use crate::backend::{Backend, Boxed, Length, forget_cached};
 use crate::channels::Channels;
 use crate::engine::Engine;
 use crate::error::{FileError, OpenError, ReadError};
@@ -45,10 +45,10 @@ impl Store {
             }
             let opened = warning_builder(options).open(path);
             let opened = opened.map_err(|cause| open_error(cause, path));
-            let started = opened.and_then(|database| start(database, options));
+            let length = Length::Of(path.to_owned());
+            let started = opened.and_then(|database| start(database, length, options));
             // What a sync that failed leaves in memory is not to be believed by whoever tries next.
-            let (store, mut engine) = started.inspect_err(|_| forget_cached(path))?;
-            engine.is_in(path);
+            let (store, engine) = started.inspect_err(|_| forget_cached(path))?;
             store.run(engine).map_err(in_path)
         })
     }
@@ -68,17 +68,16 @@ impl Store {
         options: &Options,
     ) -> Result<(Self, Engine), OpenError> {
         let in_backend = |cause| open_error(cause, Path::new(""));
-        let is_new = backend
-            .len()
-            .map_err(|source| io_error(source, Path::new("")))?
-            == 0;
+        let backend = Boxed::new(backend).map_err(|source| io_error(source, Path::new("")))?;
+        let length = backend.length();
+        let is_new = length.bytes() == 0;
         let database = warning_builder(options)
-            .create_with_backend(Boxed(backend))
+            .create_with_backend(backend)
             .map_err(in_backend)?;
         if is_new {
             lay_out(&database, options).map_err(OpenError::Read)?;
         }
-        start(database, options)
+        start(database, length, options)
     }
 
     fn run(self, engine: Engine) -> std::io::Result<Self> {
@@ -258,7 +257,11 @@ pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
     Ok(tx.commit()?)
 }
 
-fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenError> {
+fn start(
+    database: Database,
+    length: Length,
+    options: &Options,
+) -> Result<(Store, Engine), OpenError> {
     let started_at = Instant::now();
     check_format(&database)?;
     migrate::run(&database)?;
@@ -301,7 +304,15 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
     );
     let shared = Arc::new(shared);
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let mut engine = Engine::new(shared.clone(), receiver, state, channels, manifest, options);
+    let mut engine = Engine::new(
+        shared.clone(),
+        receiver,
+        length,
+        state,
+        channels,
+        manifest,
+        options,
+    );
     engine.begin(&past, options.now).map_err(OpenError::Read)?;
     Ok((Store::new(shared, sender), engine))
 }

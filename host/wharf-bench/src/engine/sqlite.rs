@@ -1,4 +1,5 @@
-//! SQLite, as a queue in a table is usually made: write-ahead log, `synchronous = FULL`.
+//! SQLite, as a queue in a table is usually made: write-ahead log, `synchronous = FULL`. It syncs with `fdatasync`, as all
+//! others here do (`.cargo/config.toml` has it built so).
 //!
 //! A round is one `IMMEDIATE` transaction of prepared statements: for each message an insert into the table of ids, which
 //! is keyed by them and decides whether it is new, one into the messages and one into the journal; for what was read

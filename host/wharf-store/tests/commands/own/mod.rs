@@ -5,6 +5,7 @@ mod failure;
 mod golden;
 mod hang;
 mod ids;
+mod joined;
 mod maintain;
 mod open;
 mod small;
