@@ -39,11 +39,13 @@ fn each_token_opens_its_own_part() {
         ("GET", "/v1/deliveries", "read"),
         ("GET", "/v1/dead-letters", "read"),
         ("GET", "/v1/channels", "read"),
+        ("GET", "/v1/store", "read"),
         ("POST", "/v1/messages/other/cancel", "operate"),
         ("POST", "/v1/messages/other/redrive", "operate"),
         ("POST", "/v1/dead-letters/redrive", "operate"),
         ("POST", "/v1/channels/other/pause", "operate"),
         ("POST", "/v1/channels/other/resume", "operate"),
+        ("POST", "/v1/store/backup", "operate"),
     ] {
         for (name, token, has) in [
             ("billing", "b1ll1ng", "send"),

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
-use wharf_testkit::process::{Answer, Host};
+use wharf_testkit::process::{Answer, Host, eventually};
 
-use crate::support::{JSON, guest, host, message, root, send, text, wait_for};
+use crate::support::{JSON, SOON, guest, host, message, root, send, text, wait_for};
 
 /// Problems that no request alone can cause: the store or the process has to fail.
 const NOT_SHOWN: &[&str] = &["commit-unknown", "internal", "shutting-down"];
@@ -37,6 +37,20 @@ fn the_example_of_each_page_is_true() {
     let first = open.http("POST", "/v1/messages", &keyed, b"{}").unwrap();
     assert_eq!(first.status, 202);
 
+    let pruned = "[store]\nretention = \"0s\"\n".to_owned()
+        + "[[channel]]\nname = \"all\"\nplugin = \"outcomes\"\n"
+        + "[[route]]\nname = \"all\"\nchannels = [\"all\"]\n";
+    let pruned = host(&pruned)
+        .plugin("outcomes", guest("outcomes"))
+        .start()
+        .unwrap();
+    send(&pruned, &message("order-6", "all"));
+    let is_gone = || {
+        let answer = pruned.http("GET", "/v1/messages/order-6", &[], b"");
+        (answer.unwrap().status == 410).then_some(())
+    };
+    assert!(eventually(SOON, is_gone).is_some(), "{}", pruned.log());
+
     let index = page(&closed, "/problems/");
     let mut tried = 0;
     for code in codes() {
@@ -52,6 +66,7 @@ fn the_example_of_each_page_is_true() {
             "forbidden" => &scoped,
             "idempotency-key-required" => &strict,
             "disk-low" => &full,
+            "message-removed" => &pruned,
             "channel-not-found" | "not-cancellable" | "not-redrivable" => &operated,
             _ => &open,
         };

@@ -246,6 +246,7 @@ impl World {
         self.options.now = self.now;
         self.options.cache_bytes = *self.random.pick(CACHE_BYTES);
         self.options.resident_bytes_max = *self.random.pick(RESIDENT_BYTES);
+        self.options.quick_repair_bytes = *self.random.pick(&[0, u64::MAX]);
         self.open(&mut opened)?;
         if let Some(pruning) = self.pruning.take() {
             opened.was_pruning = true;

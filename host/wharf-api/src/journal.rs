@@ -11,6 +11,9 @@ pub struct JournalView {
     /// one: the work of one request is bounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Whether rows that came before these were removed by retention.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier_removed: bool,
 }
 
 /// One stored transition.

@@ -11,9 +11,10 @@ mod operate;
 mod parked;
 mod plugin;
 mod problem;
+mod store;
 
 #[cfg(feature = "client")]
-pub use client::{Client, ClientError};
+pub use client::{BackupError, Client, ClientError};
 pub use journal::{AttemptView, GapView, HookView, JournalView, RowView};
 pub use message::{
     BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
@@ -29,6 +30,7 @@ pub use plugin::{
 #[cfg(feature = "pages")]
 pub use problem::PROBLEM_INDEX;
 pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
+pub use store::{StoreStop, StoreView, TableView};
 
 /// Media type of one message in the JSON form.
 pub const JSON: &str = "application/json";
@@ -40,3 +42,13 @@ pub const CLOUDEVENT_JSON: &str = "application/cloudevents+json";
 pub const FIRST_LINE: &str = "wharf-first-line";
 /// Media type of an error (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
+/// Header of a copy of the store: the digest of its bytes (RFC 9530), as [`repr_digest`] writes it.
+pub const REPR_DIGEST: &str = "repr-digest";
+
+/// A SHA-256 as the value of [`REPR_DIGEST`].
+#[must_use]
+pub fn repr_digest(sha256: &[u8]) -> String {
+    use base64::Engine as _;
+    let digest = base64::engine::general_purpose::STANDARD.encode(sha256);
+    format!("sha-256=:{digest}:")
+}

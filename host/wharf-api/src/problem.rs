@@ -81,6 +81,8 @@ codes! {
     NotCancellable = 409 "not-cancellable" "Nothing of the message can be cancelled",
     /// Nothing of the message was given up.
     NotRedrivable = 409 "not-redrivable" "Nothing of the message can be redriven",
+    /// The message was removed by retention; its id is still known.
+    MessageRemoved = 410 "message-removed" "The message is not kept any more",
     /// Over the payload limit.
     PayloadTooLarge = 413 "payload-too-large" "The message is too large",
     /// A content type that is not read here.

@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// Length of a slice, in milliseconds.
     #[arg(long, default_value_t = 400)]
     slice_ms: u64,
-    /// Messages that wait in the largest backlog. It takes some 1.3 KiB of disk each.
+    /// Messages that wait in the largest backlog. They take up to 2.5 KiB of disk each.
     #[arg(long, default_value_t = 5_000_000, value_parser = at_least_one)]
     pub(crate) backlog: usize,
     /// Only these parts.

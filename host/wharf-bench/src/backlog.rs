@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::arguments::Arguments;
 use crate::caller::Retention;
@@ -22,6 +22,9 @@ pub(crate) const BATCH: usize = 256;
 
 /// Backlogs that are measured on the way to the largest.
 const STEPS: [usize; 2] = [1_000, 1_000_000];
+
+/// What a message that waits takes of the file, at most: it grows by doubling, and 1.2 KiB of them are the message's.
+const FILE_BYTES_A_MESSAGE: u64 = 2560;
 
 /// Kills, of which the median counts.
 const KILLS_COUNT: usize = 3;
@@ -53,6 +56,7 @@ pub(crate) struct Backlog {
 }
 
 pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Backlog> {
+    check_room(folder, arguments.backlog as u64 * FILE_BYTES_A_MESSAGE)?;
     let clock = Clock::start();
     let mut work = Work::new(3, clock);
     let path = folder.join("backlog");
@@ -99,4 +103,17 @@ pub(crate) fn run(arguments: &Arguments, folder: &Path) -> Result<Backlog> {
         ready_s,
         file_mib,
     })
+}
+
+/// Others may use the disk too: better not to begin than to fill it.
+fn check_room(folder: &Path, needed_bytes: u64) -> Result<()> {
+    let disk = rustix::fs::statvfs(folder).context("cannot ask how much room the disk has")?;
+    let free_bytes = disk.f_bavail * disk.f_frsize;
+    ensure!(
+        free_bytes > needed_bytes,
+        "the backlog needs {} MiB of disk and {} are free: ask for less with --backlog, or name another disk with --data",
+        needed_bytes >> 20,
+        free_bytes >> 20
+    );
+    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::disk::{Counters, Disk};
 use crate::engine::Io;
 use crate::work::{CHANNEL, Clock, ROUTE, Sent};
 
-/// How long the store keeps what has ended. Ids stay for a week in either case.
+/// How long the store keeps what has ended. Ids and the journal stay for a week in either case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retention {
     /// Not at all: it goes with the next commit, as an acknowledged row does in other engines.
@@ -133,6 +133,9 @@ impl Caller {
             dead: age,
             ids: WEEK,
             message_bytes_max: None,
+            journal: WEEK,
+            journal_bytes_max: None,
+            journal_bytes_hard: None,
             readers: Vec::new(),
             values_max: PRUNE_VALUES_MAX,
         });

@@ -11,6 +11,7 @@
 //! - [`plugins`]: keeps what runs in step with the plugin folder.
 //! - `post_event`: tells post-event hooks what was stored.
 //! - [`server`]: starts and stops all of it, in order.
+//! - [`store_file`]: the store's file without a host.
 
 mod clock;
 pub mod config;
@@ -24,5 +25,7 @@ mod metrics;
 mod pauses;
 pub mod plugins;
 mod post_event;
+mod retention;
 pub mod server;
+pub mod store_file;
 mod workers;

@@ -114,6 +114,13 @@ pub(crate) const POST_EVENT_GATHER: Duration = Duration::from_millis(5);
 /// since comes again after a crash.
 pub(crate) const POST_EVENT_SAVE_EVERY: Duration = Duration::from_millis(250);
 
+/// How often it is looked for what has been kept for long enough. A retention is hours or days.
+pub(crate) const PRUNE_EVERY: Duration = Duration::from_secs(2);
+
+/// How long removing pauses while there is more: a call takes some milliseconds of a commit, which are to be a small share
+/// of all time, and still a hundred thousand small messages a second go.
+pub(crate) const PRUNE_PAUSE: Duration = Duration::from_millis(25);
+
 /// How long a plugin file must stand still before it counts: longer than `cp`, a linker or an editor pauses between two
 /// writes, shorter than a person waits.
 pub(crate) const PLUGIN_STILL: Duration = Duration::from_millis(300);
@@ -127,3 +134,6 @@ pub(crate) const PLUGIN_FOLDER_GATHER: Duration = Duration::from_millis(20);
 /// How often the plugin folder is looked at without a notice, as on network file systems, where each look is a few
 /// calls over the network.
 pub(crate) const PLUGIN_FOLDER_POLL: Duration = Duration::from_secs(5);
+
+/// How much of a copy of the store is read and sent at once: few enough system calls, and little memory.
+pub(crate) const COPY_PIECE_BYTES: usize = 256 << 10;

@@ -19,10 +19,13 @@ use crate::disk::Disk;
 use crate::dispatch::{self, Dispatcher};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
-use crate::metrics::{Channels, DiskNumbers, Metrics, PauseNumbers, PluginNumbers, StoreNumbers};
+use crate::metrics::{
+    Channels, DiskNumbers, Metrics, PauseNumbers, PluginNumbers, SpaceNumbers, StoreNumbers,
+};
 use crate::pauses::Pauses;
 use crate::plugins::{Keeper, Plugins, Uses};
-use crate::post_event::Teller;
+use crate::post_event::{Teller, cursor_name};
+use crate::retention::Pruner;
 use crate::workers::Workers;
 
 /// Why the server did not start, or ended.
@@ -81,6 +84,11 @@ pub async fn serve(
     let plugins = Plugins::new(&config, &client)?;
     let mut metrics = Metrics::new();
     metrics.add(StoreNumbers(store.clone()));
+    let pruning = Arc::default();
+    metrics.add(SpaceNumbers {
+        store: store.clone(),
+        counted: Arc::clone(&pruning),
+    });
     metrics.add(PluginNumbers(plugins.host.clone()));
     let mut channels = Channels::default();
     let uses = Uses::new(&config, &client, &mut channels, &degraded);
@@ -133,12 +141,26 @@ pub async fn serve(
             .tellers
             .spawn(teller.run(workers.stop_tellers.clone()));
     }
+    let readers = config.post_event.iter();
+    let pruner = Pruner {
+        store: store.clone(),
+        policy: config.retention,
+        readers: readers.map(|hook| cursor_name(&hook.name)).collect(),
+        degraded: degraded.clone(),
+        counted: pruning,
+    };
+    workers
+        .pruner
+        .spawn(pruner.run(workers.stop_pruner.clone()));
     workers
         .keeper
         .spawn(keeper.run(workers.stop_keeper.clone()));
 
     let app = Arc::new(App {
         store: store.clone(),
+        store_path: config.store_path.clone(),
+        accept_free: config.marks.accept,
+        whole_file: Arc::default(),
         routes: config.routes.clone(),
         tokens: Tokens::new(&config.tokens),
         payload_bytes_max: config.payload_bytes_max,

@@ -10,6 +10,8 @@ pub(crate) struct Workers {
     pub(crate) stop_keeper: CancellationToken,
     pub(crate) disk: JoinSet<()>,
     pub(crate) stop_disk: CancellationToken,
+    pub(crate) pruner: JoinSet<()>,
+    pub(crate) stop_pruner: CancellationToken,
     pub(crate) promoter: JoinSet<()>,
     pub(crate) stop_promoter: CancellationToken,
     pub(crate) dispatchers: JoinSet<()>,
@@ -24,6 +26,7 @@ impl Workers {
         tokio::select! {
             Some(_) = self.keeper.join_next() => "the keeper of the plugin folder",
             Some(_) = self.disk.join_next() => "the task that looks at the disk",
+            Some(_) = self.pruner.join_next() => "the task that removes what was kept for long enough",
             Some(_) = self.promoter.join_next() => "the promoter of due deliveries",
             Some(_) = self.dispatchers.join_next() => "a dispatcher",
             Some(_) = self.tellers.join_next() => "a post-event hook's reader",
@@ -33,6 +36,7 @@ impl Workers {
     /// Stops taking work, waits for what is in flight, then lets the hooks hear of it.
     pub(crate) async fn drain(&mut self, store_failed: bool) {
         self.stop_keeper.cancel();
+        self.stop_pruner.cancel();
         self.stop_promoter.cancel();
         self.stop_dispatch.cancel();
         if store_failed {
@@ -45,6 +49,7 @@ impl Workers {
         // Its end would hold back what is in flight: it goes last.
         self.stop_disk.cancel();
         while self.disk.join_next().await.is_some() {}
+        while self.pruner.join_next().await.is_some() {}
         while self.promoter.join_next().await.is_some() {}
         while self.keeper.join_next().await.is_some() {}
     }
@@ -54,12 +59,13 @@ impl Workers {
         let Self {
             keeper,
             disk,
+            pruner,
             promoter,
             dispatchers,
             tellers,
             ..
         } = self;
-        for set in [dispatchers, tellers, promoter, disk, keeper] {
+        for set in [dispatchers, tellers, promoter, pruner, disk, keeper] {
             set.shutdown().await;
         }
     }

@@ -1,40 +1,77 @@
 //! Where the bytes go.
 
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use std::path::Path;
 
 /// What a store is kept in: a file, or what a test puts in its place. Named here, so that whoever implements it
 /// need not name the engine.
 pub use redb::StorageBackend as Backend;
 
-/// A backend behind a pointer: the engine takes a sized one.
+/// A backend behind a pointer: the engine takes a sized one. Tells how long it is.
 #[derive(Debug)]
-pub(crate) struct Boxed(pub(crate) Box<dyn Backend>);
+pub(crate) struct Boxed {
+    backend: Box<dyn Backend>,
+    len: Arc<AtomicU64>,
+}
+
+/// How long a store's file is.
+pub(crate) enum Length {
+    Of(PathBuf),
+    Told(Arc<AtomicU64>),
+}
+
+impl Length {
+    /// In bytes; 0 where it cannot be told.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Of(path) => fs::metadata(path).map_or(0, |file| file.len()),
+            Self::Told(len) => len.load(Relaxed),
+        }
+    }
+}
+
+impl Boxed {
+    pub(crate) fn new(backend: Box<dyn Backend>) -> Io<Self> {
+        let len = Arc::new(AtomicU64::new(backend.len()?));
+        Ok(Self { backend, len })
+    }
+
+    pub(crate) fn length(&self) -> Length {
+        Length::Told(self.len.clone())
+    }
+}
 
 type Io<T> = Result<T, std::io::Error>;
 
 impl Backend for Boxed {
     fn len(&self) -> Io<u64> {
-        self.0.len()
+        self.backend.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Io<()> {
-        self.0.read(offset, out)
+        self.backend.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> Io<()> {
-        self.0.set_len(len)
+        self.backend.set_len(len)?;
+        self.len.store(len, Relaxed);
+        Ok(())
     }
 
     fn sync_data(&self) -> Io<()> {
-        self.0.sync_data()
+        self.backend.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Io<()> {
-        self.0.write(offset, data)
+        self.backend.write(offset, data)
     }
 
     fn close(&self) -> Io<()> {
-        self.0.close()
+        self.backend.close()
     }
 }
 
@@ -46,7 +83,7 @@ impl Backend for Boxed {
 /// Best effort: nothing else could be done about an error.
 pub(crate) fn forget_cached(path: &Path) {
     #[cfg(target_os = "linux")]
-    if let Ok(file) = std::fs::File::open(path) {
+    if let Ok(file) = fs::File::open(path) {
         let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
     }
     #[cfg(not(target_os = "linux"))]

@@ -1,6 +1,5 @@
 //! The writer: takes requests, commits them together, answers each.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
+use crate::backend::Length;
 use crate::backend::forget_cached;
 use crate::channels::Channels;
 use crate::check;
@@ -50,7 +50,8 @@ pub struct Engine {
     planted: Planted,
     is_open: bool,
     /// The file; none where it is no file.
-    path: Option<PathBuf>,
+    length: Length,
+    quick_repair_bytes: u64,
 }
 
 /// An answer that waits for its commit.
@@ -121,6 +122,7 @@ impl Engine {
     pub(crate) fn new(
         shared: Arc<Shared>,
         requests: mpsc::Receiver<Request>,
+        length: Length,
         state: State,
         channels: Channels,
         manifest: Manifest,
@@ -135,13 +137,9 @@ impl Engine {
             id_sizes: options.id_sizes,
             planted: options.planted,
             is_open: true,
-            path: None,
+            length,
+            quick_repair_bytes: options.quick_repair_bytes,
         }
-    }
-
-    /// Says which file the store is in.
-    pub(crate) fn is_in(&mut self, path: &Path) {
-        self.path = Some(path.to_owned());
     }
 
     /// The first commit of a run: what the start makes of the past.
@@ -263,7 +261,9 @@ impl Engine {
         replies: &mut Vec<Reply>,
         apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        let tx = database.begin_write()?;
+        let mut tx = database.begin_write()?;
+        // Repairing a large file takes longer than a start may; then it is in order after each commit, at two syncs each.
+        tx.set_quick_repair(self.length.bytes() > self.quick_repair_bytes);
         let planted = self.planted.in_commit(self.state.next_cursor);
         let ids = ids::Change::begin(
             &tx,
@@ -447,7 +447,7 @@ impl Engine {
     }
 
     fn forget_cached(&self) {
-        if let Some(path) = &self.path {
+        if let Length::Of(path) = &self.length {
             forget_cached(path);
         }
     }

@@ -29,6 +29,9 @@
 //! Ids are kept apart, for de-duplication and for look-up: those of a commit are one `table::id_log` value, and go
 //! on from there, with those of many commits, into sorted runs that are merged little by little: `ids`.
 //!
+//! What ended long enough ago is removed, a little at a time, and leaves a stub in its chunk; the journal is removed from
+//! its front: `retention` says how what is old enough is found.
+//!
 //! # Drawbacks of the choice
 //! - A settle rewrites the tails of its message's whole chunk (about 10 bytes a delivery).
 //! - An id is written some four times before it comes to rest, and every so often a commit writes as many ids as
@@ -37,6 +40,7 @@
 //!   millions wait for one channel, each other channel that has more than its first ones reads past those once.
 //! - After an unclean stop a commit comes before each attempt for a while, and what was being attempted then runs alone,
 //!   one after the other: where receivers are slow, that takes long.
+//! - A file of more than half a GiB takes two syncs a commit: repairing it after a crash would take seconds.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
 //! - After a failed sync Linux keeps pages in memory that never came to the disk, and takes them for written. A store in a
@@ -54,7 +58,9 @@ mod ids;
 mod index;
 mod lease;
 mod limits;
+mod maintain;
 mod meter;
+mod migrate;
 mod open;
 mod operation;
 mod options;
@@ -78,7 +84,12 @@ pub use error::{
 pub use lease::Lease;
 pub use limits::{
     CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, PRUNE_VALUES_MAX,
-    RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+    QUICK_REPAIR_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX,
+    STATE_NAME_BYTES_MAX,
+};
+pub use maintain::{
+    BackupError, CompactError, Compacted, ExportError, ImportError, ImportStage, Inspection,
+    Progress, StoreFile, TableBytes, TableSize, compact, import,
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};

@@ -63,6 +63,10 @@ pub(crate) const PRUNE_READ_BYTES_MAX: usize = 4 << 20;
 /// Memory that the engine caches pages in. Measured: 64 to 256 MiB are as fast as its default of 1 GiB.
 pub const CACHE_BYTES_DEFAULT: usize = 128 << 20;
 
+/// Size from which on a file is kept in order by each commit: repairing this much takes 1.5 s, on top of everything else
+/// that a start does.
+pub const QUICK_REPAIR_BYTES_DEFAULT: u64 = 512 << 20;
+
 /// Memory for messages between their acceptance and their first claim. At 100k messages/s of 1 KiB it is half a
 /// second of work, which is more than a dispatcher that keeps up ever has waiting.
 pub const RESIDENT_BYTES_DEFAULT: usize = 64 << 20;
@@ -125,5 +129,21 @@ pub(crate) const ID_MERGE_RATE: u64 = 2;
 /// new id costs one read a run at most.
 pub const ID_FILTER_BYTES_DEFAULT: usize = 64 << 20;
 
+/// Bytes of a commit while a store is copied: large enough that its sync costs nothing beside them, small enough to be
+/// held in memory until then.
+pub(crate) const COPY_COMMIT_BYTES: usize = 8 << 20;
+
+/// Memory that a copy's pages are cached in while it is made. Each is written once: it holds those of one commit.
+pub(crate) const COPY_CACHE_BYTES: usize = 32 << 20;
+
+/// Bytes of a commit while an export is imported, for the same reason.
+pub(crate) const IMPORT_COMMIT_BYTES: usize = COPY_COMMIT_BYTES;
+
+/// Length of a line of an export: the largest payload with each byte an escape of six, and as much again around it.
+pub(crate) const IMPORT_LINE_BYTES_MAX: u64 = 12 * wharf_core::limits::PAYLOAD_BYTES_HARD as u64;
+
 /// Commits of which a planted bug strikes one: what strikes always would be found by anything.
 pub(crate) const PLANTED_ONE_IN: u64 = 32;
+
+/// Removed messages whose ids are held in memory at once during an export: 48 MiB.
+pub(crate) const KNOWN_IDS_COUNT: usize = 1 << 20;

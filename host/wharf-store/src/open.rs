@@ -2,22 +2,28 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
+use redb::{
+    Builder, Database, DatabaseError, Key, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition, Value, WriteTransaction,
+};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::backend::{Backend, Boxed, forget_cached};
+use crate::backend::{Backend, Boxed, Length, forget_cached};
 use crate::channels::Channels;
 use crate::engine::Engine;
 use crate::error::{FileError, OpenError, ReadError};
 use crate::ids::{self, Ids};
 use crate::index::SharedIndex;
 use crate::limits::REQUESTS_WAITING_MAX;
+use crate::maintain::Progress;
+use crate::migrate;
 use crate::operation::keyed::Keyed;
 use crate::options::Options;
 use crate::read::Snapshot;
@@ -25,25 +31,26 @@ use crate::recover;
 use crate::store::{Shared, Store};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
-use crate::table::{
-    chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta, parked,
-    tails, wire,
-};
+use crate::table::{all, meta};
 
 impl Store {
     /// Opens the store in a file, which is created where there is none, and starts its writer.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let in_path = |source| io_error(source, path);
-        if !path.try_exists().map_err(in_path)? {
-            create(path, options)?;
-        }
-        let opened = builder(options).open(path);
-        let opened = opened.map_err(|cause| open_error(cause, path));
-        let started = opened.and_then(|database| start(database, options));
-        // What a sync that failed leaves in memory is not to be believed by whoever tries next.
-        let (store, mut engine) = started.inspect_err(|_| forget_cached(path))?;
-        engine.is_in(path);
-        store.run(engine).map_err(in_path)
+        guard(|| {
+            let in_path = |source| io_error(source, path);
+            if path.try_exists().map_err(in_path)? {
+                refuse_foreign(path, options.cache_bytes)?;
+            } else {
+                create(path, options)?;
+            }
+            let opened = warning_builder(options).open(path);
+            let opened = opened.map_err(|cause| open_error(cause, path));
+            let length = Length::Of(path.to_owned());
+            let started = opened.and_then(|database| start(database, length, options));
+            // What a sync that failed leaves in memory is not to be believed by whoever tries next.
+            let (store, engine) = started.inspect_err(|_| forget_cached(path))?;
+            store.run(engine).map_err(in_path)
+        })
     }
 
     /// Opens the store in a backend, made there where it is empty, and starts its writer.
@@ -61,17 +68,16 @@ impl Store {
         options: &Options,
     ) -> Result<(Self, Engine), OpenError> {
         let in_backend = |cause| open_error(cause, Path::new(""));
-        let is_new = backend
-            .len()
-            .map_err(|source| io_error(source, Path::new("")))?
-            == 0;
-        let database = builder(options)
-            .create_with_backend(Boxed(backend))
+        let backend = Boxed::new(backend).map_err(|source| io_error(source, Path::new("")))?;
+        let length = backend.length();
+        let is_new = length.bytes() == 0;
+        let database = warning_builder(options)
+            .create_with_backend(backend)
             .map_err(in_backend)?;
         if is_new {
             lay_out(&database, options).map_err(OpenError::Read)?;
         }
-        start(database, options)
+        start(database, length, options)
     }
 
     fn run(self, engine: Engine) -> std::io::Result<Self> {
@@ -83,45 +89,104 @@ impl Store {
     }
 }
 
-fn builder(options: &Options) -> Builder {
+/// How a store's file is opened; `repaired` is told how far a repair is, in thousandths.
+pub(crate) fn builder(cache_bytes: usize, repaired: impl Fn(Progress) + 'static) -> Builder {
     let mut builder = Builder::new();
-    builder.set_cache_size(options.cache_bytes);
-    builder.set_repair_callback(|session| {
-        warn!(
-            progress = session.progress(),
-            "the store was not closed cleanly and is repaired"
-        );
+    builder.set_cache_size(cache_bytes);
+    builder.set_repair_callback(move |session| {
+        repaired(Progress {
+            done: (session.progress() * 1000.0) as u64,
+            total: 1000,
+        });
     });
     builder
 }
 
+fn warning_builder(options: &Options) -> Builder {
+    builder(options.cache_bytes, |progress| {
+        warn!(
+            progress = progress.done as f64 / progress.total as f64,
+            "the store was not closed cleanly and is repaired"
+        );
+    })
+}
+
+/// Looks at a file that is there, without changing it, and refuses what is no store of this format: opened to be written,
+/// even what is then refused is put in order first. A file that has to be repaired before it can be read is let pass: what
+/// it is comes out when it is opened.
+pub(crate) fn refuse_foreign(path: &Path, cache_bytes: usize) -> Result<(), OpenError> {
+    refuse_empty(path)?;
+    let opened = builder(cache_bytes, |_| {}).open_read_only(path);
+    match opened {
+        Ok(database) => check_format(&database),
+        Err(DatabaseError::RepairAborted) => Ok(()),
+        Err(cause) => Err(open_error(cause, path)),
+    }
+}
+
+/// The engine panics where a page of a file makes no sense that it trusts: to whoever opens the file, that is damage like
+/// any other.
+pub(crate) fn guard<T>(open: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
+    // What the closure has made is gone with it.
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(OpenError::Damaged {
+            detail: format!("the engine gave it up: {}", said.unwrap_or("it panicked")),
+        })
+    })
+}
+
+/// The engine takes an empty file for one that is yet to be made.
+pub(crate) fn refuse_empty(path: &Path) -> Result<(), OpenError> {
+    let metadata = fs::metadata(path).map_err(|source| io_error(source, path))?;
+    if metadata.len() == 0 {
+        return Err(OpenError::Damaged {
+            detail: "it is empty".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Creates a store so that a crash leaves either none or a whole one: a file whose creation was cut short cannot
-/// be opened. It is made under another name, synced, and only then given its own.
+/// be opened.
 fn create(path: &Path, options: &Options) -> Result<(), OpenError> {
+    create_as(path, |temporary| make(temporary, path, options)).map(drop)
+}
+
+/// Has a file made under another name, and only then gives it its own. False where another process was faster: its file
+/// stays.
+pub(crate) fn create_as<E: From<OpenError>>(
+    path: &Path,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<bool, E> {
     let in_path = |source| io_error(source, path);
     let temporary = temporary_path(path);
     // A leftover can only be from a process that had this one's number and is gone.
     match fs::remove_file(&temporary) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(in_path(cause)),
+        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(in_path(cause).into()),
         _ => {}
     }
-    let made = make(&temporary, path, options).and_then(|()| {
+    let made = make(&temporary).and_then(|()| {
         // A link fails where another process has been faster, whereas a rename would pull the file away from it.
         match fs::hard_link(&temporary, path) {
-            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(cause) if cause.kind() == ErrorKind::AlreadyExists => Ok(false),
             // Not every file system has links.
-            Err(_) => fs::rename(&temporary, path).map_err(in_path),
-            Ok(()) => Ok(()),
+            Err(_) => fs::rename(&temporary, path)
+                .map(|()| true)
+                .map_err(|source| in_path(source).into()),
+            Ok(()) => Ok(true),
         }
     });
     // Gone already where it was renamed.
     let _ = fs::remove_file(&temporary);
-    made?;
+    let is_new = made?;
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(in_path)?;
-    folder.sync_all().map_err(in_path)
+    folder.sync_all().map_err(in_path)?;
+    Ok(is_new)
 }
 
 fn temporary_path(path: &Path) -> PathBuf {
@@ -131,10 +196,12 @@ fn temporary_path(path: &Path) -> PathBuf {
 }
 
 /// Makes a whole store in a temporary file; errors name the file that was asked for.
-fn make(temporary: &Path, path: &Path, options: &Options) -> Result<(), OpenError> {
+pub(crate) fn make(temporary: &Path, path: &Path, options: &Options) -> Result<(), OpenError> {
     let in_path = |cause| open_error(cause, path);
     make_private(temporary).map_err(|source| io_error(source, path))?;
-    let database = builder(options).create(temporary).map_err(in_path)?;
+    let database = warning_builder(options)
+        .create(temporary)
+        .map_err(in_path)?;
     lay_out(&database, options).map_err(OpenError::Read)?;
     database.close().map_err(in_path)
 }
@@ -152,24 +219,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 /// Makes the tables of an empty store.
 fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     let tx = database.begin_write()?;
-    for table in [
-        chunk::TABLE,
-        tails::OPEN,
-        tails::CLOSED,
-        delivery::TABLE,
-        wire::TABLE,
-        journal::TABLE,
-        id_log::TABLE,
-        claimed::TABLE,
-    ] {
-        tx.open_table(table)?;
-    }
-    tx.open_table(id_run::TABLE)?;
-    tx.open_table(id_filter::TABLE)?;
-    tx.open_table(cursor::TABLE)?;
-    tx.open_table(keyed::TABLE)?;
-    tx.open_table(due::TABLE)?;
-    tx.open_table(parked::TABLE)?;
+    all::each(&mut LayOut(&tx))?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
         let mut id_key = vec![meta::ID_KEY_VERSION];
@@ -184,6 +234,20 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
     Ok(())
 }
 
+struct LayOut<'a>(&'a WriteTransaction);
+
+impl all::Visit for LayOut<'_> {
+    type Error = ReadError;
+
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), ReadError> {
+        self.0.open_table(table)?;
+        Ok(())
+    }
+}
+
 /// The last commit before a file is closed. The next start takes it that nothing was being attempted.
 pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
     let tx = database.begin_write()?;
@@ -193,9 +257,14 @@ pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
     Ok(tx.commit()?)
 }
 
-fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenError> {
+fn start(
+    database: Database,
+    length: Length,
+    options: &Options,
+) -> Result<(Store, Engine), OpenError> {
     let started_at = Instant::now();
     check_format(&database)?;
+    migrate::run(&database)?;
     let index = SharedIndex::new(options.resident_bytes_max, options.queue_sizes);
     let read = || -> Result<_, ReadError> {
         let snapshot = Snapshot::new(database.begin_read()?);
@@ -235,12 +304,33 @@ fn start(database: Database, options: &Options) -> Result<(Store, Engine), OpenE
     );
     let shared = Arc::new(shared);
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
-    let mut engine = Engine::new(shared.clone(), receiver, state, channels, manifest, options);
+    let mut engine = Engine::new(
+        shared.clone(),
+        receiver,
+        length,
+        state,
+        channels,
+        manifest,
+        options,
+    );
     engine.begin(&past, options.now).map_err(OpenError::Read)?;
     Ok((Store::new(shared, sender), engine))
 }
 
-fn check_format(database: &Database) -> Result<(), OpenError> {
+/// Refuses a format that cannot be read, nor brought to the one that is.
+pub(crate) fn check_format(database: &impl ReadableDatabase) -> Result<(), OpenError> {
+    let (found, known) = (format(database)?, meta::FORMAT);
+    if found > known {
+        Err(OpenError::NewerFormat { found, known })
+    } else if migrate::is_known(found) {
+        Ok(())
+    } else {
+        Err(OpenError::OlderFormat { found, known })
+    }
+}
+
+/// The file's format.
+pub(crate) fn format(database: &impl ReadableDatabase) -> Result<u32, OpenError> {
     let read = |cause: ReadError| OpenError::Read(cause);
     let tx = database.begin_read().map_err(|cause| read(cause.into()))?;
     let table = match tx.open_table(meta::TABLE) {
@@ -253,21 +343,10 @@ fn check_format(database: &Database) -> Result<(), OpenError> {
     let found = value
         .and_then(|value| value.value().try_into().ok())
         .map(u32::from_le_bytes);
-    match found {
-        Some(meta::FORMAT) => Ok(()),
-        Some(found) if found > meta::FORMAT => Err(OpenError::NewerFormat {
-            found,
-            known: meta::FORMAT,
-        }),
-        Some(found) => Err(OpenError::OlderFormat {
-            found,
-            known: meta::FORMAT,
-        }),
-        None => Err(OpenError::NotAStore),
-    }
+    found.ok_or(OpenError::NotAStore)
 }
 
-fn open_error(cause: DatabaseError, path: &Path) -> OpenError {
+pub(crate) fn open_error(cause: DatabaseError, path: &Path) -> OpenError {
     match cause {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             OpenError::Locked {
@@ -281,7 +360,7 @@ fn open_error(cause: DatabaseError, path: &Path) -> OpenError {
     }
 }
 
-fn io_error(source: std::io::Error, path: &Path) -> OpenError {
+pub(crate) fn io_error(source: std::io::Error, path: &Path) -> OpenError {
     let path = path.to_owned();
     match source.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {

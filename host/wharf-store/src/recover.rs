@@ -27,16 +27,18 @@ pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
 
 /// The key that this store hashes ids with.
 pub(crate) fn id_key(snapshot: &Snapshot) -> Result<HashKey, ReadError> {
+    id_secret(snapshot).map(HashKey::new)
+}
+
+/// The same, as it is stored.
+pub(crate) fn id_secret(snapshot: &Snapshot) -> Result<[u8; 32], ReadError> {
     let table = snapshot.tx().open_table(meta::TABLE)?;
     let value = ReadableTable::get(&table, meta::ID_KEY_NAME)?;
     let value = value.ok_or(Malformed("the id key is missing"))?;
     match value.value().split_first() {
-        Some((&meta::ID_KEY_VERSION, key)) => {
-            let key = key
-                .try_into()
-                .map_err(|_| Malformed("the id key has the wrong length"))?;
-            Ok(HashKey::new(key))
-        }
+        Some((&meta::ID_KEY_VERSION, key)) => Ok(key
+            .try_into()
+            .map_err(|_| Malformed("the id key has the wrong length"))?),
         _ => Err(Malformed("the version of the id key is unknown").into()),
     }
 }
@@ -75,10 +77,15 @@ impl Past {
     }
 }
 
+/// Whether the last stop was clean.
+pub(crate) fn is_clean(snapshot: &Snapshot) -> Result<bool, ReadError> {
+    let meta = snapshot.tx().open_table(meta::TABLE)?;
+    Ok(ReadableTable::get(&meta, meta::CLEAN_STOP_NAME)?.is_some())
+}
+
 /// How the last stop was, and which claims it left on disk.
 pub(crate) fn past(snapshot: &Snapshot) -> Result<Past, ReadError> {
-    let meta = snapshot.tx().open_table(meta::TABLE)?;
-    let is_clean = ReadableTable::get(&meta, meta::CLEAN_STOP_NAME)?.is_some();
+    let is_clean = is_clean(snapshot)?;
     let mut claimed = BTreeMap::new();
     if !is_clean {
         for entry in snapshot.tx().open_table(claimed::TABLE)?.iter()? {

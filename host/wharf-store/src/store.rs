@@ -110,6 +110,11 @@ impl Shared {
         self.with_database(|database| use_snapshot(&Snapshot::new(database.begin_read()?)))
     }
 
+    /// A snapshot that outlasts a look: nothing waits for it, and once the store is closed it cannot be read.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, ReadError> {
+        self.with_database(|database| Ok(Snapshot::new(database.begin_read()?)))
+    }
+
     /// Tells sleepers when the next attempt falls due, if that changed.
     pub(crate) fn tell_next_due(&self, next_due: Option<TimeMs>) {
         self.next_due

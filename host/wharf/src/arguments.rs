@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Look at the store's file, check it, copy it, carry it over.
+    #[command(subcommand)]
+    Store(Store),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(Config),
@@ -391,6 +394,117 @@ pub(crate) enum Config {
 pub(crate) struct ConfigCheck {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Say what is in the store: of a host that runs, or of a file.
+    Stat(StoreStat),
+    /// Verify every promise that a file is held to, and say all that is wrong. Changes nothing of it.
+    Check(StoreCheck),
+    /// Give the file's free space back. Takes a file that no host runs on.
+    Compact(StoreCompact),
+    /// Copy the store, as of one moment: from a host that runs and goes on meanwhile, or from a file.
+    Backup(StoreBackup),
+    /// Write all of the store as text, one JSON object a line. Takes a file that no host runs on: of a host that runs,
+    /// export a backup.
+    Export(StoreExport),
+    /// Make a new store of what `wharf store export` wrote, also in another version, and check it.
+    Import(StoreImport),
+}
+
+/// Which file.
+#[derive(Debug, Args)]
+pub(crate) struct StoreFile {
+    /// The store's file, instead of the one that the configuration names.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The configuration file.
+    #[arg(
+        long,
+        short,
+        env = "WHARF_CONFIG",
+        default_value = "wharf.toml",
+        value_name = "FILE"
+    )]
+    pub(crate) config: PathBuf,
+}
+
+/// Which file, or which host.
+#[derive(Debug, Args)]
+pub(crate) struct StorePlace {
+    #[command(flatten)]
+    pub(crate) file: StoreFile,
+    /// The API of the host that runs on it. Without it, and where the file that the configuration names is in use, the one
+    /// that the configuration names.
+    #[arg(long, env = "WHARF_URL", value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The API token.
+    #[arg(
+        long,
+        env = "WHARF_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreStat {
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+    /// Leave out the sizes of tables and the free space, which take reading the whole file.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreCheck {
+    #[command(flatten)]
+    pub(crate) file: StoreFile,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreCompact {
+    #[command(flatten)]
+    pub(crate) file: StoreFile,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreBackup {
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+    /// The copy; never overwritten. It is a store's file: a host can run on it.
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreExport {
+    #[command(flatten)]
+    pub(crate) file: StoreFile,
+    /// Where it goes; never overwritten. `-` writes standard output.
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreImport {
+    /// The export; `-` reads standard input.
+    pub(crate) input: PathBuf,
+    /// The new store's file; never overwritten.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -18,6 +18,11 @@ const NPM_LOCK: &str = "package-lock.json";
 /// Everything that a build needs.
 pub(crate) fn build() -> Result<()> {
     wasm_target()?;
+    make()
+}
+
+/// What C dependencies are built with.
+pub(crate) fn make() -> Result<()> {
     if cfg!(target_os = "linux") {
         // jemalloc is built with it. The C compiler is there: Rust links with it.
         tool("make", "make")?;
@@ -53,6 +58,11 @@ pub(crate) fn tests() -> Result<()> {
     // Last, so that what was broken off is done again.
     fs::write(done, lock)?;
     Ok(())
+}
+
+/// What counts instructions.
+pub(crate) fn valgrind() -> Result<()> {
+    tool("valgrind", "valgrind")
 }
 
 /// Installs the Debian package of a tool that is missing, where we may; else says what to do.

@@ -33,8 +33,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 pub(crate) fn ci() -> Result<()> {
     setup::build()?;
     cargo(["fmt", "--all", "--check"])?;
-    for guests in ["plugins/Cargo.toml", "tests/guests/Cargo.toml"] {
-        cargo(["fmt", "--all", "--check", "--manifest-path", guests])?;
+    let instructions = "host/wharf-bench/instructions/Cargo.toml";
+    for others in [
+        "plugins/Cargo.toml",
+        "tests/guests/Cargo.toml",
+        instructions,
+    ] {
+        cargo(["fmt", "--all", "--check", "--manifest-path", others])?;
     }
     cargo([
         "clippy",

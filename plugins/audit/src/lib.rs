@@ -9,19 +9,21 @@
 //! post-event = ["audit"]
 //! ```
 //!
-//! A line says `delivery retrying`, or `message unroutable` for a message without deliveries, and
-//! carries fields:
+//! A line says `delivery retrying`, `message unroutable` for a message without deliveries, or
+//! `journal gap` where the host had to remove events that a hook had yet to be told, and carries
+//! fields:
 //!
 //! | field | value |
 //! | --- | --- |
 //! | `cursor` | position in the journal |
-//! | `message_id` | the message's id |
+//! | `message_id` | the message's id, where there is one |
 //! | `delivery`, `channel` | the delivery's number and its channel, where there are any |
 //! | `from`, `to` | status before (not on the first event) and after |
 //! | `cause` | why, such as `accepted`, `sent`, `failed` |
 //! | `attempt` | which attempt led here, where one did |
 //! | `at` | when, RFC 3339 in UTC with milliseconds |
 //! | `code`, `reason` | what the attempt said, where it said something |
+//! | `first`, `last` | of a gap, the cursors of the events that are missing |
 //!
 //! # Settings
 //!

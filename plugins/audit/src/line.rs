@@ -5,10 +5,12 @@ use wharf_plugin_common::types::Event;
 
 use crate::bindings::wharf::delivery::log::Level;
 
-/// `delivery retrying`, or `message unroutable` where there is no delivery.
+/// `delivery retrying`, `message unroutable` where there is no delivery, `journal gap` where there is no message.
 pub(crate) fn text(event: &Event) -> String {
     let subject = if event.delivery.is_some() {
         "delivery"
+    } else if event.message_id.is_empty() {
+        "journal"
     } else {
         "message"
     };
@@ -21,9 +23,14 @@ pub(crate) fn fields(event: &Event) -> Vec<(String, String)> {
         let found = event.notes.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.clone())
     };
+    // What other events note under these names is not logged.
+    let gap = |name| note(name).filter(|_| event.message_id.is_empty());
     let all = [
         ("cursor", Some(event.cursor.to_string())),
-        ("message_id", Some(event.message_id.clone())),
+        (
+            "message_id",
+            Some(event.message_id.clone()).filter(|id| !id.is_empty()),
+        ),
         ("delivery", event.delivery.map(|number| number.to_string())),
         ("channel", event.channel.clone()),
         ("from", event.from_status.clone()),
@@ -36,6 +43,8 @@ pub(crate) fn fields(event: &Event) -> Vec<(String, String)> {
         ("at", Some(rfc3339(event.at_ms))),
         ("code", note("code")),
         ("reason", note("reason")),
+        ("first", gap("first")),
+        ("last", gap("last")),
     ];
     let present = |(key, value): (&str, Option<String>)| Some((key.to_owned(), value?));
     all.into_iter().filter_map(present).collect()

@@ -5,6 +5,8 @@ pub(crate) mod fjall;
 pub(crate) mod plain;
 pub(crate) mod row;
 pub(crate) mod sqlite;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wharf;
 
 use anyhow::{Result, ensure};

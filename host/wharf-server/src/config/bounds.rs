@@ -38,6 +38,13 @@ pub(super) const DRAIN_TIMEOUT: Bounds<Duration> = Bounds {
     words: "0s to 24h",
 };
 
+/// The ages of `[store]`. None is a choice: what ended is removed at once.
+pub(super) const RETENTION: Bounds<Duration> = Bounds {
+    least: Duration::ZERO,
+    most: Duration::from_secs(100 * 365 * 24 * 3600),
+    words: "0s to 36500d",
+};
+
 /// `api.threads`: more than there are in most machines have nothing to do but wait for the store.
 pub(super) const API_THREADS: Bounds<usize> = Bounds {
     least: 1,

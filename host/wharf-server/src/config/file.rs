@@ -35,7 +35,29 @@ pub(super) struct Store {
     pub(super) accept_free: Size,
     /// While less of its disk is free, nothing is sent either. At most `accept-free`. Default `256MiB`.
     pub(super) dispatch_free: Size,
+    /// How long a message is kept after its last delivery ended well: delivered, expired, cancelled, superseded. `0s` is
+    /// as soon as it ended. Default `7d`.
+    pub(super) retention: Duration,
+    /// How long it is kept where a delivery is dead, rejected or shed, or where no route matched it. Default `30d`.
+    pub(super) dead_letter_retention: Duration,
+    /// How long an id is known after its message was accepted: sent again, it is a duplicate. It is known for as long as
+    /// the message is kept, too. Default `7d`.
+    pub(super) deduplication_window: Duration,
+    /// What all messages in the file may take. Past it those that ended are removed before their time, the oldest first,
+    /// dead letters too. Default: no limit.
+    pub(super) retention_size: Option<Size>,
+    /// How long a row of the journal is kept. Not shorter than the two retentions. Default: the longest of these and
+    /// `30d`.
+    pub(super) journal_retention: Option<Duration>,
+    /// What the journal may take. Past it rows are removed before their time, and messages that ended with the last rows
+    /// about them. Default: no limit.
+    pub(super) journal_size: Option<Size>,
+    /// What the journal may take at most. Past it rows are removed although a post-event hook has yet to be told of
+    /// them; it is told of the gap. Not less than `journal-size`. Default `16GiB`.
+    pub(super) journal_hard_cap: Size,
 }
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 impl Default for Store {
     fn default() -> Self {
@@ -43,6 +65,13 @@ impl Default for Store {
             path: "wharf.redb".into(),
             accept_free: Size(ByteSize::gib(1)),
             dispatch_free: Size(ByteSize::mib(256)),
+            retention: Duration(7 * DAY),
+            dead_letter_retention: Duration(30 * DAY),
+            deduplication_window: Duration(7 * DAY),
+            retention_size: None,
+            journal_retention: None,
+            journal_size: None,
+            journal_hard_cap: Size(ByteSize::gib(16)),
         }
     }
 }

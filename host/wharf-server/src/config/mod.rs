@@ -27,6 +27,7 @@ use wharf_plugin::Folder;
 
 use crate::disk::Marks;
 use crate::egress::Tls;
+use crate::retention::Policy;
 
 pub use file::Overrides;
 pub use files::check_plugins;
@@ -68,6 +69,8 @@ pub struct Config {
     pub store_path: PathBuf,
     /// How much of its disk is to be free.
     pub(crate) marks: Marks,
+    /// How long what is stored is kept.
+    pub(crate) retention: Policy,
     /// Where the API listens.
     pub listen: SocketAddr,
     /// The API's tokens; none only on a loopback address.

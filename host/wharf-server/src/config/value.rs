@@ -7,17 +7,23 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-/// A span of time, written `500ms`, `10s`, `5m`, `1h 30m`.
+/// A span of time, written `500ms`, `10s`, `5m`, `1h 30m`, `7d`; a day has 24 hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Duration(pub(super) time::Duration);
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let span: jiff::SignedDuration = text.parse().map_err(|_| {
+        let bad = || {
             de::Error::custom(format!(
-                "{text:?} is no span of time: write 500ms, 10s, 5m or 1h"
+                "{text:?} is no span of time: write 500ms, 10s, 5m, 1h or 7d"
             ))
+        };
+        let span = text.parse().or_else(|_| {
+            // What has days in it is a span of the calendar.
+            let span: jiff::Span = text.parse().map_err(|_| bad())?;
+            let days = jiff::SpanRelativeTo::days_are_24_hours();
+            span.to_duration(days).map_err(|_| bad())
         })?;
         time::Duration::try_from(span)
             .map(Self)

@@ -7,7 +7,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use wharf_api::{AttemptView, GapView, HookView, JournalView, RowView};
 use wharf_core::{Cursor, DeliveryId, MessageId, journal};
-use wharf_store::{JournalEntry, ReadError, Store};
+use wharf_store::{JournalEntry, MessageView, ReadError, Store};
 
 use super::App;
 use super::input::{LIST_ENTRIES_DEFAULT, invalid, limit};
@@ -25,13 +25,16 @@ pub(super) async fn of_message(
 ) -> Result<Json<JournalView>, Answer> {
     let id = known_id(id)?;
     let wanted = id.clone();
+    let store = app.store.clone();
     let (view, rows) = read(move || {
-        app.store
-            .get(&wanted)
-            .and_then(|view| Ok((view, app.store.journal_of(&wanted)?)))
+        let view = store.get(&wanted);
+        view.and_then(|view| Ok((view, store.journal_of(&wanted)?)))
     })
     .await?;
-    let view = view.ok_or_else(|| no_message(&id))?;
+    let Some(view) = view else {
+        return Err(no_message(&app, &id).await);
+    };
+    let earlier_removed = is_cut(&view, &rows);
     let channel_of = |delivery: DeliveryId| {
         view.deliveries
             .iter()
@@ -42,7 +45,11 @@ pub(super) async fn of_message(
         .iter()
         .map(|row| row_view(row, Some(&id), channel_of))
         .collect();
-    Ok(Json(JournalView { rows, next: None }))
+    Ok(Json(JournalView {
+        rows,
+        next: None,
+        earlier_removed,
+    }))
 }
 
 /// `GET /v1/journal`: the rows that have a note, the oldest first, a page at a time.
@@ -94,11 +101,16 @@ impl Search {
     fn run(&self, store: &Store) -> Result<JournalView, ReadError> {
         let mut rows = Vec::new();
         let mut after = self.after;
+        let earlier_removed = after.0 + 1 < store.stats().space.journal_from.0;
         let mut left = JOURNAL_ROWS_SEARCHED_MAX;
         while left > 0 && rows.len() < self.limit {
             let page = store.journal(after, ROWS_PER_PAGE.min(left), EVENTS_BYTES_MAX)?;
             if page.end == after {
-                return Ok(JournalView { rows, next: None });
+                return Ok(JournalView {
+                    rows,
+                    next: None,
+                    earlier_removed,
+                });
             }
             left = left.saturating_sub((page.end.0 - after.0) as usize);
             after = page.end;
@@ -112,6 +124,7 @@ impl Search {
         }
         Ok(JournalView {
             rows,
+            earlier_removed,
             next: Some(after.0.to_string()),
         })
     }
@@ -128,6 +141,17 @@ impl Search {
             })
         })
     }
+}
+
+/// Whether rows about a message are missing that were there once: one points back to it, or a delivery has it for its last.
+fn is_cut(view: &MessageView, rows: &[journal::Row]) -> bool {
+    let is_missing = |cursor: Cursor| {
+        rows.binary_search_by_key(&cursor, |row| row.cursor)
+            .is_err()
+    };
+    let mut previous = rows.iter().filter_map(|row| row.previous);
+    let mut last = view.deliveries.iter().map(|delivery| delivery.last);
+    rows.is_empty() || previous.any(is_missing) || last.any(is_missing)
 }
 
 fn entry_view(entry: &JournalEntry) -> RowView {

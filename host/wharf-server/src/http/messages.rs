@@ -50,10 +50,11 @@ pub(super) async fn find(
     app: &Arc<App>,
     id: &MessageId,
 ) -> Result<wharf_store::MessageView, Answer> {
-    let (app, wanted) = (Arc::clone(app), id.clone());
-    read(move || app.store.get(&wanted))
-        .await?
-        .ok_or_else(|| no_message(id))
+    let (store, wanted) = (app.store.clone(), id.clone());
+    match read(move || store.get(&wanted)).await? {
+        Some(found) => Ok(found),
+        None => Err(no_message(app, id).await),
+    }
 }
 
 /// A delivery's status; `sending` while an attempt runs, which is never stored.
@@ -103,10 +104,22 @@ pub(super) fn known_id(id: Result<Path<String>, PathRejection>) -> Result<Messag
     MessageId::parse(&id).map_err(|e| invalid(e.to_string()))
 }
 
-pub(super) fn no_message(id: &MessageId) -> Answer {
-    Problem::new(
-        ProblemCode::MessageNotFound,
-        format!("there is no message {id}"),
-    )
-    .into()
+/// There is no such message, or none any more.
+pub(super) async fn no_message(app: &Arc<App>, id: &MessageId) -> Answer {
+    let (store, wanted) = (app.store.clone(), id.clone());
+    let problem = match read(move || store.remains(&wanted)).await {
+        Ok(Some(remains)) => Problem::new(
+            ProblemCode::MessageRemoved,
+            format!(
+                "message {id} ended and was removed by retention; sent again, it is a duplicate of what was accepted at {}",
+                remains.accepted_at
+            ),
+        ),
+        Ok(None) => Problem::new(
+            ProblemCode::MessageNotFound,
+            format!("there is no message {id}"),
+        ),
+        Err(answer) => return answer,
+    };
+    problem.into()
 }

@@ -25,8 +25,10 @@ mod plugins;
 mod problem;
 mod redrive;
 mod reroute;
+mod store;
 mod threads;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -61,6 +63,11 @@ pub(crate) use threads::Threads;
 /// What handlers share.
 pub(crate) struct App {
     pub(crate) store: Store,
+    pub(crate) store_path: PathBuf,
+    /// What is to be free on the store's disk while messages are accepted, in bytes.
+    pub(crate) accept_free: u64,
+    /// Whose turn it is to read all of the store's file.
+    pub(crate) whole_file: Arc<tokio::sync::Mutex<()>>,
     pub(crate) routes: route::Table,
     pub(crate) tokens: Tokens,
     pub(crate) payload_bytes_max: usize,
@@ -168,6 +175,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/parked", get(parked::list))
         .route("/v1/channels", get(channels::list))
         .route("/v1/plugins", get(plugins::list))
+        .route("/v1/store", get(store::show))
         .route("/metrics", get(metrics::show));
     let operate = Router::new()
         .route("/v1/messages/{id}/cancel", post(cancel::cancel))
@@ -175,7 +183,9 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/dead-letters/redrive", post(redrive::redrive_listed))
         .route("/v1/channels/{name}/pause", post(channels::pause))
         .route("/v1/channels/{name}/resume", post(channels::resume))
-        .layer(from_fn(unbroken));
+        .layer(from_fn(unbroken))
+        // Nobody misses the rest of a copy whose client has gone away.
+        .route("/v1/store/backup", post(store::backup));
     Router::new()
         .merge(take(Scope::Send, send))
         .merge(take(Scope::Read, read))

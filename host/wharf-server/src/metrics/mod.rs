@@ -9,6 +9,7 @@ mod disk;
 mod histogram;
 mod pauses;
 mod plugins;
+mod space;
 mod store;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub(crate) use disk::DiskNumbers;
 use histogram::Histogram;
 pub(crate) use pauses::PauseNumbers;
 pub(crate) use plugins::PluginNumbers;
+pub(crate) use space::SpaceNumbers;
 pub(crate) use store::StoreNumbers;
 
 /// Media type of the text.
@@ -109,9 +111,12 @@ impl Page<'_> {
             .0
             .encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, value) in values {
-            family
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, f64>(&value, None)?;
+            match labels.is_empty() {
+                true => family.encode_counter::<NoLabelSet, _, f64>(&value, None)?,
+                false => family
+                    .encode_family(&labels)?
+                    .encode_counter::<NoLabelSet, _, f64>(&value, None)?,
+            }
         }
         Ok(())
     }

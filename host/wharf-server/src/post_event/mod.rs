@@ -30,6 +30,8 @@ use crate::limits::{EVENTS_BYTES_MAX, POST_EVENT_FAILURES_DEGRADED, POST_EVENT_G
 
 use caution::{Caution, Suspect, Told};
 use event::{as_json, event};
+pub(crate) use place::cursor_name;
+
 use place::Place;
 
 /// One hook and its cursor's name.

@@ -6,6 +6,11 @@ use wharf_store::{Parked, Store};
 
 use crate::limits::POST_EVENT_SAVE_EVERY;
 
+/// What the store has a hook's place under.
+pub(crate) fn cursor_name(hook: &str) -> String {
+    format!("post-event/{hook}")
+}
+
 /// A hook's place in the journal.
 pub(super) struct Place {
     name: String,
@@ -17,7 +22,7 @@ pub(super) struct Place {
 impl Place {
     /// Where the hook was; a new one starts at now, and from then on its place is on disk.
     pub(super) async fn find(store: &Store, hook: &str) -> Option<Self> {
-        let name = format!("post-event/{hook}");
+        let name = cursor_name(hook);
         let cursor = match store.cursor(&name) {
             Ok(Some(cursor)) => cursor,
             Ok(None) => {

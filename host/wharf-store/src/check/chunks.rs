@@ -10,6 +10,7 @@ use crate::channels::Channels;
 use crate::error::{Malformed, ReadError};
 use crate::ids::{Ids, Runs};
 use crate::index::Residents;
+use crate::maintain::Steps;
 use crate::read::Snapshot;
 use crate::stand::Stand;
 use crate::table::blob::Blob;
@@ -33,7 +34,8 @@ struct Walk<'a> {
     wire: Table,
     due: ReadOnlyTable<due::Key, ()>,
     stored: Channels,
-    residents: &'a Residents,
+    /// What is in memory, where the store is open.
+    residents: Option<&'a Residents>,
     /// Of them, those that were met.
     residents_count: usize,
     counted: Counted,
@@ -46,7 +48,8 @@ pub(super) fn check(
     ids: &Ids,
     state: &State,
     journal: &Journal,
-    residents: &Residents,
+    residents: Option<&Residents>,
+    steps: &mut Steps<'_>,
     findings: &mut Findings,
 ) -> Result<Counted, ReadError> {
     let tx = snapshot.tx();
@@ -103,6 +106,7 @@ pub(super) fn check(
                 .filter(|tails| place < tails.messages_count());
             walk.message(seq, part, tails, place)?;
         }
+        steps.advance(count.unwrap_or_default() as u64);
     }
     let stored = state.next_seq.0;
     walk.findings.follows("the next message", stored, next);
@@ -112,7 +116,7 @@ pub(super) fn check(
             format!("{slots_count} slots, and a journal about {subjects_count}")
         });
     }
-    if !walk.counted.is_incomplete {
+    if let Some(residents) = residents.filter(|_| !walk.counted.is_incomplete) {
         let (met_count, known_count) = (walk.residents_count, residents.known.len());
         walk.expect(met_count == known_count, || {
             format!("{known_count} deliveries are in memory, {met_count} of them can be sent")
@@ -414,24 +418,39 @@ impl Walk<'_> {
     ) -> Result<(), ReadError> {
         let counted = self.counted.channels.entry(channel.clone());
         counted.or_insert(Channel::new(0)).step(None, stand);
-        let in_memory = self.residents.known.get(&id).copied();
+        self.counted.dues += u64::from(stand.due(id).is_some());
+        if let Some(due) = stand.due(id).filter(|_| is_readable) {
+            let number = self.stored.number(channel).unwrap_or(u32::MAX);
+            let is_found = ReadableTable::get(&self.due, due::key(number, due))?.is_some();
+            self.expect(is_found, || {
+                format!("delivery {id} is not among those that are due")
+            });
+        }
+        if let Some(residents) = self.residents {
+            self.resident(residents, id, channel, stand, is_readable);
+        }
+        Ok(())
+    }
+
+    /// Whether it is in one place in memory, or is read when its turn comes.
+    fn resident(
+        &mut self,
+        residents: &Residents,
+        id: DeliveryId,
+        channel: &ChannelName,
+        stand: Stand,
+        is_readable: bool,
+    ) {
+        let in_memory = residents.known.get(&id).copied();
         self.residents_count += usize::from(in_memory.is_some());
         if !stand.status.is_sendable() {
-            return Ok(());
+            return;
         }
-        self.counted.dues += u64::from(stand.has_row);
-        let behind = self.residents.behind.get(channel);
+        let behind = residents.behind.get(channel);
         let behind = behind.copied().unwrap_or_default();
         let is_on_disk = match stand.due(id) {
-            Some(_) if !is_readable => return Ok(()),
-            Some(due) => {
-                let number = self.stored.number(channel).unwrap_or(u32::MAX);
-                let is_found = ReadableTable::get(&self.due, due::key(number, due))?.is_some();
-                self.expect(is_found, || {
-                    format!("delivery {id} is not among those that are due")
-                });
-                behind.due.is_some_and(|from| due >= from)
-            }
+            Some(_) if !is_readable => return,
+            Some(due) => behind.due.is_some_and(|from| due >= from),
             None => behind.open.is_some_and(|from| id >= from),
         };
         // What is being attempted, or set apart, is not read once more where that comes to it.
@@ -439,7 +458,6 @@ impl Walk<'_> {
         let places = usize::from(in_memory.is_some()) + usize::from(is_read);
         self.findings
             .note(invariant::delivery_is_in_one_place(id, places));
-        Ok(())
     }
 
     fn row(&mut self, id: DeliveryId, channel: Option<&ChannelName>, status: Status, row: &Row) {

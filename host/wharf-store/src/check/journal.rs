@@ -10,6 +10,7 @@ use wharf_core::{Cursor, MessageSeq, Status};
 
 use super::Findings;
 use crate::error::ReadError;
+use crate::maintain::Steps;
 use crate::read::Snapshot;
 use crate::table::blob::Blob;
 use crate::table::journal;
@@ -39,6 +40,7 @@ pub(super) fn key(seq: MessageSeq) -> u64 {
 pub(super) fn check(
     snapshot: &Snapshot,
     state: &State,
+    steps: &mut Steps<'_>,
     findings: &mut Findings,
 ) -> Result<Journal, ReadError> {
     let mut found = Journal {
@@ -74,6 +76,7 @@ pub(super) fn check(
             }
         }
         next = Some(first.0 + blob.count() as u64);
+        steps.advance(blob.count() as u64);
     }
     let stored = state.next_cursor.0;
     found.lost.extend(lost_from.map(|from| from..stored));

@@ -17,7 +17,8 @@ use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status};
 use crate::channels::Channels;
 use crate::error::{CheckError, Malformed, ReadError};
 use crate::ids::Ids;
-use crate::index::SharedIndex;
+use crate::index::{Residents, SharedIndex};
+use crate::maintain::Steps;
 use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
 use crate::recover;
@@ -28,7 +29,7 @@ use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
 use crate::table::tails::Place;
-use crate::table::{cursor, delivery, due, parked, tails, wire};
+use crate::table::{cursor, delivery, due, keyed, parked, tails, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -118,7 +119,7 @@ struct Counted {
     is_incomplete: bool,
 }
 
-/// The writer's part: no commit happens meanwhile.
+/// The writer's part: no commit happens meanwhile. The file, and that what is in memory is what the file says.
 pub(crate) fn check(
     snapshot: &Snapshot,
     ids: &Ids,
@@ -128,50 +129,117 @@ pub(crate) fn check(
     manifest: &Manifest,
 ) -> Result<Result<Report, Vec<Violation>>, ReadError> {
     let mut findings = Findings::default();
-    let journal = journal::check(snapshot, state, &mut findings)?;
-    let ids_count = ids::check(snapshot, ids, state, manifest, &mut findings)?;
+    let mut unwatched = |_| {};
+    let mut steps = Steps::new(steps_count(state), &mut unwatched);
     // Claims go on meanwhile, but change nothing that is on disk: what is in memory now is held against that.
     let (residents, spread) = {
         let index = index.lock();
         (index.residents(), index.spread())
     };
-    let counted = chunks::check(snapshot, ids, state, &journal, &residents, &mut findings)?;
-    let message_bytes = (state.space.message_bytes, counted.message_bytes);
-    findings.note(invariant::counter_equals_rows(
-        "message bytes",
-        message_bytes.0,
-        message_bytes.1,
-    ));
-    check_cursors(snapshot, state.head(), &mut findings)?;
-    check_parked(snapshot, &mut findings)?;
-    check_claimed(snapshot, index, &mut findings)?;
+    let file = File {
+        snapshot,
+        ids,
+        state,
+        manifest,
+    };
+    let counted = file.check(Some(&residents), &mut steps, &mut findings)?;
+    check_claimed_in_memory(snapshot, index, &mut findings)?;
     let stored = recover::keyed(snapshot)?;
     findings.expect(keyed.read(|values| *values == stored), || {
         "the named values in memory are not those in the file".to_owned()
     });
-    let deliveries = counted.counts.deliveries();
     if !counted.is_incomplete {
-        check_counts(&state.counts, &counted.counts, &mut findings);
-        check_channels(snapshot, index, &counted, &mut findings)?;
-        check_lengths(snapshot, &counted, &mut findings)?;
-        if let Some(ids_count) = ids_count {
-            findings.expect(ids_count == counted.ids, || {
-                format!("{ids_count} ids count, of {} messages", counted.ids)
-            });
-        }
+        check_channels_in_memory(index, &counted, &mut findings);
+        let deliveries = counted.counts.deliveries();
         findings.note(invariant::deliveries_are_partitioned(spread, deliveries));
     }
-    let report = Report {
-        chunks: counted.chunks,
-        messages: counted.counts.messages(),
-        deliveries,
-        rows: state.next_cursor.0 - state.space.journal_from.0,
+    Ok(report(&counted, state, findings))
+}
+
+/// Steps that a check tells of: one a message, one a journal row.
+pub(crate) fn steps_count(state: &State) -> u64 {
+    state.counts.messages() + (state.next_cursor.0 - state.space.journal_from.0)
+}
+
+/// The file alone, for whoever has opened it without a writer.
+pub(crate) fn check_file(
+    snapshot: &Snapshot,
+    ids: &Ids,
+    state: &State,
+    manifest: &Manifest,
+    steps: &mut Steps<'_>,
+) -> Result<Result<Report, Vec<Violation>>, ReadError> {
+    let mut findings = Findings::default();
+    let file = File {
+        snapshot,
+        ids,
+        state,
+        manifest,
     };
-    Ok(if findings.0.is_empty() {
-        Ok(report)
+    let counted = file.check(None, steps, &mut findings)?;
+    check_keyed(snapshot, &mut findings)?;
+    Ok(report(&counted, state, findings))
+}
+
+fn report(counted: &Counted, state: &State, findings: Findings) -> Result<Report, Vec<Violation>> {
+    if findings.0.is_empty() {
+        Ok(Report {
+            chunks: counted.chunks,
+            messages: counted.counts.messages(),
+            deliveries: counted.counts.deliveries(),
+            rows: state.next_cursor.0 - state.space.journal_from.0,
+        })
     } else {
         Err(findings.0)
-    })
+    }
+}
+
+/// A file, and what of it was read before.
+struct File<'a> {
+    snapshot: &'a Snapshot,
+    ids: &'a Ids,
+    state: &'a State,
+    manifest: &'a Manifest,
+}
+
+impl File<'_> {
+    /// What a file can be held against, and where its deliveries are in memory, where it is open.
+    fn check(
+        &self,
+        residents: Option<&Residents>,
+        steps: &mut Steps<'_>,
+        findings: &mut Findings,
+    ) -> Result<Counted, ReadError> {
+        let Self {
+            snapshot,
+            ids,
+            state,
+            manifest,
+        } = self;
+        let journal = journal::check(snapshot, state, steps, findings)?;
+        let ids_count = ids::check(snapshot, ids, state, manifest, findings)?;
+        let counted = chunks::check(snapshot, ids, state, &journal, residents, steps, findings)?;
+        let message_bytes = (state.space.message_bytes, counted.message_bytes);
+        findings.note(invariant::counter_equals_rows(
+            "message bytes",
+            message_bytes.0,
+            message_bytes.1,
+        ));
+        check_cursors(snapshot, state.head(), findings)?;
+        check_parked(snapshot, findings)?;
+        check_claimed(snapshot, findings)?;
+        if !counted.is_incomplete {
+            check_counts(&state.counts, &counted.counts, findings);
+            check_channels(snapshot, &counted, findings)?;
+            check_lengths(snapshot, &counted, findings)?;
+            if let Some(ids_count) = ids_count {
+                findings.expect(ids_count == counted.ids, || {
+                    format!("{ids_count} ids count, of {} messages", counted.ids)
+                });
+            }
+        }
+        Ok(counted)
+    }
 }
 
 fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
@@ -197,16 +265,14 @@ fn check_counts(stored: &Counts, counted: &Counts, findings: &mut Findings) {
     }
 }
 
-/// What is counted of channels, on disk and in memory, is what they have.
+/// What is counted of channels is what they have.
 fn check_channels(
     snapshot: &Snapshot,
-    index: &SharedIndex,
     counted: &Counted,
     findings: &mut Findings,
 ) -> Result<(), ReadError> {
     let stored = Channels::load(snapshot)?;
     let stored: FxHashMap<_, _> = stored.iter().collect();
-    let known: Vec<_> = index.lock().channels().collect();
     for (name, found) in &counted.channels {
         let expected = stored.get(name).map(|channel| Channel {
             number: found.number,
@@ -214,11 +280,6 @@ fn check_channels(
         });
         findings.expect(expected == Some(*found), || {
             format!("channel {name} has {found:?}, and is counted {expected:?}")
-        });
-        let in_memory = known.iter().find(|one| one.channel == *name);
-        let in_memory = in_memory.map(|one| one.depths);
-        findings.expect(in_memory == Some(found.depths), || {
-            format!("channel {name} has {found:?}, and is known as {in_memory:?}")
         });
     }
     for (name, channel) in stored {
@@ -229,6 +290,18 @@ fn check_channels(
         );
     }
     Ok(())
+}
+
+/// What is counted of channels in memory is what they have.
+fn check_channels_in_memory(index: &SharedIndex, counted: &Counted, findings: &mut Findings) {
+    let known: Vec<_> = index.lock().channels().collect();
+    for (name, found) in &counted.channels {
+        let in_memory = known.iter().find(|one| one.channel == *name);
+        let in_memory = in_memory.map(|one| one.depths);
+        findings.expect(in_memory == Some(found.depths), || {
+            format!("channel {name} has {found:?}, and is known as {in_memory:?}")
+        });
+    }
 }
 
 /// Nothing is in a table beside what belongs to a message.
@@ -261,8 +334,8 @@ fn check_lengths(
     Ok(())
 }
 
-/// What is claimed on disk can be sent, and is what the index says.
-fn check_claimed(
+/// What is claimed on disk is what the index says.
+fn check_claimed_in_memory(
     snapshot: &Snapshot,
     index: &SharedIndex,
     findings: &mut Findings,
@@ -276,20 +349,52 @@ fn check_claimed(
         )
     });
     for entry in table.iter()? {
-        let (id, value) = entry?;
-        let id = DeliveryId(id.value());
-        Claimed::decode(value.value())?;
+        let id = DeliveryId(entry?.0.value());
         findings.expect(known.contains(&id), || {
             format!("the claim of delivery {id} is on disk and not in memory")
         });
-        let (tails, message) = snapshot.tails(id.message())?;
-        let slot = tails.slots(message).nth(usize::from(id.place()));
-        let tail = slot.map(|slot| tails.tail(slot)).transpose()?;
-        let status = tail.and_then(|tail| match tail.place {
-            Place::Delivery(status, _) => Some(status),
-            Place::Message(_) => None,
+    }
+    Ok(())
+}
+
+/// What is claimed on disk can be sent.
+fn check_claimed(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), ReadError> {
+    for entry in snapshot.tx().open_table(claimed::TABLE)?.iter()? {
+        let (id, value) = entry?;
+        let id = DeliveryId(id.value());
+        findings.read(Claimed::decode(value.value()), || {
+            format!("the claim of delivery {id}")
         });
+        let status = match status(snapshot, id) {
+            Ok(status) => status,
+            Err(ReadError::Malformed(cause)) => {
+                findings.read::<()>(Err(cause), || format!("the tail of claimed delivery {id}"));
+                continue;
+            }
+            Err(cause) => return Err(cause),
+        };
         findings.note(invariant::claimed_can_be_sent(id, status));
+    }
+    Ok(())
+}
+
+/// Where a delivery stands; none where there is no such delivery.
+fn status(snapshot: &Snapshot, id: DeliveryId) -> Result<Option<Status>, ReadError> {
+    let (tails, message) = snapshot.tails(id.message())?;
+    let slot = tails.slots(message).nth(usize::from(id.place()));
+    let tail = slot.map(|slot| tails.tail(slot)).transpose()?;
+    Ok(tail.and_then(|tail| match tail.place {
+        Place::Delivery(status, _) => Some(status),
+        Place::Message(_) => None,
+    }))
+}
+
+fn check_keyed(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), ReadError> {
+    for entry in snapshot.tx().open_table(keyed::TABLE)?.iter()? {
+        let (name, value) = entry?;
+        findings.read(keyed::decode(value.value()), || {
+            format!("the named value {}", name.value())
+        });
     }
     Ok(())
 }

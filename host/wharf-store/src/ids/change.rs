@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use redb::WriteTransaction;
 use rustc_hash::FxHashMap;
-use wharf_core::MessageSeq;
+use wharf_core::{HashKey, MessageId, MessageSeq};
 
 use super::find;
 use super::memory::Ids;
@@ -99,6 +99,16 @@ impl<'a> Change<'a> {
     pub(crate) fn add(&mut self, hash: IdHash, entry: Entry) {
         self.new.insert(hash, entry);
         self.new_in_order.push((hash, entry));
+    }
+
+    /// What an id is known by here.
+    pub(crate) fn hash(&self, id: &MessageId) -> IdHash {
+        self.ids.hash(id)
+    }
+
+    /// What contents are hashed with here.
+    pub(crate) fn key(&self) -> &HashKey {
+        self.ids.key()
     }
 
     pub(crate) fn floor(&self) -> MessageSeq {

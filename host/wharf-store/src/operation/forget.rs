@@ -11,8 +11,8 @@ impl Store {
     /// it never goes back, and not past the next message.
     ///
     /// From then on such an id is as if never seen: it finds nothing, and a message that has it is new. The messages,
-    /// their deliveries and their journal stay. Whoever drives this keeps de-duplication for the longer of its window
-    /// and the messages' retention. The space is given back bit by bit, as later messages come.
+    /// their deliveries and their journal stay. [`Store::prune`] does so for what it has removed, once its window is over.
+    /// The space is given back bit by bit, as later messages come.
     pub async fn forget_ids(&self, before: MessageSeq) -> Result<MessageSeq, WriteError> {
         self.write(before, 0, Write::ForgetIds).await
     }

@@ -78,8 +78,8 @@ pub struct Remains {
 }
 
 impl Store {
-    /// Removes messages that ended long enough ago, and rows of the journal, and forgets ids. Does as much as may be done at once, with whatever
-    /// else is being committed, and says what it was and whether there is more.
+    /// Removes messages that ended long enough ago, and rows of the journal, and forgets ids. Does as much as may be done
+    /// at once, with whatever else is being committed, and says what it was and whether there is more.
     ///
     /// A message goes once the last rows of all its deliveries are old enough and were read by all readers. Its id stays
     /// known, and a duplicate is answered as before; [`Store::get`] has nothing any more, [`Store::remains`] has this

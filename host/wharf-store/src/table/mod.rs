@@ -2,6 +2,7 @@
 //!
 //! Every stored value starts with a version byte. Numbers on disk are pinned and never reused.
 
+pub(crate) mod all;
 pub(crate) mod attempt;
 pub(crate) mod blob;
 pub(crate) mod channel;

@@ -10,6 +10,7 @@
 //! Only `own` knows what is behind the commands (redb's tables, its file, the calls that it makes to a disk): no test
 //! beside it names redb. It is not run for another engine, which brings its own.
 
+mod everything;
 mod fixture;
 mod stepped;
 

@@ -12,12 +12,19 @@ pub(crate) fn journal(arguments: &Journal) -> Result<(), Failure> {
     let client = client(&arguments.host);
     let Some(id) = &arguments.id else {
         let note = arguments.note.as_deref().unwrap_or_default();
+        let mut earlier_removed = false;
         let (rows, next) = page::gather(&arguments.page, |query| {
             let query: Vec<_> = query.iter().copied().chain([("note", note)]).collect();
             let page = client.search_journal(&query)?;
+            earlier_removed |= page.earlier_removed;
             Ok((page.rows, page.next))
         })?;
-        return tell(&JournalView { rows, next }, true, arguments.json);
+        let journal = JournalView {
+            rows,
+            next,
+            earlier_removed,
+        };
+        return tell(&journal, true, arguments.json);
     };
     if arguments.page.limit.is_some() || arguments.page.after.is_some() {
         return Err(Failure::usage("--limit and --after are for a search")
@@ -41,6 +48,9 @@ fn tell(journal: &JournalView, has_message: bool, json: bool) -> Result<(), Fail
         .map(|row| cells(row, has_message))
         .collect();
     output::text(&output::table(&head, &rows))?;
+    if journal.earlier_removed {
+        eprintln!("earlier rows were removed by retention");
+    }
     page::tell_next(journal.next.as_ref());
     Ok(())
 }

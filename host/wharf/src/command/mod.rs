@@ -14,6 +14,7 @@ mod parked;
 mod plugin;
 mod send;
 mod serve;
+mod store;
 mod why;
 
 use wharf_api::Client;
@@ -41,6 +42,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Channel(Channel::Resume(arguments)) => channel::resume(&arguments),
         Command::Plugin(Plugin::List(arguments)) => plugin::list(&arguments),
         Command::Plugin(Plugin::Check(arguments)) => plugin::check(&arguments),
+        Command::Store(arguments) => store::run(arguments),
         Command::Config(Config::Check(arguments)) => config::check(arguments),
         Command::CompilePlugin(arguments) => compile_plugin::run(&arguments),
     }

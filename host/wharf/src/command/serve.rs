@@ -10,6 +10,7 @@ use wharf_server::config::{self, Overrides};
 use wharf_server::server::{self, ServeError};
 
 use crate::arguments::Serve;
+use crate::command::store;
 use crate::failure::Failure;
 use crate::log;
 
@@ -47,9 +48,7 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
 /// A failed server with what to try next.
 fn failed(error: ServeError) -> Failure {
     let hint = match &error {
-        ServeError::Store { .. } => {
-            "one host runs on a store: stop the other, or name another file with --store"
-        }
+        ServeError::Store { source, .. } => store::hint(source),
         ServeError::Listen { .. } => "name another address with --listen; port 0 takes a free one",
         ServeError::CommitFailed => "look for a full or failing disk, then start it again",
         ServeError::Engine(_) | ServeError::TaskEnded(_) | ServeError::Close(_) => {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use wharf_api::{ChannelStatus, ChannelView, DeliveryView, MessageView, Named, RowView};
+use wharf_api::{
+    ChannelStatus, ChannelView, DeliveryView, JournalView, MessageView, Named, RowView,
+};
 
 use super::message::step;
 use crate::arguments::ById;
@@ -15,7 +17,11 @@ pub(crate) fn run(arguments: &ById) -> Result<(), Failure> {
     let message = client.message(&arguments.id)?;
     let journal = client.journal(&arguments.id)?;
     if arguments.json {
-        return output::json(&serde_json::json!({ "message": message, "journal": journal.rows }));
+        return output::json(&serde_json::json!({
+            "message": message,
+            "journal": journal.rows,
+            "earlier_removed": journal.earlier_removed,
+        }));
     }
     let around = Around {
         channels: client.channels()?.channels,
@@ -24,7 +30,7 @@ pub(crate) fn run(arguments: &ById) -> Result<(), Failure> {
             .map(|health| health.reasons)
             .unwrap_or_default(),
     };
-    output::text(&explain(&message, &journal.rows, &around))
+    output::text(&explain(&message, &journal, &around))
 }
 
 /// What a delivery may wait for.
@@ -64,9 +70,12 @@ impl Around {
     }
 }
 
-fn explain(message: &MessageView, rows: &[RowView], around: &Around) -> String {
+fn explain(message: &MessageView, journal: &JournalView, around: &Around) -> String {
     let mut text = format!("{} is {}\n", message.id, message.status);
     let _ = writeln!(text, "  accepted {}", message.accepted_at);
+    if journal.earlier_removed {
+        text.push_str("  earlier rows of its journal were removed by retention\n");
+    }
     if message.deliveries.is_empty() {
         text.push_str(
             "  no route matched it: it is kept, and `wharf dead-letter redrive` routes it again\n",
@@ -78,7 +87,11 @@ fn explain(message: &MessageView, rows: &[RowView], around: &Around) -> String {
             "\nchannel {}, by route {}: {}",
             delivery.channel, delivery.route, delivery.status
         );
-        for row in rows.iter().filter(|row| row.delivery == Some(delivery.id)) {
+        for row in journal
+            .rows
+            .iter()
+            .filter(|row| row.delivery == Some(delivery.id))
+        {
             explain_row(&mut text, row);
         }
         let _ = writeln!(text, "  next: {}", next(delivery));

@@ -5,6 +5,7 @@
 
 mod e2e;
 mod hostile;
+mod instructions;
 mod load;
 mod rig;
 mod store;
@@ -24,31 +25,35 @@ pub(crate) enum Bench {
     Hostile(hostile::Arguments),
     /// The store, beside what only writes and syncs, and beside other engines.
     Store(store::Arguments),
+    /// How many instructions the store's commands take.
+    Instructions,
 }
 
 /// Set for the release build of this very command, which does the measuring.
 const INNER: &str = "WHARF_XTASK_INNER";
 
 pub(crate) fn run(bench: &Bench) -> Result<()> {
-    // Needs neither plugins nor a host.
-    if let Bench::Store(arguments) = bench {
-        return store::run(arguments);
-    }
-    if std::env::var_os(INNER).is_none() {
-        setup::build()?;
-        cargo(["build", "--release", "--workspace", "--bins"])?;
-        let inner = root().join("target/release/xtask");
-        return run_command(
-            Command::new(inner)
-                .args(std::env::args_os().skip(1))
-                .env(INNER, "1"),
-        );
-    }
     match bench {
-        Bench::E2e(arguments) => e2e::run(arguments),
-        Bench::Hostile(arguments) => hostile::run(arguments),
+        Bench::E2e(arguments) => in_release(|| e2e::run(arguments)),
+        Bench::Hostile(arguments) => in_release(|| hostile::run(arguments)),
         Bench::Store(arguments) => store::run(arguments),
+        Bench::Instructions => instructions::run(),
     }
+}
+
+/// Measures in the release build of this very command, with the host's beside it.
+fn in_release(measure: impl FnOnce() -> Result<()>) -> Result<()> {
+    if std::env::var_os(INNER).is_some() {
+        return measure();
+    }
+    setup::build()?;
+    cargo(["build", "--release", "--workspace", "--bins"])?;
+    let inner = root().join("target/release/xtask");
+    run_command(
+        Command::new(inner)
+            .args(std::env::args_os().skip(1))
+            .env(INNER, "1"),
+    )
 }
 
 /// The middle one of a value over all rounds; of an even count the lower middle.

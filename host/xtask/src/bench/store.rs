@@ -4,6 +4,7 @@
 use anyhow::Result;
 
 use crate::cargo::cargo;
+use crate::setup;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -13,6 +14,7 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
+    setup::make()?;
     let words = ["run", "--release", "--package", "wharf-bench", "--"];
     let passed_on = arguments.arguments.iter().map(String::as_str);
     cargo(words.into_iter().chain(passed_on))

@@ -123,6 +123,7 @@ impl Resolver<'_> {
             None => store_path.with_file_name(".wharf-cache"),
         };
         let marks = self.marks(&file.store);
+        let retention = self.retention(&file.store);
         let has_token = file.api.token.is_some();
         let tokens = self.tokens(file.api.token);
         let channels = self.channels(file.channels);
@@ -166,6 +167,7 @@ impl Resolver<'_> {
             post_event: self.post_event(file.hooks.post_event),
             store_path,
             marks,
+            retention,
         };
         self.check_folders(&config);
         config

@@ -288,3 +288,21 @@ fn settings_that_are_not_text_become_json() {
         expected
     );
 }
+
+#[test]
+fn what_ended_is_not_kept_for_longer_than_the_rows_that_say_how() {
+    let check = |store: &str, expected: &[&str]| check(&format!("[store]\n{store}"), expected);
+    check("retention = '90d'\ndead-letter-retention = '0s'", &[]);
+    check(
+        "journal-retention = '1d 12h'",
+        &["store.retention", "store.dead-letter-retention"],
+    );
+    check(
+        "retention = '36501d'",
+        &["store.retention takes 0s to 36500d"],
+    );
+    check(
+        "journal-size = '2GiB'\njournal-hard-cap = '1GiB'",
+        &["store.journal-hard-cap"],
+    );
+}

@@ -15,7 +15,13 @@ use crate::stepped::alone;
 
 /// A disk that outlives the store.
 #[derive(Clone, Debug)]
-struct Disk(Arc<InMemoryBackend>);
+pub(crate) struct Disk(Arc<InMemoryBackend>);
+
+impl Disk {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(InMemoryBackend::new()))
+    }
+}
 
 impl Backend for Disk {
     fn len(&self) -> io::Result<u64> {
@@ -101,7 +107,7 @@ impl Known {
         let mut options = Options::new([1; 32], T0);
         options.id_sizes = sizes;
         options.id_filter_bytes_max = filter_bytes_max;
-        let disk = Disk(Arc::new(InMemoryBackend::new()));
+        let disk = Disk::new();
         let (store, engine) = Store::open_stepped(Box::new(disk.clone()), &options).unwrap();
         Self {
             disk,

@@ -2,9 +2,13 @@
 
 mod damage;
 mod failure;
+mod golden;
 mod hang;
 mod ids;
+mod joined;
+mod maintain;
 mod open;
 mod small;
 mod suspect;
 mod throughput;
+mod transfer;

@@ -1,5 +1,7 @@
 //! The thin client: one call, one request.
 
+mod backup;
+
 use std::io::Read;
 use std::time::Duration;
 
@@ -9,8 +11,10 @@ use serde::de::DeserializeOwned;
 use crate::{
     BatchLine, CLOUDEVENT_JSON, ChangedView, ChannelView, ChannelsView, FIRST_LINE, Health, JSON,
     JournalView, ListView, MessageView, NDJSON, ParkedListView, PauseInput, PluginsView, Problem,
-    RedriveInput, RedriveListInput, RedrivenView, SendAnswer,
+    RedriveInput, RedriveListInput, RedrivenView, SendAnswer, StoreView,
 };
+
+pub use backup::BackupError;
 
 /// Longest wait for an answer. A commit takes milliseconds; this is for a server that hangs.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -176,13 +180,31 @@ impl Client {
         self.post_json(&path, &serde_json::json!({}))
     }
 
+    /// What is in the store's file, with the sizes of its tables where they are asked for: the server reads all of it
+    /// for them, and may take as long as it needs.
+    pub fn store(&self, with_sizes: bool) -> Result<StoreView, ClientError> {
+        let path = format!("/v1/store?sizes={with_sizes}");
+        let mut request = self.agent.get(self.url(&path)).config();
+        if with_sizes {
+            request = request.timeout_global(None);
+        }
+        self.get_by(&path, request.build())
+    }
+
     /// Whether the server is ready.
     pub fn ready(&self) -> Result<Health, ClientError> {
         self.get("/readyz")
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let mut request = self.agent.get(self.url(path));
+        self.get_by(path, self.agent.get(self.url(path)))
+    }
+
+    fn get_by<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        mut request: ureq::RequestBuilder<ureq::typestate::WithoutBody>,
+    ) -> Result<T, ClientError> {
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -230,10 +252,7 @@ impl Client {
         path: &str,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Vec<u8>, ClientError> {
-        let no_answer = |source| ClientError::NoAnswer {
-            url: self.url(path),
-            source: Box::new(source),
-        };
+        let no_answer = |source| self.no_answer(path, source);
         let mut answer = answer.map_err(no_answer)?;
         let status = answer.status().as_u16();
         let mut bytes = Vec::new();
@@ -249,6 +268,13 @@ impl Client {
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(problem) => Err(ClientError::Problem(Box::new(problem))),
             Err(_) => Err(self.foreign(path, status)),
+        }
+    }
+
+    fn no_answer(&self, path: &str, source: ureq::Error) -> ClientError {
+        ClientError::NoAnswer {
+            url: self.url(path),
+            source: Box::new(source),
         }
     }
 
