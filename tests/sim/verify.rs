@@ -34,6 +34,8 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let suspects = model.claimed.keys().filter(|id| model.is_suspect(**id));
     same("suspects", stats.suspects, suspects.count() as u64)?;
     same("claims on disk", stats.claimed, model.claimed.len() as u64)?;
+    // Nothing else tells whether the id of a message is forgotten that was removed before.
+    same("ids known from", stats.ids.from, model.ids_known_from)?;
     same("journal head", *store.journal_head().borrow(), model.head())?;
     for message in model.messages.values() {
         let changed = verify_message(store, model, message);
