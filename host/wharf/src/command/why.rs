@@ -17,11 +17,12 @@ pub(crate) fn run(arguments: &ById) -> Result<(), Failure> {
     let message = client.message(&arguments.id)?;
     let journal = client.journal(&arguments.id)?;
     if arguments.json {
-        return output::json(&serde_json::json!({
-            "message": message,
-            "journal": journal.rows,
-            "earlier_removed": journal.earlier_removed,
-        }));
+        let mut all = serde_json::json!({ "message": message, "journal": journal.rows });
+        // Left out where it is false, as the API does.
+        if journal.earlier_removed {
+            all["earlier_removed"] = true.into();
+        }
+        return output::json(&all);
     }
     let around = Around {
         channels: client.channels()?.channels,
