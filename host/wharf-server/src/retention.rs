@@ -70,12 +70,12 @@ impl Pruner {
                     "what is damaged is not removed, nor what depends on it; check the store"
                 );
             }
+            gap_to = gap_to.filter(|last| !self.have_passed(*last));
             let pause = if pruned.is_more {
                 PRUNE_PAUSE
             } else {
                 tell_round(&std::mem::take(&mut round));
                 self.counted.rounds.fetch_add(1, Ordering::Relaxed);
-                gap_to = gap_to.filter(|last| !self.have_passed(*last));
                 PRUNE_EVERY
             };
             tokio::select! {

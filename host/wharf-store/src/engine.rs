@@ -168,6 +168,9 @@ impl Engine {
     }
 
     fn gather(&self, count: usize) {
+        if self.requests.len() + 1 >= count {
+            return;
+        }
         if count >= GATHER_ABOVE_REQUESTS {
             // While it sleeps, callers need not wake it.
             return std::thread::sleep(GATHER_WAIT);
@@ -362,10 +365,17 @@ impl Engine {
         if was_claimed {
             tables.unclaim(id)?;
         }
-        if is_live {
-            settle::apply(tables, ended)
-        } else {
-            Ok(Settled::Stale)
+        if !is_live {
+            return Ok(Settled::Stale);
+        }
+        match settle::apply(tables, ended) {
+            // Nothing was written yet. One delivery that cannot be read must not end the whole store.
+            Err(ReadError::Malformed(cause)) => {
+                error!(delivery = %id, error = &cause as &dyn std::error::Error, "a delivery cannot be read, and what became of it is not recorded; it is kept back until a restart");
+                self.shared.index.lock().stick(id, fence);
+                Ok(Settled::Unreadable)
+            }
+            settled => settled,
         }
     }
 

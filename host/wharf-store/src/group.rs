@@ -332,18 +332,30 @@ impl<'tx> Group<'tx> {
     }
 
     fn touch(&mut self, seq: u64) -> Result<Option<u64>, ReadError> {
+        // Chunks do not overlap: only the last one that begins before it can have it.
+        let mut last: Option<(u64, bool)> = None;
         for (table, was_open) in [(&self.open, true), (&self.closed, false)] {
-            let Some(entry) = table.range(..=seq)?.next_back() else {
-                continue;
-            };
-            let (first, value) = entry?;
-            let (first, tails) = (first.value(), Tails::read(value.value())?);
-            if seq - first < tails.messages_count() as u64 {
-                self.touched.insert(first, Touched { tails, was_open });
-                return Ok(Some(first));
+            if let Some(entry) = table.range(..=seq)?.next_back() {
+                let first = entry?.0.value();
+                if last.is_none_or(|(other, _)| other < first) {
+                    last = Some((first, was_open));
+                }
             }
         }
-        Ok(None)
+        let Some((first, was_open)) = last else {
+            return Ok(None);
+        };
+        let table = if was_open { &self.open } else { &self.closed };
+        let value = table.get(first)?.ok_or(Malformed("a chunk has no tails"))?;
+        let tails = Tails::read(value.value())?;
+        drop(value);
+        if seq - first >= tails.messages_count() as u64 {
+            return Ok(None);
+        }
+        // What cannot be read is found now, not when the group is written.
+        tails.is_open()?;
+        self.touched.insert(first, Touched { tails, was_open });
+        Ok(Some(first))
     }
 
     /// Changes a tail.
@@ -355,7 +367,8 @@ impl<'tx> Group<'tx> {
         touched.tails.set(at.slot, tail);
     }
 
-    fn flush_tails(&mut self) -> Result<(), ReadError> {
+    /// Writes the tails that were changed so far.
+    pub(crate) fn flush_tails(&mut self) -> Result<(), ReadError> {
         for (first, Touched { tails, was_open }) in std::mem::take(&mut self.touched) {
             let is_open = tails.is_open()?;
             let is_empty = tails.slots_count() == 0;

@@ -60,19 +60,26 @@ impl Snapshot {
 
     /// The tails of a message's chunk, and the message's place in it.
     pub(crate) fn tails(&self, seq: MessageSeq) -> Result<(Tails, usize), ReadError> {
+        const NONE: Malformed = Malformed("a message has no tail");
+        let mut last = None;
         for definition in [tails::OPEN, tails::CLOSED] {
             let table = self.0.open_table(definition)?;
-            let Some(entry) = ReadableTable::range(&table, ..=seq.0)?.next_back() else {
-                continue;
-            };
-            let (first, value) = entry?;
-            let place = (seq.0 - first.value()) as usize;
-            let tails = Tails::read(value.value())?;
-            if place < tails.messages_count() {
-                return Ok((tails, place));
+            if let Some(entry) = ReadableTable::range(&table, ..=seq.0)?.next_back() {
+                let (first, value) = entry?;
+                let first = first.value();
+                if last.as_ref().is_none_or(|(other, _)| *other < first) {
+                    last = Some((first, value.value().to_vec()));
+                }
             }
         }
-        Err(Malformed("a message has no tail").into())
+        let (first, value) = last.ok_or(NONE)?;
+        let tails = Tails::read(&value)?;
+        let place = (seq.0 - first) as usize;
+        if place < tails.messages_count() {
+            Ok((tails, place))
+        } else {
+            Err(NONE.into())
+        }
     }
 
     pub(crate) fn rows(&self) -> Result<Rows, ReadError> {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use redb::ReadableTable;
-use wharf_core::{DeliveryId, HashKey, TimeMs};
+use tracing::error;
+use wharf_core::{ChannelName, DeliveryId, HashKey, TimeMs};
 
 use crate::channels::Channels;
 use crate::error::{Malformed, ReadError};
@@ -114,21 +115,35 @@ pub(crate) fn fill(
         index.begin_channel(name, *channel);
     }
     for id in past.suspects() {
-        let (tails, message) = snapshot.tails(id.message())?;
-        let slots = tails.slots(message);
-        let slot = slots.start + usize::from(id.place());
-        if slot >= slots.end {
-            continue;
-        }
-        if let Place::Delivery(status, has_row) = tails.tail(slot)?.place
-            && status.is_sendable()
-        {
-            let names = tails.names()?;
-            let name = names.get(tails.channel(slot));
-            let at = index.queue(name.ok_or(Malformed("a delivery has no channel"))?);
-            index.file_suspect(at, id, has_row);
+        match suspect(snapshot, id) {
+            Ok(Some((name, has_row))) => {
+                let at = index.queue(&name);
+                index.file_suspect(at, id, has_row);
+            }
+            Ok(None) => {}
+            Err(ReadError::Malformed(cause)) => {
+                error!(delivery = %id, error = &cause as &dyn std::error::Error, "a delivery that was being attempted cannot be read, and is kept back");
+            }
+            Err(cause) => return Err(cause),
         }
     }
     index.set_state(state);
     Ok(())
+}
+
+/// The channel of a delivery that can be sent, and whether it has a row; none where it cannot.
+fn suspect(snapshot: &Snapshot, id: DeliveryId) -> Result<Option<(ChannelName, bool)>, ReadError> {
+    let (tails, message) = snapshot.tails(id.message())?;
+    let Some(slot) = tails.slots(message).nth(usize::from(id.place())) else {
+        return Ok(None);
+    };
+    match tails.tail(slot)?.place {
+        Place::Delivery(status, has_row) if status.is_sendable() => {
+            let names = tails.names()?;
+            let name = names.get(tails.channel(slot));
+            let name = name.ok_or(Malformed("a delivery has no channel"))?;
+            Ok(Some((name.clone(), has_row)))
+        }
+        _ => Ok(None),
+    }
 }

@@ -162,6 +162,10 @@ async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim, place: P
         Ok([Settled::Stale]) => {
             tracing::error!(message_id = %claim.message.id, delivery, channel = %channel.name, "an attempt's lease was stale; nothing was recorded");
         }
+        // The store has said why.
+        Ok([Settled::Unreadable]) => {
+            tracing::error!(message_id = %claim.message.id, delivery, channel = %channel.name, "what became of an attempt is not recorded: what is stored of it cannot be read");
+        }
         Ok(answers) => unreachable!("one settle is answered once, not {} times", answers.len()),
         // The store has failed and the process ends; the next start tries the delivery again.
         Err(_) => {

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_store::Store;
 
 use crate::clock;
+use crate::limits::CLAIM_ERROR_WAIT;
 
 /// Longest sleep. A clock that was set shows after this time at the latest.
 const SLEEP_MAX: Duration = Duration::from_secs(10);
@@ -16,13 +17,17 @@ pub(crate) async fn promote(store: Store, stop: CancellationToken) {
     loop {
         next_due.mark_unchanged();
         let now = clock::now();
-        if let Err(error) = store.promote_due(now) {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "what has fallen due cannot be read");
-        }
-        let sleep = store
-            .next_due()
-            .map_or(SLEEP_MAX, |due| due.since(now).min(SLEEP_MAX));
+        let sleep = match store.promote_due(now) {
+            Ok(_) => store
+                .next_due()
+                .map_or(SLEEP_MAX, |due| due.since(now).min(SLEEP_MAX)),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "what has fallen due cannot be read");
+                tokio::time::sleep(CLAIM_ERROR_WAIT).await;
+                continue;
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => return,
             changed = next_due.changed() => if changed.is_err() { return },

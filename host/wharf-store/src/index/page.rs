@@ -195,3 +195,125 @@ impl Index {
         queue.behind.open = (!is_through).then_some(next);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wharf_core::{MessageSeq, Status};
+
+    use super::*;
+    use crate::group::Filed;
+    use crate::index::SharedIndex;
+    use crate::options::QueueSizes;
+    use crate::stand::Stand;
+    use crate::table::channel::Channel;
+
+    const T0: TimeMs = TimeMs(0);
+
+    fn id(number: u64) -> DeliveryId {
+        DeliveryId::new(MessageSeq(number), 0)
+    }
+
+    fn row(due: u64) -> Stand {
+        Stand {
+            status: Status::Retrying,
+            has_row: true,
+            due: Some(TimeMs(due)),
+        }
+    }
+
+    fn page(open: &[u64], due: &[Due]) -> Page {
+        let open = open.iter().map(|number| id(*number)).collect();
+        Page {
+            open: FxHashMap::from_iter([(ChannelName::new("a"), open)]),
+            open_end: id(100),
+            due: due.to_vec(),
+            due_end: None,
+        }
+    }
+
+    /// A start's index, and a plan whose snapshot is made.
+    fn reading(stands: &[Stand]) -> (SharedIndex, Plan) {
+        let shared = SharedIndex::new(0, QueueSizes::default());
+        let mut index = shared.lock();
+        let mut counted = Channel::new(0);
+        stands.iter().for_each(|stand| counted.step(None, *stand));
+        index.begin_channel(&ChannelName::new("a"), counted);
+        index.next_seq = MessageSeq(100);
+        let at = index.queue(&ChannelName::new("a"));
+        let plan = index.plan(at, TimeMs(50)).unwrap();
+        assert!(index.begin_load(Cursor(0)));
+        drop(index);
+        (shared, plan)
+    }
+
+    #[test]
+    fn what_was_settled_while_a_page_was_read_is_not_taken_from_it() {
+        let (index, plan) = reading(&[Stand::OPEN, Stand::OPEN]);
+        let mut index = index.lock();
+        // An operator's command ends the first one.
+        index.queues[plan.at.0].enters(false);
+        index.hold(plan.at, id(1), false, false);
+        index.end_settle(id(1));
+        index.end_load(&plan, Some(page(&[1, 2], &[])));
+        let taken: Vec<_> = index
+            .take(plan.at, 9, T0)
+            .iter()
+            .map(|taken| taken.id)
+            .collect();
+        assert_eq!(taken, [id(2)]);
+    }
+
+    #[test]
+    fn what_was_left_on_disk_while_a_page_was_read_is_read_by_the_next() {
+        let (index, plan) = reading(&[row(3), row(5)]);
+        let mut index = index.lock();
+        // Not in the snapshot.
+        index.file(
+            plan.at,
+            &Filed {
+                id: id(9),
+                stand: row(5),
+            },
+        );
+        index.end_load(&plan, Some(page(&[], &[(TimeMs(3), id(1))])));
+        assert_eq!(index.queues[plan.at.0].behind.due, Some((TimeMs(5), id(9))));
+    }
+
+    #[test]
+    fn what_is_ready_already_is_not_read_a_second_time() {
+        let (index, plan) = reading(&[row(3), row(5)]);
+        let mut index = index.lock();
+        // It fell due before, and stands behind where reading goes on.
+        index.queues[plan.at.0].enters(true);
+        let ready = Ready {
+            id: id(2),
+            resident: None,
+            has_row: true,
+            is_untried: false,
+        };
+        index.queues[plan.at.0].push(ready);
+        index.end_load(
+            &plan,
+            Some(page(&[], &[(TimeMs(3), id(1)), (TimeMs(5), id(2))])),
+        );
+        assert_eq!(index.promote(plan.at, TimeMs(50)), 1);
+        let taken: Vec<_> = index
+            .take(plan.at, 9, T0)
+            .iter()
+            .map(|taken| taken.id)
+            .collect();
+        assert_eq!(taken, [id(2), id(1)]);
+    }
+
+    #[test]
+    fn a_page_is_not_taken_where_the_queue_goes_on_elsewhere_by_now() {
+        let (index, plan) = reading(&[row(3), row(5)]);
+        let mut index = index.lock();
+        // Earlier ones have filled the memory, and pushed the place back.
+        let place = Some((TimeMs(1), id(7)));
+        index.queues[plan.at.0].behind.due = place;
+        index.end_load(&plan, Some(page(&[], &[(TimeMs(3), id(1))])));
+        assert_eq!(index.queues[plan.at.0].behind.due, place);
+        assert_eq!(index.promote(plan.at, TimeMs(50)), 0);
+    }
+}

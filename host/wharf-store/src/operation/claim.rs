@@ -13,6 +13,7 @@ use crate::limits::PAGES_A_CLAIM_MAX;
 use crate::read::{Chunks, Rows, Snapshot};
 use crate::store::Store;
 use crate::table::chunk;
+use crate::table::tails::Place;
 
 /// A delivery to attempt.
 #[derive(Debug)]
@@ -150,6 +151,7 @@ fn resident(lease: Lease, taken: Taken) -> Option<Claim> {
 /// Claims what can be read. An unreadable delivery is kept back, so that it does not stop the ones behind it.
 fn read(snapshot: &Snapshot, leased: Vec<(Lease, Taken)>) -> Result<Vec<Claim>, ReadError> {
     let mut reader = Reader {
+        snapshot,
         chunks: snapshot.chunks()?,
         rows: snapshot.rows()?,
         last: None,
@@ -223,14 +225,15 @@ impl Found {
     }
 }
 
-struct Reader {
+struct Reader<'a> {
+    snapshot: &'a Snapshot,
     chunks: Chunks,
     rows: Rows,
     /// Deliveries of one message mostly follow each other.
     last: Option<(MessageSeq, Loaded)>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn read(&mut self, taken: Taken) -> Result<Found, ReadError> {
         let id = taken.id;
         let (message, route) = match taken.resident {
@@ -240,6 +243,13 @@ impl Reader {
         let mut found = Found::new(message, route);
         if taken.has_row {
             let row = self.rows.row(id)?;
+            // Its settle will need the tail: what cannot be recorded is not sent.
+            let (tails, place) = self.snapshot.tails(id.message())?;
+            let slot = tails.slots(place).nth(usize::from(id.place()));
+            let tail = tails.tail(slot.ok_or(Malformed("a delivery has no tail"))?)?;
+            if tail.place != Place::Delivery(row.status, true) {
+                return Err(Malformed("a delivery's row and its tail differ").into());
+            }
             (found.status, found.attempts_count) = (row.status, row.attempts_count);
             found.is_cancelled = row.is_cancelled;
             found.key_generation = row.key_generation;

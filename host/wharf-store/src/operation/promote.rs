@@ -15,11 +15,18 @@ impl Store {
     pub fn promote_due(&self, now: TimeMs) -> Result<usize, ReadError> {
         let queues = self.index().lock().all();
         let mut count = 0;
+        let mut outcome = Ok(());
         for at in queues {
             for _ in 0..PAGES_A_CLAIM_MAX {
                 count += self.index().lock().promote(at, now);
-                if !self.load(at, now)? {
-                    break;
+                match self.load(at, now) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    // The queues behind it are not to wait for it.
+                    Err(cause) => {
+                        outcome = Err(cause);
+                        break;
+                    }
                 }
             }
         }
@@ -29,7 +36,7 @@ impl Store {
         };
         self.shared.tell_next_due(next_due);
         wake.all();
-        Ok(count)
+        outcome.map(|()| count)
     }
 
     /// When the next retry or delayed delivery falls due, or may.

@@ -147,6 +147,7 @@ pub(crate) fn apply(
     let is_swept = sweep.advance(
         group,
         limits,
+        is_through,
         behind,
         |_| false,
         &mut work_left,
@@ -159,8 +160,18 @@ pub(crate) fn apply(
             dead: read_to,
         };
         let (end, is_enough) = (group.state.next_seq, |group: &Group<'_>| !is_over(group));
-        is_through &= oversize.advance(group, all, end, is_enough, &mut work_left, &mut pruned)?;
+        is_through &= oversize.advance(
+            group,
+            all,
+            true,
+            end,
+            is_enough,
+            &mut work_left,
+            &mut pruned,
+        )?;
     }
+    // What was just removed may be at the front now.
+    group.flush_tails()?;
     is_through &= chunks::forget(
         group,
         before(prune.now, prune.ids),
@@ -168,8 +179,7 @@ pub(crate) fn apply(
         &mut pruned,
     )?;
 
-    // What is behind what was removed may be at the front now.
-    pruned.is_more = !is_through || pruned.messages > 0;
+    pruned.is_more = !is_through;
     let space = &mut group.state.space;
     space.pruned_messages += pruned.messages;
     space.pruned_deliveries += pruned.deliveries;

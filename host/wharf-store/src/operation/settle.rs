@@ -42,6 +42,9 @@ pub enum Settled {
     Cancelled(Cursor),
     /// The lease had been taken back: nothing changed.
     Stale,
+    /// What is stored of the delivery cannot be read; the log says why. Nothing changed, and it is kept back until a
+    /// restart.
+    Unreadable,
 }
 
 /// A settle made ready for the writer by its caller's thread.

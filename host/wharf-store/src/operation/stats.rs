@@ -56,7 +56,8 @@ pub struct IdStats {
 pub struct ChannelStats {
     /// The channel.
     pub channel: ChannelName,
-    /// Deliveries that can be claimed, in memory or on disk.
+    /// Deliveries that can be claimed, in memory or on disk. Of those that were attempted or redriven before, no more
+    /// than are in memory: on disk they count among those that wait for a time, also where it has come.
     pub ready: u64,
     /// Deliveries that are being attempted.
     pub leased: u64,

@@ -19,17 +19,21 @@ pub(crate) struct Sweep {
     at: u64,
     /// What the walk was held against when it began. It goes on with what is older by now, but it has passed by chunks.
     began: Option<Limits>,
+    /// Whether all that was old enough by then was known when it began.
+    has_begun_well: bool,
     /// What the last whole walk was held against: nothing more can go before that changes.
     done: Option<Limits>,
 }
 
 impl Sweep {
-    /// Walks on, through the chunks before a message. `is_enough` ends the walk early. False where it goes on in the
-    /// next call.
+    /// Walks on, through the chunks before a message. `is_enough` ends the walk early. False where it goes on, or begins
+    /// anew, in the next call; what becomes old enough while it lasts is for one that begins later. `is_settled` says that
+    /// all is known that is old enough by now.
     pub(crate) fn advance(
         &mut self,
         group: &mut Group<'_>,
         limits: Limits,
+        is_settled: bool,
         before: MessageSeq,
         is_enough: impl Fn(&Group<'_>) -> bool,
         work: &mut Work,
@@ -39,7 +43,7 @@ impl Sweep {
             return Ok(true);
         }
         if self.at == 0 {
-            self.began = Some(limits);
+            (self.began, self.has_begun_well) = (Some(limits), is_settled);
         }
         while !is_enough(group) {
             if work.is_spent() {
@@ -48,7 +52,7 @@ impl Sweep {
             work.look();
             let Some((first, is_worthwhile)) = next(group, self.at, before, limits)? else {
                 (self.at, self.done) = (0, self.began);
-                return Ok(self.done == Some(limits));
+                return Ok(self.has_begun_well);
             };
             self.at = first + 1;
             let removed = match is_worthwhile {

@@ -54,6 +54,7 @@ impl Horizon {
             }
             work.look();
             let (first, value) = entry?;
+            work.read(value.value().len());
             let Ok(stamps) = Stamps::read(value.value()) else {
                 continue;
             };

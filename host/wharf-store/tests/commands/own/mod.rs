@@ -10,5 +10,6 @@ mod maintain;
 mod open;
 mod small;
 mod suspect;
+mod tails;
 mod throughput;
 mod transfer;
