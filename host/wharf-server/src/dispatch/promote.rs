@@ -24,8 +24,7 @@ pub(crate) async fn promote(store: Store, stop: CancellationToken) {
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(error, "what has fallen due cannot be read");
-                tokio::time::sleep(CLAIM_ERROR_WAIT).await;
-                continue;
+                CLAIM_ERROR_WAIT
             }
         };
         tokio::select! {
