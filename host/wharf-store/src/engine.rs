@@ -1,7 +1,7 @@
 //! The writer: takes requests, commits them together, answers each.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::Database;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -17,7 +17,8 @@ use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
 use crate::group::{Effects, Group};
 use crate::ids;
 use crate::limits::{
-    GATHER_ABOVE_REQUESTS, GATHER_FEW_WAIT, GATHER_WAIT, GROUP_BYTES_MAX, GROUP_ITEMS_MAX,
+    GATHER_ABOVE_REQUESTS, GATHER_FEW_SHARE, GATHER_FEW_WAIT_MAX, GATHER_WAIT, GROUP_BYTES_MAX,
+    GROUP_ITEMS_MAX,
 };
 use crate::open;
 use crate::operation::accept::Verdict;
@@ -157,17 +158,20 @@ impl Engine {
     /// It gathers: a commit costs much the same for few and for many. Who comes is expected to come again: where several
     /// requests were committed together, it waits a moment for as many. A lone caller never waits for others.
     pub(crate) fn run(mut self) {
-        let mut before_count = 0;
+        let (mut before_count, mut took) = (0, Duration::ZERO);
         while self.is_open
             && let Some(first) = self.requests.blocking_recv()
         {
-            self.gather(before_count);
+            self.gather(before_count, took);
+            let began_at = Instant::now();
             before_count = self.turn(first);
+            took = began_at.elapsed();
         }
         self.is_open = false;
     }
 
-    fn gather(&self, count: usize) {
+    /// `count` requests came together before, and their commit took so long.
+    fn gather(&self, count: usize, took: Duration) {
         if self.requests.len() + 1 >= count {
             return;
         }
@@ -176,7 +180,8 @@ impl Engine {
             return std::thread::sleep(GATHER_WAIT);
         }
         let began_at = Instant::now();
-        while self.requests.len() + 1 < count && began_at.elapsed() < GATHER_FEW_WAIT {
+        let wait = (took / GATHER_FEW_SHARE).min(GATHER_FEW_WAIT_MAX);
+        while self.requests.len() + 1 < count && began_at.elapsed() < wait {
             std::thread::yield_now();
         }
     }

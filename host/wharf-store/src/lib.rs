@@ -40,7 +40,8 @@
 //!   millions wait for one channel, each other channel that has more than its first ones reads past those once.
 //! - After an unclean stop a commit comes before each attempt for a while, and what was being attempted then runs alone,
 //!   one after the other: where receivers are slow, that takes long.
-//! - A file of more than half a GiB takes two syncs a commit: repairing it after a crash would take seconds.
+//! - A file of more than a GiB takes two syncs a commit, and each writes what of it is free, some 200 KB a GiB: repairing
+//!   it after a crash would take seconds.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
 //! - After a failed sync Linux keeps pages in memory that never came to the disk, and takes them for written. A store in a

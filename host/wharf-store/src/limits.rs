@@ -63,9 +63,9 @@ pub(crate) const PRUNE_READ_BYTES_MAX: usize = 4 << 20;
 /// Memory that the engine caches pages in. Measured: 64 to 256 MiB are as fast as its default of 1 GiB.
 pub const CACHE_BYTES_DEFAULT: usize = 128 << 20;
 
-/// Size from which on a file is kept in order by each commit: repairing this much takes 1.5 s, on top of everything else
-/// that a start does.
-pub const QUICK_REPAIR_BYTES_DEFAULT: u64 = 512 << 20;
+/// Size from which on a file is kept in order by each commit: repairing this much takes 1 to 3 s, and the start takes as
+/// much longer.
+pub const QUICK_REPAIR_BYTES_DEFAULT: u64 = 1 << 30;
 
 /// Memory for messages between their acceptance and their first claim. At 100k messages/s of 1 KiB it is half a
 /// second of work, which is more than a dispatcher that keeps up ever has waiting.
@@ -100,9 +100,12 @@ pub(crate) const GATHER_ABOVE_REQUESTS: usize = 8;
 /// large in a closed loop of 64 senders.
 pub(crate) const GATHER_WAIT: Duration = Duration::from_micros(300);
 
-/// How long the writer waits for as few requests as came together before, without going to sleep: as long as a caller
-/// takes to make ready a few hundred messages.
-pub(crate) const GATHER_FEW_WAIT: Duration = Duration::from_micros(150);
+/// The writer waits for as few requests as came together before, without going to sleep, for this share of the time that
+/// their commit took: what it saves is another commit.
+pub(crate) const GATHER_FEW_SHARE: u32 = 2;
+
+/// And no longer: a caller makes a thousand messages ready in this time.
+pub(crate) const GATHER_FEW_WAIT_MAX: Duration = Duration::from_millis(1);
 
 /// Ids in memory, and in the log, before they go into a run. They take some 6 MB, and a start reads them back in 10 ms.
 /// Their run is 2.6 MB written at once, a third of a full group. Half as many would save half of that and add half a
