@@ -9,6 +9,7 @@ use crate::group::Group;
 use crate::limits::PRUNE_READ_BYTES_MAX;
 use crate::options::Planted;
 use crate::request::Write;
+use crate::retention::chunks::Aim;
 use crate::retention::{Limits, Retention, Walks, Work, chunks, journal};
 use crate::store::Store;
 use crate::table::chunk;
@@ -143,32 +144,25 @@ pub(crate) fn apply(
         dead: dead_walk.cursor.min(read_to),
     };
     let behind = ended_walk.seq.max(dead_walk.seq);
-    let mut work_left = work();
-    let is_swept = sweep.advance(
-        group,
+    let aim = Aim {
         limits,
-        is_through,
-        behind,
-        |_| false,
-        &mut work_left,
-        &mut pruned,
-    )?;
+        is_settled: is_through,
+        before: behind,
+    };
+    let mut work_left = work();
+    let is_swept = sweep.advance(group, aim, |_| false, &mut work_left, &mut pruned)?;
     is_through &= is_swept;
     if is_swept && is_over(group) {
-        let all = Limits {
-            ended: read_to,
-            dead: read_to,
+        let aim = Aim {
+            limits: Limits {
+                ended: read_to,
+                dead: read_to,
+            },
+            is_settled: true,
+            before: group.state.next_seq,
         };
-        let (end, is_enough) = (group.state.next_seq, |group: &Group<'_>| !is_over(group));
-        is_through &= oversize.advance(
-            group,
-            all,
-            true,
-            end,
-            is_enough,
-            &mut work_left,
-            &mut pruned,
-        )?;
+        let is_enough = |group: &Group<'_>| !is_over(group);
+        is_through &= oversize.advance(group, aim, is_enough, &mut work_left, &mut pruned)?;
     }
     // What was just removed may be at the front now.
     group.flush_tails()?;

@@ -25,16 +25,27 @@ pub(crate) struct Sweep {
     done: Option<Limits>,
 }
 
+/// What a walk is to remove.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aim {
+    pub(crate) limits: Limits,
+    /// Whether all is known that is old enough by now.
+    pub(crate) is_settled: bool,
+    /// It goes through the chunks before this message.
+    pub(crate) before: MessageSeq,
+}
+
 impl Sweep {
-    /// Walks on, through the chunks before a message. `is_enough` ends the walk early. False where it goes on, or begins
-    /// anew, in the next call; what becomes old enough while it lasts is for one that begins later. `is_settled` says that
-    /// all is known that is old enough by now.
+    /// Walks on. `is_enough` ends the walk early. False where it goes on, or begins anew, in the next call; what becomes
+    /// old enough while it lasts is for one that begins later.
     pub(crate) fn advance(
         &mut self,
         group: &mut Group<'_>,
-        limits: Limits,
-        is_settled: bool,
-        before: MessageSeq,
+        Aim {
+            limits,
+            is_settled,
+            before,
+        }: Aim,
         is_enough: impl Fn(&Group<'_>) -> bool,
         work: &mut Work,
         pruned: &mut Pruned,
