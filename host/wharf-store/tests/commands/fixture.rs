@@ -17,7 +17,7 @@ use wharf_core::route::Planned;
 use wharf_core::{Cause, ChannelName, DeliveryId, Message, MessageId, Status, TimeMs, WireForm};
 use wharf_store::{
     Accept, Accepted, Cancel, Cancelled, Claim, Claims, DeliveryView, MessageView, OpenError,
-    Options, Redrive, Redriven, Report, Settle, Settled, Store, Target,
+    Options, Prune, Redrive, Redriven, Report, Settle, Settled, Store, Target,
 };
 
 pub(crate) struct Fixture {
@@ -257,5 +257,30 @@ impl Fixture {
             .iter()
             .map(|claim| String::from_utf8(claim.message.payload.to_vec()).unwrap());
         payloads.collect()
+    }
+}
+
+/// Ages that never end, but for those that a test sets.
+pub(crate) fn never(now_ms: u64) -> Prune {
+    Prune {
+        now: after_ms(now_ms),
+        ended: Duration::MAX,
+        dead: Duration::MAX,
+        ids: Duration::MAX,
+        message_bytes_max: None,
+        journal: Duration::MAX,
+        journal_bytes_max: None,
+        journal_bytes_hard: None,
+        readers: vec![],
+        values_max: usize::MAX,
+    }
+}
+
+/// What ended by a time, however it ended.
+pub(crate) fn ended_by(now_ms: u64) -> Prune {
+    Prune {
+        ended: Duration::ZERO,
+        dead: Duration::ZERO,
+        ..never(now_ms)
     }
 }

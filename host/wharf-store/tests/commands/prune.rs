@@ -10,35 +10,10 @@ use wharf_store::{
 };
 
 use crate::fixture::{
-    Fixture, T0, accept, after_ms, end, id, message, retry, settle, to, wait, wire,
+    Fixture, T0, accept, after_ms, end, ended_by, id, message, never, retry, settle, to, wait, wire,
 };
 
 const PLANNED: DeliveryId = DeliveryId(1 << 16);
-
-/// Ages that never end, but for those that a test sets.
-fn never(now_ms: u64) -> Prune {
-    Prune {
-        now: after_ms(now_ms),
-        ended: Duration::MAX,
-        dead: Duration::MAX,
-        ids: Duration::MAX,
-        message_bytes_max: None,
-        journal: Duration::MAX,
-        journal_bytes_max: None,
-        journal_bytes_hard: None,
-        readers: vec![],
-        values_max: usize::MAX,
-    }
-}
-
-/// What ended by a time, however it ended.
-fn ended_by(now_ms: u64) -> Prune {
-    Prune {
-        ended: Duration::ZERO,
-        dead: Duration::ZERO,
-        ..never(now_ms)
-    }
-}
 
 impl Fixture {
     /// Prunes once.

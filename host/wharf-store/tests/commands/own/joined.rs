@@ -3,30 +3,13 @@
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use wharf_core::Status;
-use wharf_store::{Accepted, Claims, Options, Prune, Store};
+use wharf_store::{Accepted, Claims, Options, Store};
 
 use super::ids::Disk;
-use crate::fixture::{T0, accept, channel, end, id, settle};
+use crate::fixture::{T0, accept, channel, end, ended_by, id, settle};
 use crate::stepped::alone;
-
-/// What ended by now.
-fn everything() -> Prune {
-    Prune {
-        now: T0,
-        ended: Duration::ZERO,
-        dead: Duration::ZERO,
-        ids: Duration::MAX,
-        message_bytes_max: None,
-        journal: Duration::MAX,
-        journal_bytes_max: None,
-        journal_bytes_hard: None,
-        readers: vec![],
-        values_max: usize::MAX,
-    }
-}
 
 /// Goal: in one commit with others that are about the same messages, before or after them, each has its way.
 #[test]
@@ -46,7 +29,7 @@ fn it_joins_what_is_committed_with_it() {
             .map(|claim| settle(claim, end(Status::Rejected)));
         alone(&mut engine, store.settle(ended.collect())).unwrap();
 
-        let mut prune = pin!(store.prune(everything()));
+        let mut prune = pin!(store.prune(ended_by(0)));
         let mut settle = pin!(store.settle(vec![settle(last, end(Status::Delivered))]));
         let mut again = pin!(store.accept(vec![accept("m1", &["a"]), accept("m4", &["a"])]));
         let mut context = Context::from_waker(Waker::noop());
@@ -76,7 +59,7 @@ fn it_joins_what_is_committed_with_it() {
         let is_there = |name: &str| store.get(&id(name)).unwrap().is_some();
         let there: Vec<_> = ["m1", "m2", "m3", "m4"].map(is_there).to_vec();
         assert_eq!(there, [false, false, true, true]);
-        alone(&mut engine, store.prune(everything())).unwrap();
+        alone(&mut engine, store.prune(ended_by(0))).unwrap();
         alone(&mut engine, store.check()).unwrap();
         assert!(!is_there("m3"));
     }

@@ -13,7 +13,7 @@ use wharf_store::{
 };
 
 use crate::everything::everything;
-use crate::fixture::{Fixture, T0, accept, after_ms, end, id, settle, wait};
+use crate::fixture::{Fixture, T0, accept, end, id, never, settle, wait};
 
 pub(super) fn export(path: &Path) -> String {
     let file = StoreFile::open(path, 8 << 20, true, |_| {}).unwrap();
@@ -88,16 +88,8 @@ pub(super) fn with_removed() -> Fixture {
         fixture.settle(vec![settle(claim, end(Status::Delivered))]);
     }
     let mut prune = Prune {
-        now: after_ms(10_000),
         ended: Duration::ZERO,
-        dead: Duration::MAX,
-        ids: Duration::MAX,
-        message_bytes_max: None,
-        journal: Duration::MAX,
-        journal_bytes_max: None,
-        journal_bytes_hard: None,
-        readers: Vec::new(),
-        values_max: 1000,
+        ..never(10_000)
     };
     let run = |prune: &Prune| while wait(fixture.store.prune(prune.clone())).unwrap().is_more {};
     run(&prune);
