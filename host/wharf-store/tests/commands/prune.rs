@@ -636,3 +636,25 @@ fn a_message_goes_with_its_journal() {
     fixture.attempt(&[Status::Delivered, Status::Delivered], 600);
     assert_eq!(fixture.store.journal_of(&id("waits")).unwrap().len(), 1);
 }
+
+/// Goal: a round ends although more becomes old enough all the time, and although much is passed by that stays.
+#[test]
+fn a_round_ends_under_load() {
+    let fixture = Fixture::new();
+    for nth in 0..40 {
+        fixture.accept(vec![accept(&format!("stays-{nth}"), &["b"])]);
+    }
+    let (mut rounds_count, mut removed_count) = (0, 0);
+    for nth in 0..40 {
+        fixture.accept_for_a(&[&format!("m{nth}")], 0);
+        fixture.attempt(&[Status::Delivered], 0);
+        let pruned = fixture.prune(Prune {
+            values_max: 16,
+            ..ended_by(0)
+        });
+        rounds_count += u32::from(!pruned.is_more);
+        removed_count += pruned.messages;
+    }
+    assert!(rounds_count >= 3, "{rounds_count}");
+    assert!(removed_count >= 30, "{removed_count}");
+}
