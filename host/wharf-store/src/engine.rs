@@ -1,5 +1,6 @@
 //! The writer: takes requests, commits them together, answers each.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
-use crate::backend::Length;
-use crate::backend::forget_cached;
+use crate::backend::{Length, forget_cached};
 use crate::channels::Channels;
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
@@ -33,6 +33,7 @@ use crate::operation::{
 use crate::options::{IdSizes, Options, Planted};
 use crate::recover::Past;
 use crate::request::{Request, Write};
+use crate::retention::Walks;
 use crate::store::{FailureReason, Shared};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
@@ -45,12 +46,13 @@ pub struct Engine {
     requests: mpsc::Receiver<Request>,
     state: State,
     channels: Channels,
+    /// Of retention.
+    walks: RefCell<Walks>,
     /// Of the id index, as of the last commit.
     manifest: Manifest,
     id_sizes: IdSizes,
     planted: Planted,
     is_open: bool,
-    /// The file; none where it is no file.
     length: Length,
     quick_repair_bytes: u64,
 }
@@ -134,6 +136,7 @@ impl Engine {
             requests,
             state,
             channels,
+            walks: RefCell::default(),
             manifest,
             id_sizes: options.id_sizes,
             planted: options.planted,
@@ -329,8 +332,8 @@ impl Engine {
                 Reply::new(Reply::Park, asked.answer, number)
             }
             Write::Prune(asked) => {
-                let retention = &self.shared.retention;
-                let pruned = prune::apply(tables, retention, self.planted, &asked.question);
+                let mut walks = self.walks.borrow_mut();
+                let pruned = prune::apply(tables, &mut walks, self.planted, &asked.question);
                 Reply::new(Reply::Prune, asked.answer, pruned)
             }
             Write::Cancel(asked) => {
@@ -415,7 +418,6 @@ impl Engine {
             (index.wake(), index.next_due())
         };
         self.shared.keyed.reflect(effects.keyed);
-        self.shared.retention.set_space(self.state.space);
         self.shared.head.send_replace(self.state.head());
         self.shared.tell_next_due(next_due);
         wake.all();

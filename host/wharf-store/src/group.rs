@@ -332,26 +332,10 @@ impl<'tx> Group<'tx> {
     }
 
     fn touch(&mut self, seq: u64) -> Result<Option<u64>, ReadError> {
-        // Chunks do not overlap: only the last one that begins before it can have it.
-        let mut last: Option<(u64, bool)> = None;
-        for (table, was_open) in [(&self.open, true), (&self.closed, false)] {
-            if let Some(entry) = table.range(..=seq)?.next_back() {
-                let first = entry?.0.value();
-                if last.is_none_or(|(other, _)| other < first) {
-                    last = Some((first, was_open));
-                }
-            }
-        }
-        let Some((first, was_open)) = last else {
+        let found = tails::find(&self.open, &self.closed, seq)?;
+        let Some((first, tails, was_open)) = found else {
             return Ok(None);
         };
-        let table = if was_open { &self.open } else { &self.closed };
-        let value = table.get(first)?.ok_or(Malformed("a chunk has no tails"))?;
-        let tails = Tails::read(value.value())?;
-        drop(value);
-        if seq - first >= tails.messages_count() as u64 {
-            return Ok(None);
-        }
         // What cannot be read is found now, not when the group is written.
         tails.is_open()?;
         self.touched.insert(first, Touched { tails, was_open });

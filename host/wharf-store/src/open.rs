@@ -293,15 +293,7 @@ fn start(
         took_ms = started_at.elapsed().as_millis() as u64,
         "store opened"
     );
-    let shared = Shared::new(
-        database,
-        index,
-        ids,
-        keyed,
-        state.space,
-        state.head(),
-        next_due,
-    );
+    let shared = Shared::new(database, index, ids, keyed, state.head(), next_due);
     let shared = Arc::new(shared);
     let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
     let mut engine = Engine::new(

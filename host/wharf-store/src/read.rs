@@ -11,7 +11,7 @@ use crate::table::blob::Blob;
 use crate::table::chunk;
 use crate::table::delivery::{self, Row};
 use crate::table::id_manifest::Manifest;
-use crate::table::tails::{self, Tails};
+use crate::table::tails::{self, Tail, Tails};
 use crate::table::{Numbered, cursor, journal, meta, wire};
 
 /// The store as of the last commit, unmoved by later ones.
@@ -60,25 +60,20 @@ impl Snapshot {
 
     /// The tails of a message's chunk, and the message's place in it.
     pub(crate) fn tails(&self, seq: MessageSeq) -> Result<(Tails, usize), ReadError> {
-        const NONE: Malformed = Malformed("a message has no tail");
-        let mut last = None;
-        for definition in [tails::OPEN, tails::CLOSED] {
-            let table = self.0.open_table(definition)?;
-            if let Some(entry) = ReadableTable::range(&table, ..=seq.0)?.next_back() {
-                let (first, value) = entry?;
-                let first = first.value();
-                if last.as_ref().is_none_or(|(other, _)| *other < first) {
-                    last = Some((first, value.value().to_vec()));
-                }
-            }
-        }
-        let (first, value) = last.ok_or(NONE)?;
-        let tails = Tails::read(&value)?;
-        let place = (seq.0 - first) as usize;
-        if place < tails.messages_count() {
-            Ok((tails, place))
-        } else {
-            Err(NONE.into())
+        let (open, closed) = (
+            self.0.open_table(tails::OPEN)?,
+            self.0.open_table(tails::CLOSED)?,
+        );
+        let found = tails::find(&open, &closed, seq.0)?;
+        let (first, tails, _) = found.ok_or(Malformed("a message has no tail"))?;
+        Ok((tails, (seq.0 - first) as usize))
+    }
+
+    /// Where deliveries stand.
+    pub(crate) fn tail_reader(&self) -> TailReader<'_> {
+        TailReader {
+            snapshot: self,
+            last: None,
         }
     }
 
@@ -87,6 +82,35 @@ impl Snapshot {
             delivery: self.0.open_table(delivery::TABLE)?,
             wire: self.0.open_table(wire::TABLE)?,
         })
+    }
+}
+
+/// Reads tails. Those of one chunk are kept: neighbours are found without a look-up.
+pub(crate) struct TailReader<'a> {
+    snapshot: &'a Snapshot,
+    /// With the number of the chunk's first message.
+    last: Option<(MessageSeq, Tails)>,
+}
+
+impl TailReader<'_> {
+    /// The tail of a delivery, which must be there.
+    pub(crate) fn tail(&mut self, id: DeliveryId) -> Result<Tail, ReadError> {
+        let seq = id.message();
+        let known = self.last.take().filter(|(first, tails)| {
+            seq >= *first && seq.0 - first.0 < tails.messages_count() as u64
+        });
+        let (first, tails) = match known {
+            Some(known) => known,
+            None => {
+                let (tails, message) = self.snapshot.tails(seq)?;
+                (MessageSeq(seq.0 - message as u64), tails)
+            }
+        };
+        let (_, tails) = self.last.insert((first, tails));
+        let slots = tails.slots((seq.0 - first.0) as usize);
+        let slot = slots.into_iter().nth(usize::from(id.place()));
+        let slot = slot.ok_or(Malformed("a delivery has no tail"))?;
+        Ok(tails.tail(slot)?)
     }
 }
 

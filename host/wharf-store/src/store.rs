@@ -15,9 +15,7 @@ use crate::meter::Meter;
 use crate::operation::keyed::Keyed;
 use crate::read::Snapshot;
 use crate::request::{Asked, Request, Write};
-use crate::retention::Retention;
 use crate::table::id_entry::Entry;
-use crate::table::state::Space;
 
 /// A handle on a store. Cheap to clone; all clones are the same store.
 ///
@@ -47,7 +45,6 @@ pub(crate) struct Shared {
     pub(crate) index: SharedIndex,
     pub(crate) ids: Ids,
     pub(crate) keyed: Keyed,
-    pub(crate) retention: Retention,
     pub(crate) meter: Meter,
     /// Cursor of the last committed row.
     pub(crate) head: watch::Sender<Cursor>,
@@ -64,7 +61,6 @@ impl Shared {
         index: SharedIndex,
         ids: Ids,
         keyed: Keyed,
-        space: Space,
         head: Cursor,
         next_due: Option<TimeMs>,
     ) -> Self {
@@ -73,7 +69,6 @@ impl Shared {
             index,
             ids,
             keyed,
-            retention: Retention::new(space),
             meter: Meter::new(),
             head: watch::Sender::new(head),
             next_due: watch::Sender::new(next_due),

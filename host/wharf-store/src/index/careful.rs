@@ -48,11 +48,6 @@ impl Careful {
         self.start.is_some_and(|start| due <= start.at)
     }
 
-    /// Deliveries whose claim is on disk.
-    pub(super) fn claimed(&self) -> &FxHashSet<DeliveryId> {
-        &self.claimed
-    }
-
     pub(super) fn is_out(&self, id: DeliveryId) -> bool {
         self.out == Some(id)
     }

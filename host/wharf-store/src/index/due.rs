@@ -101,7 +101,7 @@ impl Index {
     /// Whether a delivery is known already, so that it is not to be read from the file.
     pub(super) fn is_apart(&self, id: DeliveryId) -> bool {
         self.leases.contains_key(&id)
-            || self.careful.claimed().contains(&id)
+            || self.claimed().contains(&id)
             || self.stuck.contains_key(&id)
     }
 }

@@ -16,12 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use wharf_core::invariant::Spread;
-use wharf_core::{ChannelName, Cursor, DeliveryId, Fence, MessageSeq, Status};
+use wharf_core::{ChannelName, DeliveryId, Fence, Status};
 
 use crate::operation::stats::ChannelStats;
 use crate::options::QueueSizes;
 use crate::table::channel::Channel;
-use crate::table::state::{Counts, State};
+use crate::table::state::State;
 
 use careful::Careful;
 pub(crate) use lease::Leased;
@@ -52,9 +52,7 @@ pub(crate) struct Index {
     resident_bytes: usize,
     resident_bytes_max: usize,
     /// Copied here after each commit, so that counters and indexes are always read together.
-    counts: Counts,
-    head: Cursor,
-    next_seq: MessageSeq,
+    state: State,
 }
 
 /// The index, shared by the writer, the handles and the leases.
@@ -82,9 +80,7 @@ impl SharedIndex {
             load: None,
             resident_bytes: 0,
             resident_bytes_max,
-            counts: Counts::default(),
-            head: Cursor(0),
-            next_seq: MessageSeq(0),
+            state: State::empty(),
         })))
     }
 
@@ -127,9 +123,7 @@ impl Index {
 
     /// What was counted by the last commit.
     pub(crate) fn set_state(&mut self, state: &State) {
-        self.counts = state.counts;
-        self.head = state.head();
-        self.next_seq = state.next_seq;
+        self.state = *state;
     }
 
     /// What was counted of a channel by the last commit that was about it.
@@ -138,8 +132,8 @@ impl Index {
         self.queues[at.0].counted = counted;
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts
+    pub(crate) fn state(&self) -> &State {
+        &self.state
     }
 
     pub(crate) fn resident_bytes(&self) -> usize {
@@ -147,7 +141,7 @@ impl Index {
     }
 
     pub(crate) fn waiting_count(&self) -> u64 {
-        self.counts.status(Status::Pending) + self.counts.status(Status::Provisional)
+        self.state.counts.status(Status::Pending) + self.state.counts.status(Status::Provisional)
     }
 
     pub(crate) fn spread(&self) -> Spread {
@@ -156,8 +150,8 @@ impl Index {
             leased: self.leases.len() as u64,
             blocked: self.stuck.len() as u64,
             due: self.queues.iter().map(Queue::due_count).sum::<u64>() + self.waiting_count(),
-            held: self.counts.status(Status::Held),
-            ended: self.counts.ended(),
+            held: self.state.counts.status(Status::Held),
+            ended: self.state.counts.ended(),
         }
     }
 

@@ -85,7 +85,7 @@ impl Index {
 
     /// Begins the reading, with a snapshot whose journal ends here. False where the index mirrors another commit.
     pub(crate) fn begin_load(&mut self, head: Cursor) -> bool {
-        let is_same = self.head == head;
+        let is_same = self.state.head() == head;
         if is_same {
             self.load = Some(Load::default());
         }
@@ -191,7 +191,7 @@ impl Index {
         }
         let next = left.first().copied().unwrap_or(end);
         let queue = &mut self.queues[at.0];
-        let is_through = next.message() >= self.next_seq || queue.open_on_disk() == 0;
+        let is_through = next.message() >= self.state.next_seq || queue.open_on_disk() == 0;
         queue.behind.open = (!is_through).then_some(next);
     }
 }
@@ -238,7 +238,7 @@ mod tests {
         let mut counted = Channel::new(0);
         stands.iter().for_each(|stand| counted.step(None, *stand));
         index.begin_channel(&ChannelName::new("a"), counted);
-        index.next_seq = MessageSeq(100);
+        index.state.next_seq = MessageSeq(100);
         let at = index.queue(&ChannelName::new("a"));
         let plan = index.plan(at, TimeMs(50)).unwrap();
         assert!(index.begin_load(Cursor(0)));

@@ -16,8 +16,7 @@ use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
 use rustc_hash::FxHashMap;
 
-/// The engine's pages are multiples of it.
-const PAGE_BYTES: usize = 4096;
+use crate::limits::PAGE_BYTES;
 
 type Page = Box<[u8; PAGE_BYTES]>;
 

@@ -10,7 +10,7 @@ use crate::error::{Malformed, ReadError};
 use crate::index::{QueueAt, Taken};
 use crate::lease::Lease;
 use crate::limits::PAGES_A_CLAIM_MAX;
-use crate::read::{Chunks, Rows, Snapshot};
+use crate::read::{Chunks, Rows, Snapshot, TailReader};
 use crate::store::Store;
 use crate::table::chunk;
 use crate::table::tails::Place;
@@ -151,7 +151,7 @@ fn resident(lease: Lease, taken: Taken) -> Option<Claim> {
 /// Claims what can be read. An unreadable delivery is kept back, so that it does not stop the ones behind it.
 fn read(snapshot: &Snapshot, leased: Vec<(Lease, Taken)>) -> Result<Vec<Claim>, ReadError> {
     let mut reader = Reader {
-        snapshot,
+        tails: snapshot.tail_reader(),
         chunks: snapshot.chunks()?,
         rows: snapshot.rows()?,
         last: None,
@@ -226,7 +226,7 @@ impl Found {
 }
 
 struct Reader<'a> {
-    snapshot: &'a Snapshot,
+    tails: TailReader<'a>,
     chunks: Chunks,
     rows: Rows,
     /// Deliveries of one message mostly follow each other.
@@ -244,10 +244,7 @@ impl Reader<'_> {
         if taken.has_row {
             let row = self.rows.row(id)?;
             // Its settle will need the tail: what cannot be recorded is not sent.
-            let (tails, place) = self.snapshot.tails(id.message())?;
-            let slot = tails.slots(place).nth(usize::from(id.place()));
-            let tail = tails.tail(slot.ok_or(Malformed("a delivery has no tail"))?)?;
-            if tail.place != Place::Delivery(row.status, true) {
+            if self.tails.tail(id)?.place != Place::Delivery(row.status, true) {
                 return Err(Malformed("a delivery's row and its tail differ").into());
             }
             (found.status, found.attempts_count) = (row.status, row.attempts_count);

@@ -11,11 +11,11 @@ use crate::error::{Malformed, ReadError};
 use crate::index::SharedIndex;
 use crate::limits::{LIST_ENTRIES_MAX, LIST_LOOK_BACK_ROWS};
 use crate::operation::get::DeliveryView;
-use crate::read::{Chunks, Journal, Rows, Snapshot};
+use crate::read::{Chunks, Journal, Rows, Snapshot, TailReader};
 use crate::store::Store;
 use crate::table::chunk;
 use crate::table::state::Counts;
-use crate::table::tails::{Place, Tail, Tails};
+use crate::table::tails::Place;
 use crate::walk::{Walk, Wanted};
 
 /// What to list: what stands at one of these, and for this channel where one is named.
@@ -83,7 +83,7 @@ impl Store {
         max: usize,
     ) -> Result<Page, ReadError> {
         // Read before the snapshot is made: what was answered by then is counted.
-        let wanted = wanted(filter, &self.index().lock().counts());
+        let wanted = wanted(filter, &self.index().lock().state().counts);
         self.read(|snapshot| page(snapshot, self.index(), &wanted, after, max))
     }
 }
@@ -116,9 +116,8 @@ fn page(
         next,
     };
     let mut reader = Reader {
-        snapshot,
         index,
-        tails: None,
+        tails: snapshot.tail_reader(),
         chunks: snapshot.chunks()?,
         rows: snapshot.rows()?,
         journal: snapshot.journal()?,
@@ -138,10 +137,8 @@ fn page(
 
 /// Puts entries together.
 struct Reader<'a> {
-    snapshot: &'a Snapshot,
     index: &'a SharedIndex,
-    /// Of one chunk, with the number of its first message: neighbours are found without a look-up.
-    tails: Option<(MessageSeq, Tails)>,
+    tails: TailReader<'a>,
     chunks: Chunks,
     rows: Rows,
     journal: Journal,
@@ -157,7 +154,7 @@ impl Reader<'_> {
             });
             Ok((about.id, about.accepted_at, planned))
         })?;
-        let tail = self.tail(id)?;
+        let tail = self.tails.tail(id)?;
         let of = match (tail.place, planned) {
             (Place::Message(standing), None) => Of::Message(standing),
             (Place::Delivery(..), Some(planned)) => Of::Delivery(DeliveryView::read(
@@ -184,25 +181,6 @@ impl Reader<'_> {
             code,
             reason,
         })
-    }
-
-    fn tail(&mut self, id: DeliveryId) -> Result<Tail, ReadError> {
-        let seq = id.message();
-        let known = self.tails.take().filter(|(first, tails)| {
-            seq >= *first && seq.0 - first.0 < tails.messages_count() as u64
-        });
-        let (first, tails) = match known {
-            Some(known) => known,
-            None => {
-                let (tails, message) = self.snapshot.tails(seq)?;
-                (MessageSeq(seq.0 - message as u64), tails)
-            }
-        };
-        let (_, tails) = self.tails.insert((first, tails));
-        let slots = tails.slots((seq.0 - first.0) as usize);
-        let slot = slots.into_iter().nth(usize::from(id.place()));
-        let slot = slot.ok_or(Malformed("a delivery has no tail"))?;
-        Ok(tails.tail(slot)?)
     }
 
     fn last_attempt(&mut self, last: Cursor) -> Result<Option<Attempt>, ReadError> {

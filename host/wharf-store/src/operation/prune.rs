@@ -10,7 +10,7 @@ use crate::limits::PRUNE_READ_BYTES_MAX;
 use crate::options::Planted;
 use crate::request::Write;
 use crate::retention::chunks::Aim;
-use crate::retention::{Limits, Retention, Walks, Work, chunks, journal};
+use crate::retention::{Limits, Walks, Work, chunks, journal};
 use crate::store::Store;
 use crate::table::chunk;
 
@@ -109,11 +109,10 @@ impl Store {
 /// The writer's part.
 pub(crate) fn apply(
     group: &mut Group<'_>,
-    retention: &Retention,
+    walks: &mut Walks,
     planted: Planted,
     prune: &Prune,
 ) -> Result<Pruned, ReadError> {
-    let mut walks = retention.walks();
     // One each, so that none keeps another from getting on.
     let work = || Work::new(prune.values_max, PRUNE_READ_BYTES_MAX);
     let mut pruned = Pruned::default();
@@ -134,7 +133,7 @@ pub(crate) fn apply(
         dead: dead_walk,
         sweep,
         oversize,
-    } = &mut *walks;
+    } = walks;
     for (horizon, age) in [(&mut *ended_walk, ended), (&mut *dead_walk, dead)] {
         let limit = before(prune.now, age);
         is_through &= horizon.advance(&group.journal, &space, limit, &mut work())?;

@@ -108,10 +108,9 @@ impl Store {
     /// Numbers about the store. Quick: nothing is read from the file.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let space = self.shared.retention.space();
         let index = self.index().lock();
         Stats {
-            counts: index.counts(),
+            counts: index.state().counts,
             spread: index.spread(),
             waiting: index.waiting_count(),
             suspects: index.suspects_count(),
@@ -119,7 +118,7 @@ impl Store {
             channels: index.channels().collect(),
             resident_bytes: index.resident_bytes(),
             ids: self.ids().stats(),
-            space,
+            space: index.state().space,
             commit_us: self.shared.meter.commit_us(),
             group_items: self.shared.meter.group_items(),
         }

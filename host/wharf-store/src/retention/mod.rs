@@ -24,21 +24,10 @@ pub(crate) mod chunks;
 pub(crate) mod horizon;
 pub(crate) mod journal;
 
-use std::sync::{Mutex, MutexGuard};
-
 use wharf_core::Cursor;
 
-use crate::table::state::Space;
 use chunks::Sweep;
 use horizon::Horizon;
-
-/// What is in memory.
-pub(crate) struct Retention {
-    /// The writer's alone.
-    walks: Mutex<Walks>,
-    /// As of the last commit.
-    space: Mutex<Space>,
-}
 
 /// How far the walks have come. They begin anew at every start.
 #[derive(Default)]
@@ -50,35 +39,6 @@ pub(crate) struct Walks {
     pub(crate) sweep: Sweep,
     /// The walk that goes on where there is too much.
     pub(crate) oversize: Sweep,
-}
-
-impl Retention {
-    pub(crate) fn new(space: Space) -> Self {
-        Self {
-            walks: Mutex::default(),
-            space: Mutex::new(space),
-        }
-    }
-
-    pub(crate) fn walks(&self) -> MutexGuard<'_, Walks> {
-        self.walks
-            .lock()
-            .expect("nothing panics with the walks locked")
-    }
-
-    pub(crate) fn space(&self) -> Space {
-        *self.lock_space()
-    }
-
-    pub(crate) fn set_space(&self, space: Space) {
-        *self.lock_space() = space;
-    }
-
-    fn lock_space(&self) -> MutexGuard<'_, Space> {
-        self.space
-            .lock()
-            .expect("nothing panics with the space locked")
-    }
 }
 
 /// Rows up to which messages can go.

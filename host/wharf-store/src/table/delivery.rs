@@ -9,7 +9,8 @@ use crate::error::Malformed;
 
 /// Key: delivery number, `message << 16 | place`. Value: [`Row`]. There for whatever is retrying, pending,
 /// provisional, held, queued and not new, delivered after a redrive, or final other than delivered. What was delivered
-/// without one has only its tail and its journal. A start scans this table, so wire forms stand in [`super::wire`].
+/// without one has only its tail and its journal. Wire forms stand in [`super::wire`]:
+/// lists walk through this table.
 pub(crate) const TABLE: Numbered = Numbered::new("delivery");
 
 const VERSION: u8 = 2;

@@ -1,12 +1,13 @@
 //! `open` and `closed`: where the deliveries of a chunk stand, and where their journals end.
 
+use redb::ReadableTable;
 use wharf_core::{ChannelName, Cursor, Standing, Status};
 
 use super::Numbered;
-use crate::error::Malformed;
+use crate::error::{Malformed, ReadError};
 
-/// Tails of the chunks that have a delivery which waits for its first attempt with no row of its own: what a start
-/// scans to fill the ready index.
+/// Tails of the chunks that have a delivery which waits for its first attempt with no row of its own: what the ready
+/// index is filled from.
 ///
 /// Key: the chunk's, number of its first message. Value: [`Tails`].
 pub(crate) const OPEN: Numbered = Numbered::new("open");
@@ -17,6 +18,26 @@ pub(crate) const CLOSED: Numbered = Numbered::new("closed");
 
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 9;
+
+/// The tails of the chunk that has a message, the number of its first message, and whether they are in [`OPEN`]; none
+/// where there is no such chunk. Chunks do not overlap, so only the last one that begins before the message can have it,
+/// and no other is read.
+pub(crate) fn find(
+    open: &impl ReadableTable<u64, &'static [u8]>,
+    closed: &impl ReadableTable<u64, &'static [u8]>,
+    seq: u64,
+) -> Result<Option<(u64, Tails, bool)>, ReadError> {
+    let in_open = open.range(..=seq)?.next_back().transpose()?;
+    let in_closed = closed.range(..=seq)?.next_back().transpose()?;
+    let found = [(in_open, true), (in_closed, false)].into_iter();
+    let found = found.filter_map(|(entry, is_open)| entry.map(|entry| (entry, is_open)));
+    let Some(((first, value), is_open)) = found.max_by_key(|((first, _), _)| first.value()) else {
+        return Ok(None);
+    };
+    let (first, tails) = (first.value(), Tails::read(value.value())?);
+    let has_it = seq - first < tails.messages_count() as u64;
+    Ok(has_it.then_some((first, tails, is_open)))
+}
 
 /// Set where the delivery has a row in [`super::delivery`].
 const HAS_ROW: u8 = 0x80;
