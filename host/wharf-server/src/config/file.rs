@@ -295,13 +295,14 @@ pub(super) enum Schedule {
 
 /// `[[route]]`
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Route {
-    /// Its name. Default `route-N` by its place, from 1.
+    /// Its name: `[A-Za-z0-9_-]{1,64}`. Default `route-N` by its place, from 1.
     pub(super) name: Option<String>,
     /// What must hold: attribute names, or JSON pointers into the payload (they begin with `/`), and text (`*` at
     /// the end: a prefix), a list of texts (one of them), or true/false (it exists or not). A pointer also takes
-    /// numbers. Default: everything matches.
+    /// numbers. `{ equals = … }` takes a value as it is: a text that ends with `*`, and, for a pointer, true or false.
+    /// Default: everything matches.
     #[serde(default, rename = "match")]
     pub(super) conditions: BTreeMap<String, toml::Value>,
     /// Where the message goes.
@@ -309,6 +310,10 @@ pub(super) struct Route {
     /// Whether later routes are left out once this one matched. Default false.
     #[serde(default)]
     pub(super) stop: bool,
+    /// Whether it is only for what no other route matched. The last route alone can be that, and it has no `match`. Default
+    /// false.
+    #[serde(default)]
+    pub(super) catch_all: bool,
     /// Only `fan-out`: every channel gets a delivery.
     #[serde(default)]
     pub(super) mode: Mode,

@@ -1,6 +1,8 @@
 //! `[[route]]`.
 
-use wharf_core::{ChannelName, route};
+use std::collections::BTreeSet;
+
+use wharf_core::{ChannelName, MessageId, route};
 
 use super::super::file::Mode;
 use super::super::nearest::nearest;
@@ -14,21 +16,29 @@ impl Resolver<'_> {
         channels: &[Channel],
     ) -> route::Table {
         let mut table = route::Table::default();
-        for (index, route) in routes.into_iter().enumerate() {
-            let name = route.name.unwrap_or_else(|| format!("route-{}", index + 1));
+        let mut names = BTreeSet::new();
+        let count = routes.len();
+        for (number, route) in (1..).zip(routes) {
+            let name = route.name.unwrap_or_else(|| format!("route-{number}"));
             let at = format!("route {name:?}");
             let Mode::FanOut = route.mode;
-            if route.channels.is_empty() {
-                self.problem(format!("{at}: it names no channels"));
+            if MessageId::parse(&name).is_err() {
+                self.problem(format!("{at}: its name takes 1 to 64 of A-Z a-z 0-9 _ -"));
             }
-            for channel in &route.channels {
-                if !channels.iter().any(|c| c.name.as_str() == channel) {
-                    let near = nearest(channel, channels.iter().map(|c| c.name.as_str()))
-                        .map(|near| format!("; did you mean {near:?}?"))
-                        .unwrap_or_default();
-                    self.problem(format!("{at}: there is no channel {channel:?}{near}"));
-                }
+            if !names.insert(name.clone()) {
+                self.problem(format!("{at}: there are two of this name"));
             }
+            if route.catch_all && number < count {
+                self.problem(format!(
+                    "{at}: catch-all is for what no other route matched: put it behind the others"
+                ));
+            }
+            if route.catch_all && !route.conditions.is_empty() {
+                self.problem(format!(
+                    "{at}: catch-all takes whatever is left, so it has no match: leave out one of the two"
+                ));
+            }
+            self.route_channels(&at, &route.channels, channels);
             let mut conditions = Vec::new();
             for (key, value) in route.conditions {
                 match condition(&key, value) {
@@ -41,15 +51,37 @@ impl Resolver<'_> {
                 conditions,
                 channels: route.channels.iter().map(|c| ChannelName::new(c)).collect(),
                 stop: route.stop,
+                is_catch_all: route.catch_all,
             });
         }
         table
+    }
+
+    fn route_channels(&mut self, at: &str, names: &[String], channels: &[Channel]) {
+        if names.is_empty() {
+            self.problem(format!("{at}: it names no channels"));
+        }
+        for (place, name) in names.iter().enumerate() {
+            if names[..place].contains(name) {
+                self.problem(format!("{at}: it names channel {name:?} twice"));
+                continue;
+            }
+            if !channels.iter().any(|c| c.name.as_str() == name) {
+                let near = nearest(name, channels.iter().map(|c| c.name.as_str()))
+                    .map(|near| format!("; did you mean {near:?}?"))
+                    .unwrap_or_default();
+                self.problem(format!("{at}: there is no channel {name:?}{near}"));
+            }
+        }
     }
 }
 
 fn condition(key: &str, value: toml::Value) -> Result<(route::Operand, route::Condition), String> {
     let is_pointer = key.starts_with('/');
     let operand = if is_pointer {
+        if !is_escaped(key) {
+            return Err("`~` in a JSON pointer is written `~0`, and `/` in a name `~1`".to_owned());
+        }
         route::Operand::Pointer(key.to_owned())
     } else {
         route::Operand::Attribute(key.to_owned())
@@ -60,26 +92,60 @@ fn condition(key: &str, value: toml::Value) -> Result<(route::Operand, route::Co
             None => route::Condition::Equals(text),
         },
         toml::Value::Boolean(wanted) => route::Condition::Exists(wanted),
-        toml::Value::Array(values) => route::Condition::OneOf(
-            values
-                .into_iter()
-                .map(|value| match value {
-                    toml::Value::String(text) => Ok(text),
-                    other => Err(format!("{other} in the list is no text")),
-                })
-                .collect::<Result<_, _>>()?,
-        ),
-        toml::Value::Integer(number) if is_pointer => route::Condition::Json(number.into()),
-        // JSON has no infinity and no NaN.
-        toml::Value::Float(number) if is_pointer && number.is_finite() => {
-            route::Condition::Json(number.into())
+        toml::Value::Array(values) => one_of(values)?,
+        toml::Value::Table(table) => equals(is_pointer, table)?,
+        number @ (toml::Value::Integer(_) | toml::Value::Float(_)) if is_pointer => {
+            exactly(true, number)?
         }
         other => {
             return Err(format!(
-                "a value of type {} cannot be matched: it takes a text, a list of texts, or true/false",
+                "a value of type {} cannot be matched: it takes a text, a list of texts, true/false, or {{ equals = … }}",
                 other.type_str()
             ));
         }
     };
     Ok((operand, condition))
+}
+
+/// Whether every `~` of a pointer is the begin of an escape (RFC 6901): what is not finds nothing, ever.
+fn is_escaped(pointer: &str) -> bool {
+    let mut after = pointer.split('~').skip(1);
+    after.all(|text| text.starts_with(['0', '1']))
+}
+
+fn one_of(values: Vec<toml::Value>) -> Result<route::Condition, String> {
+    if values.is_empty() {
+        return Err(
+            "an empty list matches nothing: put a text into it, or leave it out".to_owned(),
+        );
+    }
+    let texts = values.into_iter().map(|value| match value {
+        toml::Value::String(text) => Ok(text),
+        other => Err(format!("{other} in the list is no text")),
+    });
+    Ok(route::Condition::OneOf(texts.collect::<Result<_, _>>()?))
+}
+
+/// `{ equals = … }`
+fn equals(is_pointer: bool, mut table: toml::Table) -> Result<route::Condition, String> {
+    match (table.remove("equals"), table.is_empty()) {
+        (Some(value), true) => exactly(is_pointer, value),
+        _ => Err("a table here is { equals = … }, and nothing else".to_owned()),
+    }
+}
+
+fn exactly(is_pointer: bool, value: toml::Value) -> Result<route::Condition, String> {
+    match value {
+        toml::Value::String(text) => Ok(route::Condition::Equals(text)),
+        toml::Value::Integer(number) if is_pointer => Ok(route::Condition::Json(number.into())),
+        toml::Value::Boolean(wanted) if is_pointer => Ok(route::Condition::Json(wanted.into())),
+        // JSON has no infinity and no NaN.
+        toml::Value::Float(number) if is_pointer && number.is_finite() => {
+            Ok(route::Condition::Json(number.into()))
+        }
+        other if is_pointer => Err(format!(
+            "nothing in a payload equals {other}: equals takes a text, a number, or true/false"
+        )),
+        other => Err(format!("an attribute is a text and never equals {other}")),
+    }
 }

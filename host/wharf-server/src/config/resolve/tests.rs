@@ -306,3 +306,46 @@ fn what_ended_is_not_kept_for_longer_than_the_rows_that_say_how() {
         &["store.journal-hard-cap"],
     );
 }
+
+#[test]
+fn every_match_that_can_never_hold_is_a_problem() {
+    const CHANNEL: &str = "[[channel]]\nname = 'a'\nplugin = 'http'\n";
+    let route = |rest: &str| format!("{CHANNEL}[[route]]\nchannels = ['a']\n{rest}");
+    check(
+        &route("match = { type = { equals = 'a*' }, '/paid' = { equals = true }, '/a~1b' = 1.5 }"),
+        &[],
+    );
+    for (one, expected) in [
+        ("type = []", "match.type: an empty list matches nothing"),
+        ("type = ['a', 1]", "match.type: 1 in the list is no text"),
+        ("type = 1", "match.type: a value of type integer"),
+        ("type = { equals = true }", "never equals true"),
+        ("type = { equal = 'a' }", "{ equals = … }"),
+        ("'/n' = { equals = nan }", "nothing in a payload equals nan"),
+        ("'/a~b' = true", "match./a~b: `~` in a JSON pointer"),
+    ] {
+        check(&route(&format!("match = {{ {one} }}")), &[expected]);
+    }
+}
+
+#[test]
+fn routes_have_names_and_channels_of_their_own_and_a_catch_all_is_last() {
+    const CHANNEL: &str = "[[channel]]\nname = 'a'\nplugin = 'http'\n";
+    let route = |text: &str| format!("[[route]]\nchannels = ['a']\n{text}\n");
+    check(&(CHANNEL.to_owned() + &route("catch-all = true")), &[]);
+    check(
+        &(CHANNEL.to_owned()
+            + &route("name = 'route-2'")
+            + &route("")
+            + &route("name = 'a b'")
+            + &route("catch-all = true")
+            + "[[route]]\nchannels = ['a', 'a']\nmatch = { x = true }\ncatch-all = true"),
+        &[
+            "route \"route-2\": there are two of this name",
+            "route \"a b\": its name takes",
+            "route \"route-4\": catch-all is for what no other route matched",
+            "route \"route-5\": catch-all takes whatever is left",
+            "route \"route-5\": it names channel \"a\" twice",
+        ],
+    );
+}
