@@ -17,6 +17,7 @@ mod a_duplicate_is_known_after_its_message_went;
 // It limits the size of a process's files while that runs.
 #[cfg(target_os = "linux")]
 mod a_failed_commit_ends_the_host;
+mod a_failover_goes_on_where_nothing_arrived;
 mod a_faulty_hook_hurts_only_its_message;
 mod a_full_disk_stops_what_would_fill_it;
 mod a_hook_is_told_of_what_it_missed;

@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     DropJournalRow,
     /// Retention removes what has not been kept for long enough.
     PruneTooEarly,
+    /// A delivery is superseded, and what stands in for it is not made.
+    ForgetReserve,
 }
 
 impl Bug {
@@ -33,6 +35,7 @@ impl Bug {
         Self::ForgetDue,
         Self::DropJournalRow,
         Self::PruneTooEarly,
+        Self::ForgetReserve,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Bug {
             Self::ForgetDue => "forget-due",
             Self::DropJournalRow => "drop-journal-row",
             Self::PruneTooEarly => "prune-too-early",
+            Self::ForgetReserve => "forget-reserve",
         }
     }
 
@@ -67,6 +71,7 @@ impl Bug {
             Self::ForgetDue => Planted::ForgetDue,
             Self::DropJournalRow => Planted::DropJournalRow,
             Self::PruneTooEarly => Planted::PruneTooEarly,
+            Self::ForgetReserve => Planted::ForgetReserve,
         }
     }
 }

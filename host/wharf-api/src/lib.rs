@@ -17,7 +17,8 @@ mod store;
 pub use client::{BackupError, Client, ClientError};
 pub use journal::{AttemptView, GapView, HookView, JournalView, RowView};
 pub use message::{
-    BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
+    BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, ReserveView,
+    SendAnswer,
 };
 pub use operate::{
     ChangeResult, ChangedDelivery, ChangedEntry, ChangedView, ChannelStatus, ChannelView,

@@ -51,10 +51,7 @@ impl Caller {
             counters,
             clock,
             retention,
-            planned: Planned {
-                route: ROUTE.into(),
-                channel: channel.clone(),
-            },
+            planned: Planned::at_once(ROUTE.into(), channel.clone()),
             channel,
             sent: Sent::new(),
         })

@@ -119,6 +119,8 @@ pub enum Planted {
     DropJournalRow,
     /// Messages are removed as soon as they ended.
     PruneTooEarly,
+    /// A delivery is superseded, and what stands in for it is not made.
+    ForgetReserve,
 }
 
 impl Planted {

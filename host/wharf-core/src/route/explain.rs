@@ -94,6 +94,7 @@ fn find(operand: &Operand, message: &Message, payload: &mut Payload) -> Found {
 mod tests {
     use super::*;
     use crate::id::ChannelName;
+    use crate::route::Mode;
     use crate::route::tests::message;
 
     #[test]
@@ -109,6 +110,7 @@ mod tests {
                     (pointer("/m"), Condition::Exists(true)),
                 ],
                 channels: vec![ChannelName::new("c")],
+                mode: Mode::FanOut,
                 stop: false,
                 is_catch_all: false,
             }],

@@ -5,7 +5,9 @@
 
 mod condition;
 mod explain;
+mod plan;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::id::ChannelName;
@@ -14,6 +16,7 @@ use crate::message::Message;
 use condition::Payload;
 pub use condition::{Condition, Operand};
 pub use explain::{Check, Explained, Found};
+use plan::Plan;
 
 /// One route: all conditions must hold.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,10 +27,21 @@ pub struct Route {
     pub conditions: Vec<(Operand, Condition)>,
     /// Where the message goes.
     pub channels: Vec<ChannelName>,
+    /// To which of them.
+    pub mode: Mode,
     /// Whether later routes are left out once this one matched.
     pub stop: bool,
     /// Whether it is only for what no route before it matched.
     pub is_catch_all: bool,
+}
+
+/// Which of a route's channels a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// To all of them.
+    FanOut,
+    /// To the first; to the next one where that is given up after so many definite failures.
+    Failover(NonZeroU32),
 }
 
 /// The routes, in order.
@@ -44,6 +58,9 @@ pub struct Planned {
     pub route: Arc<str>,
     /// Its channel.
     pub channel: ChannelName,
+    /// Set where it is in reserve: it is made once the one planned before it was given up, after so many definite
+    /// failures. None: at once.
+    pub after: Option<NonZeroU32>,
 }
 
 /// What one route says of a message.
@@ -60,26 +77,21 @@ pub enum Verdict {
 }
 
 impl Table {
-    /// The deliveries that a message gets: one per channel, by the first route that names it. Empty where no
+    /// The deliveries that a message gets, and those in reserve, each behind the one that it stands in for. Empty where no
     /// route matches.
+    ///
+    /// A channel gets one delivery at once, by the first route that names it. A later failover that begins with it adds its
+    /// reserve to that delivery. What is in reserve is not reckoned with: of two routes that share a last resort, each has
+    /// it.
     #[must_use]
     pub fn plan(&self, message: &Message) -> Vec<Planned> {
-        let mut planned: Vec<Planned> = Vec::new();
-        let mut payload = Payload::Unread;
-        for (route, verdict) in self.judge(message, &mut payload) {
-            if verdict != Verdict::Matches {
-                continue;
-            }
-            for channel in &route.channels {
-                if !planned.iter().any(|p| p.channel == *channel) {
-                    planned.push(Planned {
-                        route: route.name.clone(),
-                        channel: channel.clone(),
-                    });
-                }
+        let mut plan = Plan::default();
+        for (route, verdict) in self.judge(message, &mut Payload::Unread) {
+            if verdict == Verdict::Matches {
+                plan.add(route);
             }
         }
-        planned
+        plan.finish()
     }
 
     /// Each route with its verdict, in order.
@@ -105,6 +117,18 @@ impl Table {
             }
             (route, verdict)
         })
+    }
+}
+
+impl Planned {
+    /// A delivery that is made at once.
+    #[must_use]
+    pub fn at_once(route: Arc<str>, channel: ChannelName) -> Self {
+        Self {
+            route,
+            channel,
+            after: None,
+        }
     }
 }
 
@@ -152,7 +176,7 @@ mod tests {
             name: name.into(),
             conditions: vec![],
             channels: channels.iter().map(|c| ChannelName::new(c)).collect(),
-
+            mode: Mode::FanOut,
             stop,
             is_catch_all: false,
         };
@@ -184,7 +208,7 @@ mod tests {
                 .into_iter()
                 .collect(),
             channels: vec![ChannelName::new(name)],
-
+            mode: Mode::FanOut,
             stop: name == "orders",
             is_catch_all,
         };

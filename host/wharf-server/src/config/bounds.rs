@@ -130,6 +130,13 @@ pub(super) const COMPILE_MEMORY_BYTES: Bounds<u64> = Bounds {
     words: "256MiB to 64GiB",
 };
 
+/// `route.failover-after`: a channel that failed so often has been tried for weeks.
+pub(super) const FAILOVER_AFTER: Bounds<u32> = Bounds {
+    least: 1,
+    most: 1000,
+    words: "1 to 1000",
+};
+
 /// `channel.parallelism`. The most is more connections to one receiver than there are ports to open them from.
 pub(super) const PARALLELISM: Bounds<usize> = Bounds {
     least: 1,

@@ -314,17 +314,22 @@ pub(super) struct Route {
     /// false.
     #[serde(default)]
     pub(super) catch_all: bool,
-    /// Only `fan-out`: every channel gets a delivery.
+    /// `fan-out`: every channel gets a delivery. `failover`: the first does, and the next one where that is given up.
+    /// Default `fan-out`.
     #[serde(default)]
     pub(super) mode: Mode,
+    /// Definite failures of a channel after which a failover goes on to the next, 1 to 1000: the receiver certainly does not
+    /// have the message. Default 1.
+    pub(super) failover_after: Option<u32>,
 }
 
 /// See [`Route::mode`].
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Mode {
     #[default]
     FanOut,
+    Failover,
 }
 
 /// What the environment and flags put over the file.

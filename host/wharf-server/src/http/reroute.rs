@@ -64,6 +64,7 @@ impl Routed {
     fn deliveries(&self, (result, status): (ChangeResult, &str)) -> Vec<ChangedDelivery> {
         let planned = (0..).zip(&self.planned);
         planned
+            .filter(|(_, planned)| planned.after.is_none())
             .map(|(place, planned)| ChangedDelivery {
                 delivery: DeliveryId::new(self.seq, place).0,
                 channel: planned.channel.to_string(),

@@ -26,7 +26,8 @@ use crate::table::tails::{Place, Tail};
 pub struct Accept {
     /// The message. Its `accepted_at` is when the rows say it happened.
     pub message: Message,
-    /// Its deliveries, at most [`DELIVERIES_COUNT_MAX`]. None of them: the message is unroutable.
+    /// Its deliveries, those in reserve among them, at most [`DELIVERIES_COUNT_MAX`]. None of them: the message is
+    /// unroutable.
     pub planned: Vec<Planned>,
 }
 
@@ -186,7 +187,8 @@ pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Ver
         Err(cause) => return Err(cause),
     }
     let seq = group.state.next_seq;
-    let deliveries_count = prepared.planned.len() as u16;
+    let at_once = prepared.planned.iter().filter(|one| one.after.is_none());
+    let deliveries_count = at_once.count() as u16;
     let entry = Entry {
         content: prepared.content,
         seq,
@@ -209,6 +211,12 @@ pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Ver
         group.new_tails().slot(tail, None);
     }
     for (place, planned) in (0..).zip(&planned) {
+        if planned.after.is_some() {
+            group
+                .new_tails()
+                .slot(Tail::RESERVE, Some(&planned.channel));
+            continue;
+        }
         let id = DeliveryId::new(seq, place);
         let subject = Subject::Delivery {
             id,
@@ -257,7 +265,12 @@ fn first_row(subject: Subject, cause: Cause, at: TimeMs, due: Option<TimeMs>) ->
 /// The index's part, after the commit.
 pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
     for (place, planned) in (0..).zip(&prepared.planned) {
+        if planned.after.is_some() {
+            continue;
+        }
         let id = DeliveryId::new(seq, place);
+        let next = prepared.planned.get(usize::from(place) + 1);
+        let failover = next.and_then(|next| next.after);
         let at = index.queue(&planned.channel);
         match prepared.delay() {
             Some(delay) => {
@@ -268,7 +281,7 @@ pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
                 };
                 index.file(at, &Filed { id, stand });
             }
-            None => index.push_new(at, id, &prepared.message, &planned.route),
+            None => index.push_new(at, id, &prepared.message, &planned.route, failover),
         }
     }
 }

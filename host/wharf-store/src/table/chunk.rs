@@ -1,5 +1,6 @@
 //! `chunk`: the messages of one commit, with the deliveries that were planned for each.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,15 +31,16 @@ pub(crate) struct About<'a> {
     pub(crate) id: MessageId,
     pub(crate) accepted_at: TimeMs,
     pub(crate) attributes: Pairs,
-    /// Route and channel of the delivery that was asked for.
-    pub(crate) planned: Option<(&'a str, &'a str)>,
+    /// Route, channel and turn of the delivery that was asked for.
+    pub(crate) planned: Option<(&'a str, &'a str, Option<NonZeroU32>)>,
 }
 
-/// Appends a message: `id | accepted at | plan: count, (route, channel) each; the standing if there are none |
+/// Appends a message: `id | accepted at | plan: count, (route, channel, after) each; the standing if there are none |
 /// attributes | headers | ordering key | sequence, global and of the key | deliver after | expires at | priority |
 /// trace context | payload`, up to the end.
 ///
-/// What is read without the rest stands in front.
+/// `after` is how many definite failures of the one planned before call a reserve in, 0 where it is made at once. What is
+/// read without the rest stands in front.
 pub(crate) fn encode(
     message: &Message,
     planned: &[Planned],
@@ -51,6 +53,7 @@ pub(crate) fn encode(
     for one in planned {
         part.put_text(&one.route);
         part.put_text(one.channel.as_str());
+        part.put_number(one.after.map_or(0, |after| u64::from(after.get())));
     }
     if planned.is_empty() {
         part.put_u8(standing as u8);
@@ -98,6 +101,7 @@ pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
         planned.push(Planned {
             route,
             channel: ChannelName::new(take.text()?),
+            after: NonZeroU32::new(take.u32()?),
         });
     }
     let standing = if planned.is_empty() {
@@ -132,11 +136,21 @@ pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
     })
 }
 
-/// When a message was accepted, and how many deliveries it has; of a removed one too.
+/// When a message was accepted, and how many deliveries it had then; of a removed one too.
 pub(crate) fn first_answer(part: &[u8]) -> Result<(TimeMs, usize), Malformed> {
     let mut take = Take::new(part);
-    take.bytes()?;
-    Ok((TimeMs(take.number()?), take.u32()? as usize))
+    let is_stub = take.bytes()?.is_empty();
+    let (accepted_at, count) = (TimeMs(take.number()?), take.u32()? as usize);
+    if is_stub {
+        return Ok((accepted_at, count));
+    }
+    let mut at_once_count = 0;
+    for _ in 0..count {
+        take.bytes()?;
+        take.bytes()?;
+        at_once_count += usize::from(take.u32()? == 0);
+    }
+    Ok((accepted_at, at_once_count))
 }
 
 /// What a row about the message, or about its delivery at a place, says of it.
@@ -147,10 +161,11 @@ pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malfor
     let mut planned = None;
     for at in 0..count {
         if place.is_some_and(|place| usize::from(place) == at) {
-            planned = Some((take.text()?, take.text()?));
+            planned = Some((take.text()?, take.text()?, NonZeroU32::new(take.u32()?)));
         } else {
             take.bytes()?;
             take.bytes()?;
+            take.u32()?;
         }
     }
     if count == 0 {
@@ -225,19 +240,21 @@ pub(crate) mod tests {
         #[test]
         fn messages_round_trip(
             message in messages(),
-            plan: Vec<(String, String)>,
+            plan: Vec<(String, String, u32)>,
             place: u16,
         ) {
             let planned: Vec<_> = plan
                 .iter()
-                .map(|(route, channel)| Planned {
+                .map(|(route, channel, after)| Planned {
                     route: route.as_str().into(),
                     channel: ChannelName::new(channel),
+                    after: NonZeroU32::new(*after),
                 })
                 .collect();
             let mut part = Vec::new();
             encode(&message, &planned, Standing::Unroutable, &mut part);
-            prop_assert_eq!(first_answer(&part).unwrap(), (message.accepted_at, planned.len()));
+            let at_once_count = planned.iter().filter(|one| one.after.is_none()).count();
+            prop_assert_eq!(first_answer(&part).unwrap(), (message.accepted_at, at_once_count));
             let place = place % (planned.len() as u16 + 1);
             for place in [None, Some(place)] {
                 let about = about(&part, place).unwrap();
@@ -245,7 +262,7 @@ pub(crate) mod tests {
                 prop_assert_eq!(about.accepted_at, message.accepted_at);
                 prop_assert_eq!(&about.attributes, &message.attributes);
                 let one = place.and_then(|place| planned.get(usize::from(place)));
-                prop_assert_eq!(about.planned, one.map(|p| (&*p.route, p.channel.as_str())));
+                prop_assert_eq!(about.planned, one.map(|p| (&*p.route, p.channel.as_str(), p.after)));
             }
             prop_assert!(!is_stub(&part));
             let stub = stub(message.accepted_at, planned.len());

@@ -102,6 +102,13 @@ fn explain(message: &MessageView, journal: &JournalView, around: &Around) -> Str
             }
         }
     }
+    for reserve in &message.in_reserve {
+        let _ = writeln!(
+            text,
+            "\nchannel {}, by route {}: in reserve, for when the one before it is given up",
+            reserve.channel, reserve.route
+        );
+    }
     text
 }
 
@@ -155,6 +162,7 @@ fn next(delivery: &DeliveryView) -> String {
         ("dead" | "rejected" | "shed", _) => {
             "nothing; it is kept, and `wharf dead-letter redrive` sends it again".to_owned()
         }
+        ("superseded", _) => "nothing, the route went on to its next channel".to_owned(),
         (final_status, _) => format!("nothing, {final_status} is final"),
     }
 }

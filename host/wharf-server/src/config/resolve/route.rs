@@ -1,12 +1,13 @@
 //! `[[route]]`.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
-use wharf_core::{ChannelName, MessageId, route};
+use wharf_core::{ChannelName, MessageId, limits, route};
 
 use super::super::file::Mode;
 use super::super::nearest::nearest;
-use super::super::{Channel, file};
+use super::super::{Channel, bounds, file};
 use super::Resolver;
 
 impl Resolver<'_> {
@@ -19,9 +20,12 @@ impl Resolver<'_> {
         let mut names = BTreeSet::new();
         let count = routes.len();
         for (number, route) in (1..).zip(routes) {
-            let name = route.name.unwrap_or_else(|| format!("route-{number}"));
+            let name = route
+                .name
+                .clone()
+                .unwrap_or_else(|| format!("route-{number}"));
             let at = format!("route {name:?}");
-            let Mode::FanOut = route.mode;
+            let mode = self.mode(&at, &route);
             if MessageId::parse(&name).is_err() {
                 self.problem(format!("{at}: its name takes 1 to 64 of A-Z a-z 0-9 _ -"));
             }
@@ -50,11 +54,44 @@ impl Resolver<'_> {
                 name: name.into(),
                 conditions,
                 channels: route.channels.iter().map(|c| ChannelName::new(c)).collect(),
+                mode,
                 stop: route.stop,
                 is_catch_all: route.catch_all,
             });
         }
+        let in_reserve = most_in_reserve(&table);
+        let most = channels.len() + in_reserve;
+        if in_reserve > 0 && most > limits::DELIVERIES_COUNT_MAX {
+            self.problem(format!(
+                "route: a message that all of them match could have {most} deliveries, those in reserve included; it can have \
+                 at most {}: name fewer channels in failovers",
+                limits::DELIVERIES_COUNT_MAX
+            ));
+        }
         table
+    }
+
+    fn mode(&mut self, at: &str, route: &file::Route) -> route::Mode {
+        let key = format_args!("{at}: failover-after");
+        let after = self.within(key, route.failover_after, &bounds::FAILOVER_AFTER);
+        let after = after.and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        match route.mode {
+            Mode::Failover if route.channels.len() < 2 => {
+                self.problem(format!(
+                    "{at}: a failover goes from one channel to the next: name two or more"
+                ));
+                route::Mode::Failover(after)
+            }
+            Mode::Failover => route::Mode::Failover(after),
+            Mode::FanOut => {
+                if route.failover_after.is_some() {
+                    self.problem(format!(
+                        "{at}: failover-after belongs to mode = \"failover\", and every channel gets a delivery here"
+                    ));
+                }
+                route::Mode::FanOut
+            }
+        }
     }
 
     fn route_channels(&mut self, at: &str, names: &[String], channels: &[Channel]) {
@@ -74,6 +111,17 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// How many deliveries failovers have in reserve at most, for one message.
+fn most_in_reserve(table: &route::Table) -> usize {
+    let failovers = table
+        .routes
+        .iter()
+        .filter(|route| route.mode != route::Mode::FanOut);
+    failovers
+        .map(|route| route.channels.len().saturating_sub(1))
+        .sum()
 }
 
 fn condition(key: &str, value: toml::Value) -> Result<(route::Operand, route::Condition), String> {

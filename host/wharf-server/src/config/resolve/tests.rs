@@ -349,3 +349,42 @@ fn routes_have_names_and_channels_of_their_own_and_a_catch_all_is_last() {
         ],
     );
 }
+
+#[test]
+fn a_failover_has_somewhere_to_go() {
+    const CHANNELS: &str =
+        "[[channel]]\nname = 'a'\nplugin = 'http'\n[[channel]]\nname = 'b'\nplugin = 'http'\n";
+    let route = |channels: &str, text: &str| {
+        format!("{CHANNELS}[[route]]\nchannels = [{channels}]\n{text}\n")
+    };
+    check(
+        &route("'a', 'b'", "mode = 'failover'\nfailover-after = 1000"),
+        &[],
+    );
+    for (channels, text, expected) in [
+        (
+            "'a'",
+            "mode = 'failover'",
+            "route \"route-1\": a failover goes from one",
+        ),
+        (
+            "'a', 'b'",
+            "mode = 'failover'\nfailover-after = 0",
+            "route \"route-1\": failover-after takes 1 to 1000",
+        ),
+        (
+            "'a', 'b'",
+            "failover-after = 2",
+            "route \"route-1\": failover-after belongs to",
+        ),
+        ("'a', 'b'", "mode = 'fail-over'", "did you mean `failover`"),
+    ] {
+        check(&route(channels, text), &[expected]);
+    }
+    let many = "[[route]]\nchannels = ['a', 'b']\nmode = 'failover'\n"
+        .repeat(limits::DELIVERIES_COUNT_MAX - 1);
+    check(
+        &format!("{CHANNELS}{many}"),
+        &["a message that all of them match"],
+    );
+}
