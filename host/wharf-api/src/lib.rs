@@ -11,6 +11,7 @@ mod operate;
 mod parked;
 mod plugin;
 mod problem;
+mod route;
 mod store;
 
 #[cfg(feature = "client")]
@@ -31,6 +32,7 @@ pub use plugin::{
 #[cfg(feature = "pages")]
 pub use problem::PROBLEM_INDEX;
 pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
+pub use route::{ConditionView, PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView};
 pub use store::{StoreStop, StoreView, TableView};
 
 /// Media type of one message in the JSON form.

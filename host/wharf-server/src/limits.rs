@@ -137,3 +137,6 @@ pub(crate) const PLUGIN_FOLDER_POLL: Duration = Duration::from_secs(5);
 
 /// How much of a copy of the store is read and sent at once: few enough system calls, and little memory.
 pub(crate) const COPY_PIECE_BYTES: usize = 256 << 10;
+
+/// Characters that an explanation shows of a value: what a line of a terminal holds.
+pub(crate) const EXPLAINED_VALUE_CHARS_MAX: usize = 80;

@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Look at routes.
+    #[command(subcommand)]
+    Route(Route),
     /// Look at the store's file, check it, copy it, carry it over.
     #[command(subcommand)]
     Store(Store),
@@ -370,6 +373,30 @@ pub(crate) struct PluginCheck {
     /// The configuration file whose grants and limits count. Without one, `wharf.toml` if it is there.
     #[arg(long, short, env = "WHARF_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Route {
+    /// Say where a message would go, which routes match, which do not and why, without a host.
+    Explain(RouteExplain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RouteExplain {
+    /// A message in the JSON form; `-` reads standard input.
+    pub(crate) file: PathBuf,
+    /// The configuration file.
+    #[arg(
+        long,
+        short,
+        env = "WHARF_CONFIG",
+        default_value = "wharf.toml",
+        value_name = "FILE"
+    )]
+    pub(crate) config: PathBuf,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

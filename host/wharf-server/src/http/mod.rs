@@ -57,6 +57,7 @@ use crate::plugins::Plugins;
 
 pub(crate) use auth::Tokens;
 pub(crate) use channels::Shown;
+pub(crate) use form::read_message;
 pub(crate) use identity::MessageIds;
 pub(crate) use threads::Threads;
 

@@ -1,0 +1,64 @@
+//! Routes, and why a message goes where it goes.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a message would go, and what each route says of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteExplainView {
+    /// The message's id; made where it has none.
+    pub message: String,
+    /// Its deliveries, in order. None: it would be unroutable.
+    pub deliveries: Vec<PlannedView>,
+    /// The routes, in order.
+    pub routes: Vec<RouteVerdictView>,
+}
+
+/// A delivery that would be made, at once or later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedView {
+    /// Its channel.
+    pub channel: String,
+    /// The route that asks for it.
+    pub route: String,
+    /// Set where it is in reserve: after how many definite failures of the one before it its turn comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_failures: Option<u32>,
+}
+
+/// What a route says of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteVerdictView {
+    /// Its name.
+    pub route: String,
+    /// Whether it applies.
+    pub verdict: RouteVerdict,
+    /// What it asks, also where it was left out. None: it asks nothing.
+    pub conditions: Vec<ConditionView>,
+}
+
+/// Whether a route applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RouteVerdict {
+    /// It does.
+    Matches,
+    /// One of its conditions does not hold.
+    Differs,
+    /// It is the catch-all, and another route matched.
+    Unneeded,
+    /// A route before it matched and stops.
+    LeftOut,
+}
+
+/// A condition of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionView {
+    /// The attribute's name, or the JSON pointer.
+    pub operand: String,
+    /// What is asked of it, such as `is "SG"`.
+    pub asks: String,
+    /// What is there, such as `"DE"` or `nothing`. Long values are cut.
+    pub found: String,
+    /// Whether it holds.
+    pub holds: bool,
+}

@@ -1,0 +1,5 @@
+//! Where messages go.
+
+mod explain;
+
+pub use explain::explain;

@@ -1,0 +1,103 @@
+//! `wharf route`
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use wharf_api::{PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView};
+use wharf_server::config::{self, Overrides};
+use wharf_server::routing;
+
+use crate::arguments::RouteExplain;
+use crate::failure::Failure;
+use crate::output;
+
+pub(crate) fn explain(arguments: &RouteExplain) -> Result<(), Failure> {
+    let config = config::load(&arguments.config, Overrides::default())
+        .map_err(|e| Failure::failed(e).hint("wharf config check"))?;
+    let message = read(&arguments.file)?;
+    let view = routing::explain(&config, &message).map_err(|problem| {
+        Failure::failed(anyhow::anyhow!(
+            "{}: {}",
+            arguments.file.display(),
+            problem.detail
+        ))
+        .hint("give it a message in the JSON form, as `POST /v1/messages` takes it")
+    })?;
+    match arguments.json {
+        true => output::json(&view),
+        false => output::text(&text(&view)),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes).map(drop)
+    } else {
+        fs::read(path).map(|read| bytes = read)
+    };
+    read.with_context(|| format!("cannot read {}", path.display()))
+        .map_err(Failure::failed)?;
+    Ok(bytes)
+}
+
+fn text(view: &RouteExplainView) -> String {
+    let at_once = view.deliveries.iter();
+    let at_once = at_once.filter(|one| one.after_failures.is_none()).count();
+    let mut text = match at_once {
+        0 => format!(
+            "{} would be unroutable: no route matches it\n",
+            view.message
+        ),
+        1 => format!("{} would have 1 delivery\n", view.message),
+        count => format!("{} would have {count} deliveries\n", view.message),
+    };
+    for delivery in &view.deliveries {
+        let _ = writeln!(text, "  {}", planned(delivery));
+    }
+    for one in &view.routes {
+        route(&mut text, one);
+    }
+    text
+}
+
+fn planned(delivery: &PlannedView) -> String {
+    let PlannedView {
+        channel,
+        route,
+        after_failures,
+    } = delivery;
+    match after_failures {
+        None => format!("channel {channel}, by route {route}"),
+        Some(count) => format!(
+            "  then channel {channel}, by route {route}, after {count} definite failure{}",
+            if *count == 1 { "" } else { "s" }
+        ),
+    }
+}
+
+fn route(text: &mut String, one: &RouteVerdictView) {
+    let verdict = match one.verdict {
+        RouteVerdict::Matches => "matches",
+        RouteVerdict::Differs => "does not match",
+        RouteVerdict::Unneeded => "is not needed: it is the catch-all, and another route matches",
+        RouteVerdict::LeftOut => "is left out: a route before it matches and stops",
+    };
+    let _ = writeln!(text, "\nroute {} {verdict}", one.route);
+    if one.conditions.is_empty() {
+        text.push_str("  it asks nothing\n");
+    }
+    for condition in &one.conditions {
+        let _ = writeln!(
+            text,
+            "  {}  {} {}: there is {}",
+            if condition.holds { "yes" } else { "no " },
+            condition.operand,
+            condition.asks,
+            condition.found
+        );
+    }
+}
