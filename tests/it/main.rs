@@ -33,6 +33,7 @@ mod a_post_event_hook_never_holds_up_a_delivery;
 mod a_removed_plugin_goes_on;
 mod a_retry_sends_the_same_wire_form;
 mod a_route_is_explained_without_a_host;
+mod a_router_decides_where_a_message_goes;
 mod a_running_store_is_backed_up;
 mod a_stop_drains_what_is_in_flight;
 mod a_store_file_is_checked_and_left_alone;

@@ -13,7 +13,7 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Claim, Parked, Settle};
+use wharf_store::{Accept, Claim, Parked, Settle, Unrouted};
 
 use crate::model::{Model, ModelSettle};
 use crate::step::written;
@@ -52,6 +52,7 @@ impl World {
             return Accept {
                 message,
                 planned: known.planned.to_vec(),
+                unrouted: None,
             };
         }
         // The last id again, now and then: a duplicate or conflict within the batch or group.
@@ -90,7 +91,24 @@ impl World {
             priority: Priority::Normal,
             traceparent: None,
         };
-        Accept { message, planned }
+        let is_routed = !planned.is_empty() || self.random.once_in(2);
+        let unrouted = (!is_routed).then(|| {
+            let facts = Attempt {
+                started_at: self.now,
+                code: Some("router-error".to_owned()),
+                reason: Some("it does not know".to_owned()),
+                ..Attempt::default()
+            };
+            Box::new(Unrouted {
+                cause: Cause::RouterFailed,
+                facts,
+            })
+        });
+        Accept {
+            message,
+            planned,
+            unrouted,
+        }
     }
 
     /// Puts some of the last ones in reserve, now and then; never the first.

@@ -119,6 +119,7 @@ impl Life {
                 traceparent: None,
             },
             planned: planned.collect(),
+            unrouted: None,
         };
         ask(&mut self.engine, self.store.accept(vec![accept])).map(drop)
     }

@@ -158,7 +158,11 @@ impl Model {
     }
 
     pub(crate) fn accept(&mut self, accept: &Accept) -> Accepted {
-        let Accept { message, planned } = accept;
+        let Accept {
+            message,
+            planned,
+            unrouted,
+        } = accept;
         if let Some(seq) = self.ids.get(&message.id).copied() {
             let first = &self.messages[&seq];
             return if is_same(&first.message, message) {
@@ -181,7 +185,9 @@ impl Model {
                 seq,
                 standing: Standing::Unroutable,
             };
-            self.row(None, subject, Cause::NoRoute, at, None, None);
+            let cause = unrouted.as_ref().map_or(Cause::NoRoute, |one| one.cause);
+            let facts = unrouted.as_ref().map(|one| Box::new(one.facts.clone()));
+            self.row(None, subject, cause, at, None, facts);
         }
         let deliveries: Vec<_> = (0..at_once(planned))
             .map(|place| {

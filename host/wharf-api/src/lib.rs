@@ -32,7 +32,9 @@ pub use plugin::{
 #[cfg(feature = "pages")]
 pub use problem::PROBLEM_INDEX;
 pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
-pub use route::{ConditionView, PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView};
+pub use route::{
+    ConditionView, PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView, RouterView,
+};
 pub use store::{StoreStop, StoreView, TableView};
 
 /// Media type of one message in the JSON form.

@@ -9,8 +9,21 @@ pub struct RouteExplainView {
     pub message: String,
     /// Its deliveries, in order. None: it would be unroutable.
     pub deliveries: Vec<PlannedView>,
-    /// The routes, in order.
+    /// The routes, in order. None of them where a router decides.
     pub routes: Vec<RouteVerdictView>,
+    /// The router, where one decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub router: Option<RouterView>,
+}
+
+/// What a router says of a message, beside its deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterView {
+    /// Its plugin.
+    pub plugin: String,
+    /// Why it sends the message nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A delivery that would be made, at once or later.

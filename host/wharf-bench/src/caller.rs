@@ -62,6 +62,7 @@ impl Caller {
         let accept = |message| Accept {
             message,
             planned: vec![self.planned.clone()],
+            unrouted: None,
         };
         let batch = messages.into_iter().map(accept).collect();
         for accepted in self.store.accept(batch).await? {

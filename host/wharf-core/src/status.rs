@@ -136,6 +136,8 @@ named_numbers! {
         Gap = 18 "gap",
         /// A route went on to its next channel.
         FailedOver = 19 "failed-over",
+        /// The router could not decide where the message goes.
+        RouterFailed = 20 "router-failed",
     }
 }
 
@@ -209,7 +211,7 @@ mod tests {
             assert_eq!(Cause::from_number(*cause as u8), Some(*cause));
         }
         assert_eq!(Status::Superseded as u8, 12);
-        assert_eq!(Cause::FailedOver as u8, 19);
+        assert_eq!(Cause::RouterFailed as u8, 20);
     }
 
     #[test]

@@ -140,3 +140,6 @@ pub(crate) const COPY_PIECE_BYTES: usize = 256 << 10;
 
 /// Characters that an explanation shows of a value: what a line of a terminal holds.
 pub(crate) const EXPLAINED_VALUE_CHARS_MAX: usize = 80;
+
+/// Definite failures after which a failover goes on, at most: a channel that failed so often has been tried for weeks.
+pub(crate) const FAILOVER_AFTER_MAX: u32 = 1000;

@@ -23,9 +23,10 @@ use crate::metrics::{
     Channels, DiskNumbers, Metrics, PauseNumbers, PluginNumbers, SpaceNumbers, StoreNumbers,
 };
 use crate::pauses::Pauses;
-use crate::plugins::{Keeper, Plugins, Uses};
+use crate::plugins::{Keeper, Plugins, Use, Uses};
 use crate::post_event::{Teller, cursor_name};
 use crate::retention::Pruner;
+use crate::routing::{Router, Routing};
 use crate::workers::Workers;
 
 /// Why the server did not start, or ended.
@@ -141,6 +142,7 @@ pub async fn serve(
             .tellers
             .spawn(teller.run(workers.stop_tellers.clone()));
     }
+    let used_router = keeper.uses().router.as_ref().map(Use::subscribe);
     let readers = config.post_event.iter();
     let pruner = Pruner {
         store: store.clone(),
@@ -156,12 +158,19 @@ pub async fn serve(
         .keeper
         .spawn(keeper.run(workers.stop_keeper.clone()));
 
+    let routing = match (&config.router, used_router) {
+        (Some(hook), Some(bound)) => {
+            let runtime = tokio::runtime::Handle::current();
+            Routing::Plugin(Router::new(&hook.plugin, bound, &config.channels, runtime))
+        }
+        _ => Routing::Rules(config.routes.clone()),
+    };
     let app = Arc::new(App {
         store: store.clone(),
         store_path: config.store_path.clone(),
         accept_free: config.marks.accept,
         whole_file: Arc::default(),
-        routes: config.routes.clone(),
+        routing,
         tokens: Tokens::new(&config.tokens),
         payload_bytes_max: config.payload_bytes_max,
         ids: MessageIds::new(),

@@ -74,6 +74,7 @@ impl Bench {
                 ..message
             },
             planned: vec![planned.clone()],
+            unrouted: None,
         };
         self.work.batch(count).into_iter().map(accept).collect()
     }

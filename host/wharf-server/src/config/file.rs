@@ -203,6 +203,8 @@ pub(super) struct Folder {
 pub(super) struct Hooks {
     /// Told of every stored transition.
     pub(super) post_event: Vec<Use>,
+    /// Decides where messages go, in the place of `[[route]]` tables. It has no grants. Default none: the routes decide.
+    pub(super) router: Option<Use>,
 }
 
 /// A use of a hook: the plugin's name, or a table with its settings.

@@ -103,6 +103,8 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// The routes.
     pub routes: route::Table,
+    /// What decides in the place of the routes.
+    pub router: Option<HookUse>,
     /// Post-event hooks.
     pub post_event: Vec<PostEvent>,
 }

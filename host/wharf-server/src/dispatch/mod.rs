@@ -28,6 +28,7 @@ use wharf_core::ChannelName;
 use wharf_store::{Claim, Settle, Settled, Store};
 
 pub(crate) use channel::{Channel, bind};
+pub(crate) use convert::cut;
 pub(crate) use promote::promote;
 
 use running::{Place, Running};

@@ -44,7 +44,6 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wharf_core::route;
 use wharf_store::Store;
 
 use crate::config::Scope;
@@ -54,6 +53,7 @@ use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 use crate::metrics::Metrics;
 use crate::pauses::Pauses;
 use crate::plugins::Plugins;
+use crate::routing::Routing;
 
 pub(crate) use auth::Tokens;
 pub(crate) use channels::Shown;
@@ -69,7 +69,7 @@ pub(crate) struct App {
     pub(crate) accept_free: u64,
     /// Whose turn it is to read all of the store's file.
     pub(crate) whole_file: Arc<tokio::sync::Mutex<()>>,
-    pub(crate) routes: route::Table,
+    pub(crate) routing: Routing,
     pub(crate) tokens: Tokens,
     pub(crate) payload_bytes_max: usize,
     pub(crate) ids: MessageIds,

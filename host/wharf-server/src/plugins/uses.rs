@@ -1,4 +1,4 @@
-//! What uses plugins: channels and post-event hooks, each bound to the versions that run, and bound anew as a whole.
+//! What uses plugins: channels, post-event hooks and the router, each bound to the versions that run, and bound anew as a whole.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::degraded::Degraded;
 use crate::dispatch::{self, Channel};
 use crate::egress::Client;
 use crate::metrics::Channels;
+use crate::routing::BoundRouter;
 use crate::server::chain;
 
 /// A plugin by name; or why it is not there.
@@ -24,6 +25,7 @@ pub(crate) struct Uses {
     pub(crate) channels: Vec<Use<Arc<Channel>>>,
     /// In the order of the configuration.
     pub(crate) post_event: Vec<Use<PostEvent>>,
+    pub(crate) router: Option<Use<BoundRouter>>,
     degraded: Degraded,
 }
 
@@ -52,6 +54,7 @@ impl Uses {
                 .map(|c| channel(c, config, client, numbers))
                 .collect(),
             post_event: config.post_event.iter().map(post_event).collect(),
+            router: config.router.as_ref().map(router),
             degraded: degraded.clone(),
         }
     }
@@ -60,6 +63,7 @@ impl Uses {
     pub(super) fn has(&self, plugin: &str) -> bool {
         self.channels.iter().any(|used| used.has(plugin))
             || self.post_event.iter().any(|used| used.has(plugin))
+            || self.router.iter().any(|used| used.has(plugin))
     }
 
     /// Binds everything.
@@ -70,6 +74,9 @@ impl Uses {
         for used in &self.post_event {
             used.publish(used.bind(find), &self.degraded);
         }
+        if let Some(used) = &self.router {
+            used.publish(used.bind(find), &self.degraded);
+        }
     }
 
     /// Binds anew what uses the plugin, each as a whole. Where a single one that works would not any more, all of them
@@ -77,10 +84,14 @@ impl Uses {
     pub(super) fn rebind(&self, plugin: &str, find: &Find<'_>) -> Result<(), String> {
         let channels = rebound(&self.channels, plugin, find)?;
         let post_event = rebound(&self.post_event, plugin, find)?;
+        let router = rebound(self.router.as_slice(), plugin, find)?;
         for (used, bound) in channels {
             used.publish(bound, &self.degraded);
         }
         for (used, bound) in post_event {
+            used.publish(bound, &self.degraded);
+        }
+        for (used, bound) in router {
             used.publish(bound, &self.degraded);
         }
         Ok(())
@@ -195,6 +206,23 @@ fn post_event(told: &config::PostEvent) -> Use<PostEvent> {
         let bound = find(&plugin)?.bind_post_event(binding.clone());
         bound.map_err(|error| chain(&error))
     })
+}
+
+fn router(hook: &HookUse) -> Use<BoundRouter> {
+    let (plugins, hook) = (vec![plugin_name(hook)], hook.clone());
+    Use::new("router".to_owned(), plugins, move |find| {
+        bind_router(&hook, find)
+    })
+}
+
+/// Binds the router.
+pub(crate) fn bind_router(hook: &HookUse, find: &Find<'_>) -> Result<BoundRouter, String> {
+    let binding = Binding {
+        name: "router".to_owned(),
+        settings: hook.settings.clone(),
+    };
+    let bound = find(&hook.plugin)?.bind_router(binding);
+    bound.map(BoundRouter).map_err(|error| chain(&error))
 }
 
 fn plugin_name(hook: &HookUse) -> String {

@@ -89,6 +89,7 @@ pub(crate) fn to(message: Message, channels: &[&str]) -> Accept {
     Accept {
         message,
         planned: planned.collect(),
+        unrouted: None,
     }
 }
 

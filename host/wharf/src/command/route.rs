@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use wharf_api::{PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView};
 use wharf_server::config::{self, Overrides};
-use wharf_server::routing;
+use wharf_server::routing::{self, ExplainError};
 
 use crate::arguments::RouteExplain;
 use crate::failure::Failure;
@@ -18,13 +18,22 @@ pub(crate) fn explain(arguments: &RouteExplain) -> Result<(), Failure> {
     let config = config::load(&arguments.config, Overrides::default())
         .map_err(|e| Failure::failed(e).hint("wharf config check"))?;
     let message = read(&arguments.file)?;
-    let view = routing::explain(&config, &message).map_err(|problem| {
-        Failure::failed(anyhow::anyhow!(
-            "{}: {}",
-            arguments.file.display(),
-            problem.detail
-        ))
-        .hint("give it a message in the JSON form, as `POST /v1/messages` takes it")
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Failure::failed)?;
+    let explained = runtime.block_on(routing::explain(&config, &message));
+    let view = explained.map_err(|error| {
+        let hint = match &error {
+            ExplainError::Message(_) => {
+                "give it a message in the JSON form, as `POST /v1/messages` takes it"
+            }
+            ExplainError::Router { .. } => "`wharf plugin check FILE` says what is wrong with it",
+        };
+        Failure::failed(error)
+            .context(arguments.file.display().to_string())
+            .hint(hint)
     })?;
     match arguments.json {
         true => output::json(&view),
@@ -57,6 +66,12 @@ fn text(view: &RouteExplainView) -> String {
     };
     for delivery in &view.deliveries {
         let _ = writeln!(text, "  {}", planned(delivery));
+    }
+    if let Some(router) = &view.router {
+        let _ = match &router.reason {
+            None => writeln!(text, "\nthe router {} decided", router.plugin),
+            Some(reason) => writeln!(text, "\nthe router {}: {reason}", router.plugin),
+        };
     }
     for one in &view.routes {
         route(&mut text, one);

@@ -127,6 +127,8 @@ impl Resolver<'_> {
         let has_token = file.api.token.is_some();
         let tokens = self.tokens(file.api.token);
         let channels = self.channels(file.channels);
+        let has_routes = !file.routes.is_empty();
+        let router = self.router(file.hooks.router, has_routes, &plugins);
         let config = Config {
             listen: self.listen(&file.api.listen, has_token),
             payload_bytes_max: self.payload_max(file.api.payload_max),
@@ -164,6 +166,7 @@ impl Resolver<'_> {
             plugins,
             routes: self.routes(file.routes, &channels),
             channels,
+            router,
             post_event: self.post_event(file.hooks.post_event),
             store_path,
             marks,

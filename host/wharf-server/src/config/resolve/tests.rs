@@ -388,3 +388,22 @@ fn a_failover_has_somewhere_to_go() {
         &["a message that all of them match"],
     );
 }
+
+#[test]
+fn a_router_decides_alone_and_has_no_grants() {
+    const CHANNEL: &str = "[[channel]]\nname = 'a'\nplugin = 'http'\n";
+    let router = "[hooks]\nrouter = { plugin = 'r', config = { x = 1 } }\n";
+    check(
+        &format!("{CHANNEL}{router}[plugins.r]\ntimeout = '1s'"),
+        &[],
+    );
+    check(
+        &format!(
+            "{CHANNEL}{router}[plugins.r]\nallow-http = ['https://a.example']\n[[route]]\nchannels = ['a']"
+        ),
+        &[
+            "hooks.router: it decides in the place of the [[route]] tables",
+            "hooks.router: plugin \"r\" is granted something",
+        ],
+    );
+}
