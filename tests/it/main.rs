@@ -67,6 +67,7 @@ mod only_the_token_opens_the_api;
 mod plugins_are_swapped_under_load;
 mod removed_messages_give_their_space_back;
 mod retries_follow_the_schedule;
+mod routes_and_channels_change_while_the_host_runs;
 mod routes_decide_where_a_message_goes;
 mod support;
 mod the_command_line_tells_what_happened;

@@ -33,7 +33,8 @@ pub use plugin::{
 pub use problem::PROBLEM_INDEX;
 pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
 pub use route::{
-    ConditionView, PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView, RouterView,
+    ConditionView, PlannedView, ReloadView, RouteExplainView, RouteVerdict, RouteVerdictView,
+    RouteView, RouterView, RoutesView,
 };
 pub use store::{StoreStop, StoreView, TableView};
 

@@ -1,6 +1,53 @@
 //! Routes, and why a message goes where it goes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// All routes, in order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutesView {
+    /// None of them where a router decides.
+    pub routes: Vec<RouteView>,
+}
+
+/// A route, with the keys of `[[route]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RouteView {
+    /// Its name. Left out: `route-N` by its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where the message goes.
+    pub channels: Vec<String>,
+    /// To all of them, `fan-out`, or `failover`. Left out: `fan-out`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Definite failures after which a failover goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover_after: Option<u32>,
+    /// Whether later routes are left out once this one matched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stop: bool,
+    /// Whether it is only for what no other route matched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub catch_all: bool,
+    /// What must hold.
+    #[serde(default, rename = "match", skip_serializing_if = "BTreeMap::is_empty")]
+    pub conditions: BTreeMap<String, Value>,
+}
+
+/// What a change of the configuration came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadView {
+    /// What is in use now, one sentence each. None: nothing that can be changed while the host runs.
+    pub changed: Vec<String>,
+    /// Keys that have changed too, and take a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart_needed: Vec<String>,
+}
 
 /// Where a message would go, and what each route says of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

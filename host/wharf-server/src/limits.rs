@@ -143,3 +143,6 @@ pub(crate) const EXPLAINED_VALUE_CHARS_MAX: usize = 80;
 
 /// Definite failures after which a failover goes on, at most: a channel that failed so often has been tried for weeks.
 pub(crate) const FAILOVER_AFTER_MAX: u32 = 1000;
+
+/// Body of a request that puts routes: some thousands of them.
+pub(crate) const ROUTES_BODY_BYTES_MAX: usize = 1 << 20;

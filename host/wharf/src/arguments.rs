@@ -380,8 +380,32 @@ pub(crate) struct PluginCheck {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Route {
+    /// List the routes of a host, in order.
+    List(RouteList),
+    /// Put routes in the place of all that a host has. It takes a host whose configuration names a file of routes.
+    Put(RoutePut),
     /// Say where a message would go, which routes match, which do not and why, without a host.
     Explain(RouteExplain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RouteList {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Print JSON, as `wharf route put` takes it.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RoutePut {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// All routes as JSON, as `wharf route list --json` prints them; `-` reads standard input.
+    pub(crate) file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -415,6 +439,17 @@ pub(crate) struct CompilePlugin {
 pub(crate) enum Config {
     /// Say what is wrong with the configuration, without starting.
     Check(ConfigCheck),
+    /// Have a host read its configuration again, and use its channels and routes.
+    Reload(ConfigReload),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigReload {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

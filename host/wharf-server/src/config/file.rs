@@ -94,6 +94,9 @@ pub(super) struct Api {
     pub(super) payload_max: Option<Size>,
     /// How long a stop waits for what is in flight, at most `24h`. Default `30s`.
     pub(super) drain_timeout: Option<Duration>,
+    /// A file with the `[[route]]` tables in the place of this one's, relative to `wharf.toml`: `PUT /v1/routes` writes it.
+    /// Default none: the routes stand here, and the API does not change them.
+    pub(super) routes_file: Option<PathBuf>,
     /// Threads that serve the API, 1 to 64. Each takes some tens of thousands of requests a second. Default: one for
     /// every four processors.
     pub(super) threads: Option<usize>,
@@ -107,6 +110,7 @@ impl Default for Api {
             require_idempotency: false,
             payload_max: None,
             drain_timeout: None,
+            routes_file: None,
             threads: None,
         }
     }
@@ -323,6 +327,14 @@ pub(super) struct Route {
     /// Definite failures of a channel after which a failover goes on to the next, 1 to 1000: the receiver certainly does not
     /// have the message. Default 1.
     pub(super) failover_after: Option<u32>,
+}
+
+/// The file that `api.routes-file` names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RoutesFile {
+    #[serde(rename = "route")]
+    pub(super) routes: Vec<Route>,
 }
 
 /// See [`Route::mode`].

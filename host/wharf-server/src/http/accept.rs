@@ -19,6 +19,7 @@ use super::problem::{Answer, commit_unknown, internal, not_written};
 use crate::clock;
 use crate::disk::Room;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_LINE_MAX};
+use crate::reload::Live;
 use crate::routing::Plan;
 
 /// `POST /v1/messages`: one message.
@@ -36,7 +37,7 @@ pub(super) async fn send(
     let id = message.id.clone();
     let accepted = app
         .store
-        .accept(vec![plan(&app, message).await])
+        .accept(vec![plan(&app.live(), message).await])
         .await
         .map_err(|e| not_written(&e))?;
     let accepted = accepted.into_iter().next().ok_or_else(commit_unknown)?;
@@ -57,13 +58,14 @@ pub(super) async fn send_batch(
     let body = collect(&head.headers, body, BATCH_BYTES_MAX).await?;
     let mut lines: Vec<(u64, Result<MessageId, Problem>)> = Vec::new();
     let mut accepts = Vec::new();
+    let live = app.live();
     for (place, entry) in form.split(&body)? {
         let line = first_line + place;
         let message = form.read(entry, &reading(&app, &identity, Some(line)));
         let id = match message {
             Ok(message) => {
                 let id = message.id.clone();
-                accepts.push(plan(&app, message).await);
+                accepts.push(plan(&live, message).await);
                 Ok(id)
             }
             Err(problem) => Err(problem),
@@ -114,8 +116,8 @@ fn reading<'a>(app: &App, identity: &'a Identity<'a>, line: Option<u64>) -> Read
     }
 }
 
-async fn plan(app: &App, message: Message) -> Accept {
-    let Plan { planned, unrouted } = app.routing.plan(&message).await;
+async fn plan(live: &Live, message: Message) -> Accept {
+    let Plan { planned, unrouted } = live.routing.plan(&message).await;
     Accept {
         message,
         planned,

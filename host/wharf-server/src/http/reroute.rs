@@ -23,7 +23,7 @@ pub(super) async fn plan(app: &App, found: &MessageView) -> Result<Routed, Optio
     if found.standing != Some(Standing::Unroutable) {
         return Err(None);
     }
-    let Plan { planned, unrouted } = app.routing.plan(&found.message).await;
+    let Plan { planned, unrouted } = app.live().routing.plan(&found.message).await;
     if planned.is_empty() {
         return Err(unrouted.and_then(|unrouted| unrouted.facts.reason));
     }

@@ -43,7 +43,7 @@ use crate::server::ServeError;
 pub use check::check;
 pub(crate) use check::load;
 pub use compile::COMPILE_COMMAND;
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, SetChannels};
 pub(crate) use uses::{Find, Use, Uses, bind_router};
 pub use wharf_plugin::{WorkerLimits, compile_stdin};
 

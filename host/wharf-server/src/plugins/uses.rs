@@ -23,9 +23,14 @@ type Bind<T> = dyn Fn(&Find<'_>) -> Result<T, String> + Send + Sync;
 pub(crate) struct Uses {
     /// In the order of the configuration.
     pub(crate) channels: Vec<Use<Arc<Channel>>>,
+    /// What each of them is made from.
+    configured: Vec<config::Channel>,
     /// In the order of the configuration.
     pub(crate) post_event: Vec<Use<PostEvent>>,
     pub(crate) router: Option<Use<BoundRouter>>,
+    grants: Arc<[config::Plugin]>,
+    client: Arc<Client>,
+    numbers: Channels,
     degraded: Degraded,
 }
 
@@ -44,19 +49,71 @@ impl Uses {
     pub(crate) fn new(
         config: &Config,
         client: &Arc<Client>,
-        numbers: &mut Channels,
+        numbers: &Channels,
         degraded: &Degraded,
     ) -> Uses {
+        let grants: Arc<[config::Plugin]> = config.plugins.as_slice().into();
+        let channels = config.channels.iter();
         Uses {
-            channels: config
-                .channels
-                .iter()
-                .map(|c| channel(c, config, client, numbers))
+            channels: channels
+                .map(|one| channel(one, &grants, client, numbers))
                 .collect(),
+            configured: config.channels.clone(),
             post_event: config.post_event.iter().map(post_event).collect(),
             router: config.router.as_ref().map(router),
+            grants,
+            client: Arc::clone(client),
+            numbers: numbers.clone(),
             degraded: degraded.clone(),
         }
+    }
+
+    /// Has these channels in the place of those before, and binds what is new of them. A channel that changes is swapped
+    /// for whoever works with it. Where one that works would not any more, nothing changes.
+    pub(super) fn set_channels(
+        &mut self,
+        channels: Vec<config::Channel>,
+        find: &Find<'_>,
+    ) -> Result<Vec<watch::Receiver<Option<Arc<Channel>>>>, String> {
+        let mut made = Vec::with_capacity(channels.len());
+        for one in &channels {
+            let place = self
+                .configured
+                .iter()
+                .position(|before| before.name == one.name);
+            let before = place.map(|place| (&self.configured[place], &self.channels[place]));
+            made.push(match before {
+                Some((configured, _)) if configured == one => None,
+                before => {
+                    let mut used = channel(one, &self.grants, &self.client, &self.numbers);
+                    let bound = used.bind(find);
+                    if let Some((_, before)) = before {
+                        if let (Err(reason), true) = (&bound, before.works()) {
+                            return Err(format!("{} cannot go on like this: {reason}", used.name));
+                        }
+                        used.current = before.current.clone();
+                    }
+                    Some((used, bound))
+                }
+            });
+        }
+        let configured = std::mem::replace(&mut self.configured, channels);
+        let names = configured.into_iter().map(|before| before.name);
+        let mut before: Vec<_> = names.zip(std::mem::take(&mut self.channels)).collect();
+        for (one, made) in self.configured.iter().zip(made) {
+            let used = match made {
+                Some((used, bound)) => {
+                    used.publish(bound, &self.degraded);
+                    used
+                }
+                None => {
+                    let same = before.iter().position(|(name, _)| *name == one.name);
+                    before.swap_remove(same.expect("it is as it was")).1
+                }
+            };
+            self.channels.push(used);
+        }
+        Ok(self.channels.iter().map(Use::subscribe).collect())
     }
 
     /// Whether anything uses the plugin.
@@ -174,17 +231,16 @@ impl<T> Use<T> {
 
 fn channel(
     channel: &config::Channel,
-    config: &Config,
+    grants: &Arc<[config::Plugin]>,
     client: &Arc<Client>,
-    all_numbers: &mut Channels,
+    numbers: &Channels,
 ) -> Use<Arc<Channel>> {
     let hooks = [&channel.enrich, &channel.convert, &channel.annotate];
     let hooks = hooks.into_iter().flatten().chain([&channel.send]);
     let plugins = hooks.map(plugin_name).collect();
     // What is counted outlives the versions.
-    let numbers = Arc::default();
-    all_numbers.add(channel.name.as_str(), &numbers);
-    let (channel, grants, client) = (channel.clone(), config.plugins.clone(), Arc::clone(client));
+    let numbers = numbers.of(channel.name.as_str());
+    let (channel, grants, client) = (channel.clone(), Arc::clone(grants), Arc::clone(client));
     Use::new(
         format!("channel {}", channel.name),
         plugins,

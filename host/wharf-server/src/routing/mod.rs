@@ -6,6 +6,7 @@
 
 mod explain;
 mod router;
+mod view;
 
 use wharf_core::Message;
 use wharf_core::route::{Planned, Table};
@@ -13,6 +14,7 @@ use wharf_store::Unrouted;
 
 pub use explain::{ExplainError, explain};
 pub(crate) use router::{BoundRouter, Router};
+pub(crate) use view::view;
 
 /// What decides.
 pub(crate) enum Routing {

@@ -43,9 +43,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Channel(Channel::Resume(arguments)) => channel::resume(&arguments),
         Command::Plugin(Plugin::List(arguments)) => plugin::list(&arguments),
         Command::Plugin(Plugin::Check(arguments)) => plugin::check(&arguments),
+        Command::Route(Route::List(arguments)) => route::list(&arguments),
+        Command::Route(Route::Put(arguments)) => route::put(&arguments),
         Command::Route(Route::Explain(arguments)) => route::explain(&arguments),
         Command::Store(arguments) => store::run(arguments),
         Command::Config(Config::Check(arguments)) => config::check(arguments),
+        Command::Config(Config::Reload(arguments)) => config::reload(&arguments),
         Command::CompilePlugin(arguments) => compile_plugin::run(&arguments),
     }
 }

@@ -6,16 +6,54 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use wharf_api::{PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView};
-use wharf_server::config::{self, Overrides};
+use wharf_api::{PlannedView, RouteExplainView, RouteVerdict, RouteVerdictView, RouteView};
+use wharf_server::config::{Overrides, load};
 use wharf_server::routing::{self, ExplainError};
 
-use crate::arguments::RouteExplain;
+use crate::arguments::{RouteExplain, RouteList, RoutePut};
+use crate::command::{client, config};
 use crate::failure::Failure;
 use crate::output;
 
+pub(crate) fn list(arguments: &RouteList) -> Result<(), Failure> {
+    let view = client(&arguments.host).routes()?;
+    if arguments.json {
+        return output::json(&view);
+    }
+    let rows: Vec<Vec<String>> = view.routes.iter().map(row).collect();
+    output::text(&output::table(&["ROUTE", "MATCH", "CHANNELS", ""], &rows))
+}
+
+fn row(route: &RouteView) -> Vec<String> {
+    let conditions = route.conditions.iter();
+    let conditions: Vec<_> = conditions
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    let (between, after) = match (route.mode.as_deref(), route.failover_after) {
+        (Some("failover"), Some(after)) => (" then ", format!("failover after {after}")),
+        _ => (", ", String::new()),
+    };
+    let marks = [(route.stop, "stop"), (route.catch_all, "catch-all")].into_iter();
+    let marks = marks.filter_map(|(is_set, mark)| is_set.then(|| mark.to_owned()));
+    let marks: Vec<_> = marks
+        .chain(Some(after).filter(|after| !after.is_empty()))
+        .collect();
+    vec![
+        route.name.clone().unwrap_or_default(),
+        conditions.join(", "),
+        route.channels.join(between),
+        marks.join(", "),
+    ]
+}
+
+pub(crate) fn put(arguments: &RoutePut) -> Result<(), Failure> {
+    let routes = read(&arguments.file)?;
+    let view = client(&arguments.host).put_routes(&routes)?;
+    config::tell(&view, arguments.json)
+}
+
 pub(crate) fn explain(arguments: &RouteExplain) -> Result<(), Failure> {
-    let config = config::load(&arguments.config, Overrides::default())
+    let config = load(&arguments.config, Overrides::default())
         .map_err(|e| Failure::failed(e).hint("wharf config check"))?;
     let message = read(&arguments.file)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,16 +1,46 @@
 //! `[[route]]`.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use wharf_core::{ChannelName, MessageId, limits, route};
 
-use super::super::file::Mode;
+use super::super::file::{File, Mode, RoutesFile, beside};
 use super::super::nearest::nearest;
 use super::super::{Channel, bounds, file};
-use super::Resolver;
+use super::{Resolver, explain};
 
 impl Resolver<'_> {
+    /// Puts the routes of a file of their own in their place, or `routes` as if they stood there. Returns that file.
+    pub(super) fn take_routes(&mut self, file: &mut File, routes: Option<&str>) -> Option<PathBuf> {
+        let named = file.api.routes_file.as_ref()?;
+        let path = beside(self.base, named);
+        let at = format!("api.routes-file: {}", named.display());
+        if !file.routes.is_empty() {
+            self.problem(format!(
+                "{at}: there are [[route]] tables beside it: move them into it"
+            ));
+        }
+        let text = match routes {
+            Some(routes) => Ok(routes.to_owned()),
+            None => std::fs::read_to_string(&path),
+        };
+        match text {
+            Ok(text) => match toml::from_str::<RoutesFile>(&text) {
+                Ok(routes) => file.routes = routes.routes,
+                Err(error) => {
+                    self.problem(format!("{at}: {}", explain(&error, Some(&text))));
+                }
+            },
+            // It is made by the first change.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => self.problem(format!("{at}: it cannot be read: {error}")),
+        }
+        Some(path)
+    }
+
     pub(super) fn routes(
         &mut self,
         routes: Vec<file::Route>,
