@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
@@ -8,6 +9,11 @@ use crate::support::{
     JSON, SOON, assert_has, channel, ended, get, health, host, may_reach_this_machine, message,
     post_batch, send, text, wait_for,
 };
+
+/// Lines of a batch: some milliseconds of reading and planning.
+const LINES: usize = 1000;
+/// Changes of the routes while batches are sent.
+const SWAPS: usize = 40;
 
 fn configure(host: &Host, config: &str) {
     host.write("wharf.toml", may_reach_this_machine(config))
@@ -248,6 +254,8 @@ fn routes_are_put_over_the_api() {
         assert_eq!(problem["code"], code, "{problem}");
         assert_has(text(&problem["detail"]), &[part]);
     }
+    let empty = host.http("PUT", "/v1/routes", &[JSON], b"").unwrap();
+    assert_eq!(empty.status, 400, "{}", empty.text());
     // A channel of the file that does not run yet.
     let with_c = plain("c") + &config;
     configure(&host, &with_c);
@@ -272,7 +280,7 @@ fn routes_are_put_over_the_api() {
 }
 
 /// Goal: a message, and a batch, is planned by all of the old routes or by all of the new ones, however often they change
-/// meanwhile.
+/// meanwhile. Batches are large, so that many of them are being read when routes change.
 #[test]
 fn no_message_sees_half_of_a_change() {
     let names = ["a", "b", "c", "d"];
@@ -287,42 +295,51 @@ fn no_message_sees_half_of_a_change() {
     };
     put(sets[0]);
     let is_done = AtomicBool::new(false);
-    let batches = std::thread::scope(|scope| {
-        let senders = [0, 1].map(|sender| {
+    std::thread::scope(|scope| {
+        for sender in ["x", "y"] {
             let (host, is_done) = (&host, &is_done);
             scope.spawn(move || {
-                let mut batches: Vec<Vec<String>> = Vec::new();
-                while !is_done.load(Ordering::Relaxed) {
-                    let ids = (0..20).map(|n| format!("m-{sender}-{}-{n}", batches.len()));
-                    let ids: Vec<_> = ids.collect();
-                    let lines: Vec<_> = ids.iter().map(|id| message(id, "x")).collect();
-                    assert_eq!(post_batch(host, &lines).len(), lines.len());
-                    batches.push(ids);
+                for batch in 0.. {
+                    let ids = (0..LINES).map(|n| format!("{sender}-{batch}_{n}"));
+                    let lines: Vec<_> = ids.map(|id| message(&id, "x")).collect();
+                    assert_eq!(post_batch(host, &lines).len(), LINES);
+                    if is_done.load(Ordering::Relaxed) {
+                        break;
+                    }
                 }
-                batches
-            })
-        });
-        for turn in 0..40 {
+            });
+        }
+        for turn in 0..SWAPS {
             put(sets[(turn + 1) % 2]);
         }
         is_done.store(true, Ordering::Relaxed);
-        senders.map(|sender| sender.join().unwrap()).concat()
     });
+
+    let mut batches: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+    let mut after = String::new();
+    loop {
+        let path = format!("/v1/deliveries?status=queued&limit=1000{after}");
+        let (_, page) = ask(&host, "GET", &path, &json!({}));
+        for entry in page["entries"].as_array().unwrap() {
+            let id = text(&entry["message"]);
+            let (batch, _) = id.split_once('_').unwrap();
+            let messages = batches.entry(batch.to_owned()).or_default();
+            let channels = messages.entry(id.to_owned()).or_default();
+            channels.push(text(&entry["channel"]).to_owned());
+        }
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
     let mut met = [0, 0];
-    for ids in &batches {
-        let planned = ids.iter().map(|id| {
-            let view = get(&host, id);
-            let deliveries = view["deliveries"].as_array().unwrap().clone();
-            let channels = deliveries
-                .iter()
-                .map(|one| text(&one["channel"]).to_owned());
-            channels.collect::<Vec<_>>()
-        });
-        let planned: Vec<_> = planned.collect();
-        let set = sets.iter().position(|set| planned[0] == *set);
-        let set = set.unwrap_or_else(|| panic!("{} goes to {:?}", ids[0], planned[0]));
+    for (batch, messages) in &batches {
+        assert_eq!(messages.len(), LINES, "{batch}");
+        let first = messages.values().next().unwrap();
+        let set = sets.iter().position(|set| first == set);
+        let set = set.unwrap_or_else(|| panic!("{batch} goes to {first:?}"));
         met[set] += 1;
-        for (id, channels) in ids.iter().zip(&planned) {
+        for (id, channels) in messages {
             assert_eq!(channels, &sets[set], "{id}");
         }
     }

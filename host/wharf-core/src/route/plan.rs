@@ -5,7 +5,7 @@ use crate::id::ChannelName;
 
 /// A plan while it is made: the deliveries that are made at once, each with those in reserve behind it.
 #[derive(Default)]
-pub(super) struct Plan(Vec<Vec<Planned>>);
+pub(super) struct Plan(Vec<Planned>);
 
 impl Plan {
     /// Adds what a route that matches asks for.
@@ -13,20 +13,23 @@ impl Plan {
         match route.mode {
             Mode::FanOut => {
                 for channel in &route.channels {
-                    self.chain(route, channel);
+                    self.at_once(route, channel);
                 }
             }
             Mode::Failover(after) => {
                 let Some((first, others)) = route.channels.split_first() else {
                     return;
                 };
-                let chain = self.chain(route, first);
+                let start = self.at_once(route, first);
                 for channel in others {
-                    if !chain.iter().any(|planned| planned.channel == *channel) {
-                        chain.push(Planned {
+                    let behind = self.0[start + 1..].iter();
+                    let end = start + 1 + behind.take_while(|one| one.after.is_some()).count();
+                    if !self.0[start..end].iter().any(|one| one.channel == *channel) {
+                        let in_reserve = Planned {
                             after: Some(after),
                             ..planned(route, channel)
-                        });
+                        };
+                        self.0.insert(end, in_reserve);
                     }
                 }
             }
@@ -34,17 +37,17 @@ impl Plan {
     }
 
     pub(super) fn finish(self) -> Vec<Planned> {
-        self.0.into_iter().flatten().collect()
+        self.0
     }
 
-    /// The delivery that the channel gets at once, with those behind it; made where there is none yet.
-    fn chain(&mut self, route: &Route, channel: &ChannelName) -> &mut Vec<Planned> {
-        let known = self.0.iter().position(|chain| chain[0].channel == *channel);
-        let at = known.unwrap_or(self.0.len());
-        if known.is_none() {
-            self.0.push(vec![planned(route, channel)]);
-        }
-        &mut self.0[at]
+    /// The place of the delivery that the channel gets at once; made where there is none yet.
+    fn at_once(&mut self, route: &Route, channel: &ChannelName) -> usize {
+        let mut known = self.0.iter();
+        let known = known.position(|one| one.after.is_none() && one.channel == *channel);
+        known.unwrap_or_else(|| {
+            self.0.push(planned(route, channel));
+            self.0.len() - 1
+        })
     }
 }
 

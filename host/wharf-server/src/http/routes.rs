@@ -30,7 +30,11 @@ pub(super) async fn put(
     caller: Option<Extension<Caller>>,
     request: Request,
 ) -> Result<Json<ReloadView>, Answer> {
-    let RoutesView { routes } = input_up_to(request, ROUTES_BODY_BYTES_MAX).await?;
+    let given: Option<RoutesView> = input_up_to(request, ROUTES_BODY_BYTES_MAX).await?;
+    let Some(RoutesView { routes }) = given else {
+        let why = "the body is empty: no routes at all are put as {\"routes\": []}";
+        return Err(Problem::new(ProblemCode::MalformedBody, why).into());
+    };
     let text = toml::to_string(&File { route: &routes }).map_err(|error| {
         let why = format!("routes: they cannot be written as TOML: {error}");
         Answer::from(Problem::new(ProblemCode::InvalidField, why).field("routes"))

@@ -34,7 +34,8 @@ fn row(route: &RouteView) -> Vec<String> {
         _ => (", ", String::new()),
     };
     let marks = [(route.stop, "stop"), (route.catch_all, "catch-all")].into_iter();
-    let marks = marks.filter_map(|(is_set, mark)| is_set.then(|| mark.to_owned()));
+    let marks = marks.filter(|(is_set, _)| *is_set);
+    let marks = marks.map(|(_, mark)| mark.to_owned());
     let marks: Vec<_> = marks
         .chain(Some(after).filter(|after| !after.is_empty()))
         .collect();

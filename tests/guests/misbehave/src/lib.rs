@@ -44,9 +44,7 @@ use bindings::exports::wharf::delivery::post_event::Guest as PostEvent;
 use bindings::exports::wharf::delivery::request_channel::{
     Guest as RequestChannel, NoAnswer, Operation, Request, Response, Step,
 };
-use bindings::exports::wharf::delivery::router::{
-    Decision, Guest as Router, Message, Mode,
-};
+use bindings::exports::wharf::delivery::router::{Decision, Guest as Router, Message, Mode};
 use bindings::wharf::delivery::log::{self, Level};
 use bindings::wharf::delivery::types::{
     Call, Effect, Event, Failure, Fault, Outcome, Receipt, Refusal, Scope, Waiting, Wire,
