@@ -23,6 +23,8 @@ pub(crate) enum Bug {
     PruneTooEarly,
     /// A delivery is superseded, and what stands in for it is not made.
     ForgetReserve,
+    /// A row that a commit changes is not in its record of the log.
+    LoseLogChange,
 }
 
 impl Bug {
@@ -36,6 +38,7 @@ impl Bug {
         Self::DropJournalRow,
         Self::PruneTooEarly,
         Self::ForgetReserve,
+        Self::LoseLogChange,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Bug {
             Self::DropJournalRow => "drop-journal-row",
             Self::PruneTooEarly => "prune-too-early",
             Self::ForgetReserve => "forget-reserve",
+            Self::LoseLogChange => "lose-log-change",
         }
     }
 
@@ -72,6 +76,7 @@ impl Bug {
             Self::DropJournalRow => Planted::DropJournalRow,
             Self::PruneTooEarly => Planted::PruneTooEarly,
             Self::ForgetReserve => Planted::ForgetReserve,
+            Self::LoseLogChange => Planted::LoseLogChange,
         }
     }
 }

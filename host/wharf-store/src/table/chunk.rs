@@ -1,9 +1,7 @@
 //! `chunk`: the messages of one commit, with the deliveries that were planned for each.
 
-use std::num::NonZeroU32;
-use std::sync::Arc;
-
 use bytes::Bytes;
+use std::num::NonZeroU32;
 use wharf_core::message::Priority;
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Message, MessageId, Pairs, Standing, TimeMs};
@@ -35,12 +33,12 @@ pub(crate) struct About<'a> {
     pub(crate) planned: Option<(&'a str, &'a str, Option<NonZeroU32>)>,
 }
 
-/// Appends a message: `id | accepted at | plan: count, (route, channel, after) each; the standing if there are none |
+/// Appends a message: `id | accepted at | plan: count, (route, channel) each; the standing if there are none |
 /// attributes | headers | ordering key | sequence, global and of the key | deliver after | expires at | priority |
 /// trace context | payload`, up to the end.
 ///
-/// `after` is how many definite failures of the one planned before call a reserve in, 0 where it is made at once. What is
-/// read without the rest stands in front.
+/// In front of a route and channel in reserve stand an empty text, which is no route's name, and how many definite failures
+/// of the one planned before call it in. What is read without the rest stands in front.
 pub(crate) fn encode(
     message: &Message,
     planned: &[Planned],
@@ -51,9 +49,13 @@ pub(crate) fn encode(
     part.put_number(message.accepted_at.0);
     part.put_number(planned.len() as u64);
     for one in planned {
+        debug_assert!(!one.route.is_empty(), "a route has a name");
+        if let Some(after) = one.after {
+            part.put_text("");
+            part.put_number(u64::from(after.get()));
+        }
         part.put_text(&one.route);
         part.put_text(one.channel.as_str());
-        part.put_number(one.after.map_or(0, |after| u64::from(after.get())));
     }
     if planned.is_empty() {
         part.put_u8(standing as u8);
@@ -97,11 +99,11 @@ pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
     let count = take.count()?;
     let mut planned = Vec::with_capacity(count);
     for _ in 0..count {
-        let route = Arc::from(take.text()?);
+        let (route, channel, after) = take_planned(&mut take)?;
         planned.push(Planned {
-            route,
-            channel: ChannelName::new(take.text()?),
-            after: NonZeroU32::new(take.u32()?),
+            route: route.into(),
+            channel: ChannelName::new(channel),
+            after,
         });
     }
     let standing = if planned.is_empty() {
@@ -146,9 +148,7 @@ pub(crate) fn first_answer(part: &[u8]) -> Result<(TimeMs, usize), Malformed> {
     }
     let mut at_once_count = 0;
     for _ in 0..count {
-        take.bytes()?;
-        take.bytes()?;
-        at_once_count += usize::from(take.u32()? == 0);
+        at_once_count += usize::from(take_planned(&mut take)?.2.is_none());
     }
     Ok((accepted_at, at_once_count))
 }
@@ -160,12 +160,9 @@ pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malfor
     let count = take.count()?;
     let mut planned = None;
     for at in 0..count {
+        let one = take_planned(&mut take)?;
         if place.is_some_and(|place| usize::from(place) == at) {
-            planned = Some((take.text()?, take.text()?, NonZeroU32::new(take.u32()?)));
-        } else {
-            take.bytes()?;
-            take.bytes()?;
-            take.u32()?;
+            planned = Some(one);
         }
     }
     if count == 0 {
@@ -177,6 +174,19 @@ pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malfor
         attributes: take.pairs()?,
         planned,
     })
+}
+
+/// Route, channel and turn of one entry of a plan.
+fn take_planned<'a>(
+    take: &mut Take<'a>,
+) -> Result<(&'a str, &'a str, Option<NonZeroU32>), Malformed> {
+    let (mut route, mut after) = (take.text()?, None);
+    if route.is_empty() {
+        let count = NonZeroU32::new(take.u32()?);
+        after = Some(count.ok_or(Malformed("a reserve has no turn"))?);
+        route = take.text()?;
+    }
+    Ok((route, take.text()?, after))
 }
 
 /// Why a [`stub`] cannot be read as a message.
@@ -240,7 +250,7 @@ pub(crate) mod tests {
         #[test]
         fn messages_round_trip(
             message in messages(),
-            plan: Vec<(String, String, u32)>,
+            plan in prop::collection::vec((".+", any::<String>(), any::<u32>()), 0..5),
             place: u16,
         ) {
             let planned: Vec<_> = plan

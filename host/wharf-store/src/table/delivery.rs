@@ -16,6 +16,9 @@ pub(crate) const TABLE: Numbered = Numbered::new("delivery");
 
 const VERSION: u8 = 3;
 
+/// The version before, which is still read: it ends before the failures, and had none.
+const VERSION_WITHOUT_FAILURES: u8 = 2;
+
 /// The state of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
@@ -111,7 +114,11 @@ impl Row {
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self, Malformed> {
-        let mut take = Take::versioned(value, VERSION)?;
+        let has_failures = value.first() != Some(&VERSION_WITHOUT_FAILURES);
+        let mut take = match has_failures {
+            true => Take::versioned(value, VERSION)?,
+            false => Take::versioned(value, VERSION_WITHOUT_FAILURES)?,
+        };
         let row = Self {
             status: Status::from_number(take.u8()?).ok_or(Malformed("a status is unknown"))?,
             channel: ChannelName::new(take.text()?),
@@ -129,9 +136,13 @@ impl Row {
             } else {
                 None
             },
-            failures: Failures {
-                definite_count: take.u32()?,
-                is_ambiguous: take.flag()?,
+            failures: if has_failures {
+                Failures {
+                    definite_count: take.u32()?,
+                    is_ambiguous: take.flag()?,
+                }
+            } else {
+                Failures::default()
             },
         };
         take.end()?;
@@ -194,6 +205,16 @@ mod tests {
             };
             prop_assert_eq!(row.is_needed(), is_needed);
             prop_assert_eq!(plain.is_needed(), Row::is_always_needed(row.status));
+        }
+
+        /// Rows of the version before end before the failures.
+        #[test]
+        fn rows_of_before_are_read(row in rows()) {
+            let row = Row { failures: Failures::default(), ..row };
+            let mut value = row.encode();
+            value[0] = VERSION_WITHOUT_FAILURES;
+            value.truncate(value.len() - 2);
+            prop_assert_eq!(Row::decode(&value).unwrap(), row);
         }
 
         #[test]

@@ -51,7 +51,10 @@ impl Segment {
     /// False only where the segment does not have the id.
     pub(crate) fn may_contain(&self, id: IdHash) -> bool {
         let line = &self.lines[line(id, self.lines.len())];
-        line.iter().zip(bits(id)).all(|(word, bit)| word & bit != 0)
+        // All words, whichever is the first that says no: a branch on what is in a line would wait for that line, and the
+        // lines of other runs are asked for meanwhile.
+        let missing = line.iter().zip(bits(id)).map(|(word, bit)| bit & !word);
+        missing.fold(0, |missing, of_word| missing | of_word) == 0
     }
 
     /// Memory that it takes.
@@ -108,7 +111,8 @@ fn line(id: IdHash, lines_count: usize) -> usize {
 }
 
 fn bits(id: IdHash) -> [u32; LINE_WORDS] {
-    std::array::from_fn(|word| 1 << ((id.0 >> (5 * word)) & 31))
+    let places = id.0 as u64;
+    std::array::from_fn(|word| 1 << ((places >> (5 * word)) & 31))
 }
 
 #[cfg(test)]
