@@ -41,8 +41,8 @@ fn every_wrong_key_is_named_before_anything_starts() {
     );
     check(&with("timeout = \"-1s\""), &["timeout", "negative"]);
     check(
-        &with("[[route]]\nchannels = [\"partner\"]\nmode = \"failover\""),
-        &["mode", "failover"],
+        &with("[[route]]\nchannels = [\"partner\"]\nmode = \"fail-over\""),
+        &["mode", "did you mean `failover`"],
     );
     // Checked one by one: all that is wrong comes at once.
     check(

@@ -40,12 +40,15 @@ fn each_token_opens_its_own_part() {
         ("GET", "/v1/dead-letters", "read"),
         ("GET", "/v1/channels", "read"),
         ("GET", "/v1/store", "read"),
+        ("GET", "/v1/routes", "read"),
         ("POST", "/v1/messages/other/cancel", "operate"),
         ("POST", "/v1/messages/other/redrive", "operate"),
         ("POST", "/v1/dead-letters/redrive", "operate"),
         ("POST", "/v1/channels/other/pause", "operate"),
         ("POST", "/v1/channels/other/resume", "operate"),
         ("POST", "/v1/store/backup", "operate"),
+        ("POST", "/v1/config/reload", "operate"),
+        ("PUT", "/v1/routes", "operate"),
     ] {
         for (name, token, has) in [
             ("billing", "b1ll1ng", "send"),

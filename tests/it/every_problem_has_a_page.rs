@@ -51,6 +51,11 @@ fn the_example_of_each_page_is_true() {
     };
     assert!(eventually(SOON, is_gone).is_some(), "{}", pruned.log());
 
+    let broken = host("").start().unwrap();
+    let to_nowhere = "[[channel]]\nname = \"partner-a\"\nplugin = \"outcomes\"\n".to_owned()
+        + "[[route]]\nname = \"orders\"\nchannels = [\"partner\"]\n";
+    broken.write("wharf.toml", to_nowhere).unwrap();
+
     let index = page(&closed, "/problems/");
     let mut tried = 0;
     for code in codes() {
@@ -67,6 +72,7 @@ fn the_example_of_each_page_is_true() {
             "idempotency-key-required" => &strict,
             "disk-low" => &full,
             "message-removed" => &pruned,
+            "config-invalid" => &broken,
             "channel-not-found" | "not-cancellable" | "not-redrivable" => &operated,
             _ => &open,
         };

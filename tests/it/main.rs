@@ -17,6 +17,7 @@ mod a_duplicate_is_known_after_its_message_went;
 // It limits the size of a process's files while that runs.
 #[cfg(target_os = "linux")]
 mod a_failed_commit_ends_the_host;
+mod a_failover_goes_on_where_nothing_arrived;
 mod a_faulty_hook_hurts_only_its_message;
 mod a_full_disk_stops_what_would_fill_it;
 mod a_hook_is_told_of_what_it_missed;
@@ -31,6 +32,8 @@ mod a_plugin_reaches_only_what_it_was_granted;
 mod a_post_event_hook_never_holds_up_a_delivery;
 mod a_removed_plugin_goes_on;
 mod a_retry_sends_the_same_wire_form;
+mod a_route_is_explained_without_a_host;
+mod a_router_decides_where_a_message_goes;
 mod a_running_store_is_backed_up;
 mod a_stop_drains_what_is_in_flight;
 mod a_store_file_is_checked_and_left_alone;
@@ -64,6 +67,7 @@ mod only_the_token_opens_the_api;
 mod plugins_are_swapped_under_load;
 mod removed_messages_give_their_space_back;
 mod retries_follow_the_schedule;
+mod routes_and_channels_change_while_the_host_runs;
 mod routes_decide_where_a_message_goes;
 mod support;
 mod the_command_line_tells_what_happened;

@@ -2,11 +2,14 @@ use serde_json::{Value, json};
 use wharf_testkit::process::Host;
 use wharf_testkit::sink::Sink;
 
-use crate::support::{assert_has, data, ended, get, host, journal, send, steps, text, wait_for};
+use crate::support::{
+    assert_has, data, ended, get, host, journal, may_reach_this_machine, send, steps, text,
+    wait_for,
+};
 
 /// Goal (C1, C3 in part): all matching routes apply, each channel gets one delivery by the first
 /// route that names it, `stop` ends the search; conditions look at attributes and into the payload.
-/// What nothing matches is kept, journalled and shown as unroutable, also after a restart.
+/// What nothing matches is kept, journalled and shown as unroutable, also after a restart; a catch-all takes it instead.
 #[test]
 fn every_match_applies_and_no_match_is_kept() {
     let sink = Sink::start().unwrap();
@@ -36,10 +39,11 @@ fn every_match_applies_and_no_match_is_kept() {
         channels = ["octo"]
         [[route]]
         name = "numbered"
-        match = { "/issue/number" = 1, "/number" = false }
+        match = { "/issue/number" = 1, "/issue/locked" = { equals = false }, "/number" = false }
         channels = ["numbered"]
     "#;
-    let mut host = host(&(config + routes)).shipped("http").start().unwrap();
+    let config = config + routes;
+    let mut host = host(&config).shipped("http").start().unwrap();
 
     let issue = json!({ "type": "issues" });
     let expected = [
@@ -102,6 +106,21 @@ fn every_match_applies_and_no_match_is_kept() {
     assert_eq!(code, 0);
     assert_has(&why, &["push is unroutable", "no route matched"]);
     assert_eq!(sink.count(), 4 + 3 + 2 + 2);
+
+    let catch_all = "[[route]]\nname = \"rest\"\ncatch-all = true\nchannels = [\"all\"]\n";
+    let config = may_reach_this_machine(&(config + catch_all));
+    host.write("wharf.toml", config).unwrap();
+    host.restart().unwrap();
+    let push = json!({ "type": "push" });
+    check(&host, "caught", &push, "push.json", &["all by rest"]);
+    let pull = ["opened by opened", "issues by opened"];
+    check(
+        &host,
+        "not-caught",
+        &json!({}),
+        "pull_request.opened.json",
+        &pull,
+    );
 }
 
 #[track_caller]

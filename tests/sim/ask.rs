@@ -1,5 +1,6 @@
 //! What can be committed together: what senders, workers and readers ask.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Parked, Settle};
+use wharf_store::{Accept, Claim, Parked, Settle, Unrouted};
 
 use crate::model::{Model, ModelSettle};
 use crate::step::written;
@@ -51,6 +52,7 @@ impl World {
             return Accept {
                 message,
                 planned: known.planned.to_vec(),
+                unrouted: None,
             };
         }
         // The last id again, now and then: a duplicate or conflict within the batch or group.
@@ -66,11 +68,11 @@ impl World {
             .map(|n| (n as u8) ^ size as u8)
             .collect();
         let count = [0, 1, 1, 1, 2, 3][random.below(6) as usize];
-        let planned = self.channels[..count].iter().map(|channel| Planned {
-            route: format!("route-{channel}").into(),
-            channel: channel.clone(),
-        });
-        let planned = planned.collect();
+        let planned = self.channels[..count]
+            .iter()
+            .map(|channel| Planned::at_once(format!("route-{channel}").into(), channel.clone()));
+        let mut planned: Vec<_> = planned.collect();
+        self.reserve(&mut planned);
         let after = self.random.below(3_000);
         let message = Message {
             id: MessageId::parse(&format!("m-{}", self.ids_count)).expect("it is in the alphabet"),
@@ -89,7 +91,36 @@ impl World {
             priority: Priority::Normal,
             traceparent: None,
         };
-        Accept { message, planned }
+        let is_routed = !planned.is_empty() || self.random.once_in(2);
+        let unrouted = (!is_routed).then(|| {
+            let facts = Attempt {
+                started_at: self.now,
+                code: Some("router-error".to_owned()),
+                reason: Some("it does not know".to_owned()),
+                ..Attempt::default()
+            };
+            Box::new(Unrouted {
+                cause: Cause::RouterFailed,
+                facts,
+            })
+        });
+        Accept {
+            message,
+            planned,
+            unrouted,
+        }
+    }
+
+    /// Puts some of the last ones in reserve, now and then; never the first.
+    pub(crate) fn reserve(&mut self, planned: &mut [Planned]) {
+        let count = planned.len().saturating_sub(1) as u64;
+        if count > 0 && self.random.once_in(2) {
+            let reserve_count = 1 + self.random.below(count) as usize;
+            let after = NonZeroU32::new(1 + self.random.below(2) as u32);
+            for one in planned.iter_mut().rev().take(reserve_count) {
+                one.after = after;
+            }
+        }
     }
 
     pub(crate) fn ask_settle(&mut self, model: &mut Model) -> (Asked, Said) {
@@ -102,7 +133,7 @@ impl World {
             let settle = if claim.is_cancelled && self.random.once_in(2) {
                 self.give_up(claim.lease.delivery(), is_stale)
             } else {
-                self.outcome(claim.lease.delivery(), claim.attempts_count + 1, is_stale)
+                self.outcome(&claim, is_stale)
             };
             expected.push(model.settle(&settle));
             if !is_stale {
@@ -121,9 +152,10 @@ impl World {
         (asked, Said::Settle(expected))
     }
 
-    fn outcome(&mut self, id: DeliveryId, number: u32, is_stale: bool) -> ModelSettle {
+    fn outcome(&mut self, claim: &Claim, is_stale: bool) -> ModelSettle {
+        let (id, number) = (claim.lease.delivery(), claim.attempts_count + 1);
         let random = &mut self.random;
-        let (to, cause) = *random.pick(&[
+        let (mut to, mut cause) = *random.pick(&[
             (Status::Delivered, Cause::Sent),
             (Status::Delivered, Cause::Sent),
             (Status::Retrying, Cause::Failed),
@@ -137,6 +169,9 @@ impl World {
             (Status::Shed, Cause::Failed),
             (Status::Expired, Cause::Expired),
         ]);
+        if claim.failover.is_some() && random.once_in(2) {
+            (to, cause) = (Status::Superseded, Cause::FailedOver);
+        }
         let waits = matches!(to, Status::Pending | Status::Provisional);
         let has_due = to == Status::Retrying || waits && random.once_in(2);
         let due = has_due.then(|| self.now.after(Duration::from_millis(random.below(3_000))));
@@ -153,7 +188,7 @@ impl World {
             }],
             code: (to != Status::Delivered).then(|| "http-503".to_owned()),
             reason: None,
-            effect: Some(Effect::Unknown),
+            effect: *random.pick(&[None, Some(Effect::None), Some(Effect::Unknown)]),
             reference: random.once_in(2).then(|| "ref".to_owned()),
             body_sha256: Some([number as u8; 32]),
             notes: Vec::new(),

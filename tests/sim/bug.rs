@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     DropJournalRow,
     /// Retention removes what has not been kept for long enough.
     PruneTooEarly,
+    /// A delivery is superseded, and what stands in for it is not made.
+    ForgetReserve,
     /// A row that a commit changes is not in its record of the log.
     LoseLogChange,
 }
@@ -35,6 +37,7 @@ impl Bug {
         Self::ForgetDue,
         Self::DropJournalRow,
         Self::PruneTooEarly,
+        Self::ForgetReserve,
         Self::LoseLogChange,
     ];
 
@@ -48,6 +51,7 @@ impl Bug {
             Self::ForgetDue => "forget-due",
             Self::DropJournalRow => "drop-journal-row",
             Self::PruneTooEarly => "prune-too-early",
+            Self::ForgetReserve => "forget-reserve",
             Self::LoseLogChange => "lose-log-change",
         }
     }
@@ -71,6 +75,7 @@ impl Bug {
             Self::ForgetDue => Planted::ForgetDue,
             Self::DropJournalRow => Planted::DropJournalRow,
             Self::PruneTooEarly => Planted::PruneTooEarly,
+            Self::ForgetReserve => Planted::ForgetReserve,
             Self::LoseLogChange => Planted::LoseLogChange,
         }
     }

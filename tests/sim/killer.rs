@@ -100,10 +100,9 @@ fn ask<T, E: std::fmt::Debug>(
 impl Life {
     fn accept(&mut self, n: u64) -> Result<(), String> {
         let count = 1 + self.random.below(3) as usize;
-        let planned = self.channels[..count].iter().map(|channel| Planned {
-            route: "route".into(),
-            channel: channel.clone(),
-        });
+        let planned = self.channels[..count]
+            .iter()
+            .map(|channel| Planned::at_once("route".into(), channel.clone()));
         let accept = Accept {
             message: Message {
                 id: MessageId::parse(&format!("m-{n}")).expect("it is in the alphabet"),
@@ -120,6 +119,7 @@ impl Life {
                 traceparent: None,
             },
             planned: planned.collect(),
+            unrouted: None,
         };
         ask(&mut self.engine, self.store.accept(vec![accept])).map(drop)
     }

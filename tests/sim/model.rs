@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wharf_core::delivery::Transition;
+use wharf_core::failover::{Failover, Failures};
 use wharf_core::journal::{Attempt, Row, Subject};
 use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
@@ -42,6 +43,7 @@ pub(crate) struct Model {
 pub(crate) struct ModelMessage {
     pub(crate) seq: MessageSeq,
     pub(crate) message: Arc<Message>,
+    /// What is in reserve comes last, so that those that were made are the first.
     pub(crate) planned: Arc<[Planned]>,
     pub(crate) deliveries: Vec<ModelDelivery>,
 }
@@ -56,6 +58,7 @@ pub(crate) struct ModelDelivery {
     pub(crate) is_cancelled: bool,
     pub(crate) key_generation: u32,
     pub(crate) redriven: Option<Budget>,
+    pub(crate) failures: Failures,
     pub(crate) last: Cursor,
 }
 
@@ -89,6 +92,7 @@ impl ModelDelivery {
             is_cancelled: false,
             key_generation: 0,
             redriven: None,
+            failures: Failures::default(),
             last,
         }
     }
@@ -154,12 +158,16 @@ impl Model {
     }
 
     pub(crate) fn accept(&mut self, accept: &Accept) -> Accepted {
-        let Accept { message, planned } = accept;
+        let Accept {
+            message,
+            planned,
+            unrouted,
+        } = accept;
         if let Some(seq) = self.ids.get(&message.id).copied() {
             let first = &self.messages[&seq];
             return if is_same(&first.message, message) {
                 let accepted_at = first.message.accepted_at;
-                let deliveries_count = first.planned.len() as u16;
+                let deliveries_count = at_once(&first.planned);
                 Accepted::Duplicate {
                     seq,
                     accepted_at,
@@ -177,9 +185,11 @@ impl Model {
                 seq,
                 standing: Standing::Unroutable,
             };
-            self.row(None, subject, Cause::NoRoute, at, None, None);
+            let cause = unrouted.as_ref().map_or(Cause::NoRoute, |one| one.cause);
+            let facts = unrouted.as_ref().map(|one| Box::new(one.facts.clone()));
+            self.row(None, subject, cause, at, None, facts);
         }
-        let deliveries: Vec<_> = (0..planned.len() as u16)
+        let deliveries: Vec<_> = (0..at_once(planned))
             .map(|place| {
                 let id = DeliveryId::new(seq, place);
                 let subject = Subject::Delivery {
@@ -219,7 +229,7 @@ impl Model {
         let before = self.delivery(settle.id).clone();
         let mut transition = settle.transition.clone();
         let is_cancelled = before.is_cancelled
-            && (transition.to == Status::Retrying
+            && (matches!(transition.to, Status::Retrying | Status::Superseded)
                 || matches!(transition.cause, Cause::AttemptsSpent | Cause::AgeSpent));
         if is_cancelled {
             transition = Transition {
@@ -237,15 +247,50 @@ impl Model {
             due: transition.due,
             token: transition.token,
             wire: before.wire.clone().or(offered),
+            failures: before
+                .failures
+                .and(settle.attempt.as_ref().and_then(|one| one.effect)),
             ..before
         };
         let attempt = settle.attempt.clone().map(Box::new);
         let last = self.step(settle.id, after, transition.cause, settle.at, attempt);
+        if transition.to == Status::Superseded {
+            self.call_in(settle.id.message(), last, settle.at);
+        }
         if is_cancelled {
             Settled::Cancelled(last)
         } else {
             Settled::Recorded(last)
         }
+    }
+
+    /// Makes the first of those in reserve.
+    fn call_in(&mut self, seq: MessageSeq, superseded: Cursor, at: TimeMs) {
+        let place = self.messages[&seq].deliveries.len() as u16;
+        let subject = Subject::Delivery {
+            id: DeliveryId::new(seq, place),
+            from: None,
+            to: Status::Queued,
+        };
+        let last = self.row(Some(superseded), subject, Cause::FailedOver, at, None, None);
+        let delivery = ModelDelivery {
+            redriven: Some(Budget {
+                attempts_before: 0,
+                began_at: at,
+            }),
+            ..ModelDelivery::new(last)
+        };
+        let message = self.messages.get_mut(&seq).expect("it was accepted");
+        message.deliveries.push(delivery);
+    }
+
+    /// What a delivery's failures are held against.
+    pub(crate) fn failover(&self, id: DeliveryId) -> Option<Failover> {
+        let next = self.message(id).planned.get(usize::from(id.place()) + 1)?;
+        next.after.map(|after| Failover {
+            after,
+            failures: self.delivery(id).failures,
+        })
     }
 
     pub(crate) fn cancel(
@@ -311,6 +356,7 @@ impl Model {
                 attempts_before: before.attempts_count,
                 began_at: redrive.at,
             }),
+            failures: before.failures.redriven(),
             ..before
         };
         let row = self.step(id, after, Cause::Redriven, redrive.at, None);
@@ -332,7 +378,7 @@ impl Model {
         }
         let due = message.message.deliver_after.filter(|after| after > at);
         let of_message = self.of_message(*seq);
-        let deliveries: Vec<_> = (0..planned.len() as u16)
+        let deliveries: Vec<_> = (0..at_once(planned))
             .map(|place| {
                 let subject = Subject::Delivery {
                     id: DeliveryId::new(*seq, place),
@@ -525,6 +571,12 @@ impl Model {
         self.journal.push(Arc::new(row));
         cursor
     }
+}
+
+/// How many deliveries a message has at first.
+pub(crate) fn at_once(planned: &[Planned]) -> u16 {
+    let at_once = planned.iter().filter(|one| one.after.is_none());
+    at_once.count() as u16
 }
 
 /// Whether two messages with one id are the same one, sent again.

@@ -68,13 +68,14 @@ impl World {
             } else {
                 *self.random.pick(&unrouted)
             };
-            let planned = (0..self.random.below(4)).map(|_| Planned {
-                route: "again".into(),
-                channel: self.random.pick(&self.channels).clone(),
+            let planned = (0..self.random.below(4)).map(|_| {
+                Planned::at_once("again".into(), self.random.pick(&self.channels).clone())
             });
+            let mut planned: Vec<_> = planned.collect();
+            self.reserve(&mut planned);
             let reroute = Reroute {
                 message,
-                planned: planned.collect(),
+                planned,
                 at: self.now,
             };
             expected.push(model.reroute(&reroute));

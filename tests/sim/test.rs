@@ -126,6 +126,11 @@ fn a_dropped_journal_row_is_found() {
 }
 
 #[test]
+fn a_forgotten_reserve_is_found() {
+    check(Bug::ForgetReserve);
+}
+
+#[test]
 fn what_is_removed_too_early_is_found() {
     check(Bug::PruneTooEarly);
 }

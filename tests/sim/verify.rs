@@ -7,7 +7,7 @@ use wharf_core::journal::Subject;
 use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status};
 use wharf_store::{Filter, MessageView, Of, Parked, Remains, Store, Unread};
 
-use crate::model::{Model, ModelMessage};
+use crate::model::{Model, ModelMessage, at_once};
 
 /// Entries of a page of a list: a store has a few of them.
 const PAGE_ENTRIES: usize = 40;
@@ -172,7 +172,7 @@ fn verify_message(store: &Store, model: &Model, expected: &ModelMessage) -> Resu
     let remains = is_removed.then(|| Remains {
         seq: expected.seq,
         accepted_at: expected.message.accepted_at,
-        deliveries_count: expected.planned.len() as u16,
+        deliveries_count: at_once(&expected.planned),
     });
     same("what remains", read(store.remains(id))?, remains)?;
     match is_removed {
@@ -193,6 +193,13 @@ fn verify_view(model: &Model, expected: &ModelMessage, found: &MessageView) -> R
         "deliveries",
         found.deliveries.len(),
         expected.deliveries.len(),
+    )?;
+    let in_reserve = found.in_reserve.iter().map(|(_, planned)| planned);
+    let expected_reserve = expected.planned.iter().skip(expected.deliveries.len());
+    same(
+        "in reserve",
+        in_reserve.collect::<Vec<_>>(),
+        expected_reserve.collect(),
     )?;
     for ((place, found), expected_one) in (0..).zip(&found.deliveries).zip(&expected.deliveries) {
         same("delivery", found.id, DeliveryId::new(expected.seq, place))?;

@@ -11,13 +11,15 @@ mod operate;
 mod parked;
 mod plugin;
 mod problem;
+mod route;
 mod store;
 
 #[cfg(feature = "client")]
 pub use client::{BackupError, Client, ClientError};
 pub use journal::{AttemptView, GapView, HookView, JournalView, RowView};
 pub use message::{
-    BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, SendAnswer,
+    BatchLine, DeliveryView, Health, MessageInput, MessageView, Named, Priority, ReserveView,
+    SendAnswer,
 };
 pub use operate::{
     ChangeResult, ChangedDelivery, ChangedEntry, ChangedView, ChannelStatus, ChannelView,
@@ -30,6 +32,10 @@ pub use plugin::{
 #[cfg(feature = "pages")]
 pub use problem::PROBLEM_INDEX;
 pub use problem::{PROBLEM_PAGES, Problem, ProblemCode};
+pub use route::{
+    ConditionView, PlannedView, ReloadView, RouteExplainView, RouteVerdict, RouteVerdictView,
+    RouteView, RouterView, RoutesView,
+};
 pub use store::{StoreStop, StoreView, TableView};
 
 /// Media type of one message in the JSON form.

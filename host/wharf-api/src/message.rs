@@ -171,6 +171,22 @@ pub struct MessageView {
     pub expires_at: Option<String>,
     /// Its deliveries.
     pub deliveries: Vec<DeliveryView>,
+    /// Deliveries that a failover may make: each stands in for the one whose number comes before its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_reserve: Vec<ReserveView>,
+}
+
+/// A delivery that was planned and not made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReserveView {
+    /// Its number.
+    pub id: u64,
+    /// Its channel.
+    pub channel: String,
+    /// The route that planned it.
+    pub route: String,
+    /// After how many definite failures of the one before it its turn comes.
+    pub after_failures: u32,
 }
 
 /// A delivery and where it stands.

@@ -81,6 +81,8 @@ codes! {
     NotCancellable = 409 "not-cancellable" "Nothing of the message can be cancelled",
     /// Nothing of the message was given up.
     NotRedrivable = 409 "not-redrivable" "Nothing of the message can be redriven",
+    /// The routes are in a file that the API does not write.
+    RoutesInFile = 409 "routes-in-file" "The routes are not changed over the API",
     /// The message was removed by retention; its id is still known.
     MessageRemoved = 410 "message-removed" "The message is not kept any more",
     /// Over the payload limit.
@@ -89,6 +91,8 @@ codes! {
     UnsupportedMediaType = 415 "unsupported-media-type" "The content type is not read here",
     /// A content encoding that is not read here.
     UnsupportedContentEncoding = 415 "unsupported-content-encoding" "The content encoding is not read here",
+    /// The configuration, or the routes that were put, cannot be used.
+    ConfigInvalid = 422 "config-invalid" "The configuration cannot be used",
     /// The `Idempotency-Key` is known with other content.
     IdempotencyKeyReused = 422 "idempotency-key-reused" "The idempotency key was used for other content",
     /// The server failed in a way that is its own fault.

@@ -59,10 +59,7 @@ impl Caller {
             counters,
             clock,
             retention,
-            planned: Planned {
-                route: ROUTE.into(),
-                channel: channel.clone(),
-            },
+            planned: Planned::at_once(ROUTE.into(), channel.clone()),
             channel,
             sent: Sent::new(),
         })
@@ -73,6 +70,7 @@ impl Caller {
         let accept = |message| Accept {
             message,
             planned: vec![self.planned.clone()],
+            unrouted: None,
         };
         let batch = messages.into_iter().map(accept).collect();
         for accepted in self.store.accept(batch).await? {

@@ -1,5 +1,6 @@
 //! What becomes of a delivery when an attempt has ended.
 
+use crate::failover::Failover;
 use crate::outcome::{Outcome, Refuser};
 use crate::retry;
 use crate::status::{Cause, Status};
@@ -25,6 +26,8 @@ pub struct Attempt {
     pub number: u32,
     /// What its number and time are held against.
     pub budget: retry::Budget,
+    /// Where it can go on instead; none where its route has no further channel.
+    pub failover: Option<Failover>,
     /// When the attempt ended.
     pub ended_at: TimeMs,
     /// For the jitter, 0..1.
@@ -40,6 +43,7 @@ pub fn conclude(outcome: &Outcome, attempt: Attempt, policy: &retry::Policy) -> 
         due: None,
         token: None,
     };
+    let is_possible = |effect| attempt.failover.is_some_and(|f| f.is_possible(effect));
     match outcome {
         Outcome::Delivered { .. } => plain(Status::Delivered, Cause::Sent),
         Outcome::Provisional { waiting, .. } => Transition {
@@ -52,6 +56,9 @@ pub fn conclude(outcome: &Outcome, attempt: Attempt, policy: &retry::Policy) -> 
             token: Some(waiting.token.clone()),
             ..plain(Status::Pending, Cause::Sent)
         },
+        Outcome::Retry(failure) if attempt.failover.is_some_and(|f| f.is_due(failure.effect)) => {
+            plain(Status::Superseded, Cause::FailedOver)
+        }
         Outcome::Retry(failure) => {
             match policy.next(
                 attempt
@@ -73,9 +80,13 @@ pub fn conclude(outcome: &Outcome, attempt: Attempt, policy: &retry::Policy) -> 
                         },
                     )
                 },
+                retry::Next::Spent(_) if is_possible(Some(failure.effect)) => {
+                    plain(Status::Superseded, Cause::FailedOver)
+                }
                 retry::Next::Spent(cause) => plain(Status::Dead, cause),
             }
         }
+        Outcome::Rejected(_) if is_possible(None) => plain(Status::Superseded, Cause::FailedOver),
         Outcome::Rejected(refusal) => plain(
             Status::Rejected,
             match refusal.by {
@@ -88,10 +99,12 @@ pub fn conclude(outcome: &Outcome, attempt: Attempt, policy: &retry::Policy) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use super::*;
-    use crate::outcome::{Effect, Failure, Scope};
+    use crate::failover::Failures;
+    use crate::outcome::{Effect, Failure, Refusal, Scope};
 
     const T0: TimeMs = TimeMs(1_000_000);
 
@@ -122,6 +135,7 @@ mod tests {
             let attempt = Attempt {
                 number,
                 budget,
+                failover: None,
                 ended_at: T0.after(Duration::from_secs(100)),
                 chance: 0.5,
             };
@@ -134,5 +148,66 @@ mod tests {
         check(3, (2, 90), retrying);
         check(4, (2, 90), (dead, Cause::AttemptsSpent));
         check(3, (2, 0), (dead, Cause::AgeSpent));
+    }
+
+    /// Goal: what gives a delivery up goes on to the next channel instead, but never from what may have arrived.
+    #[test]
+    fn what_would_end_goes_on_to_the_next_channel() {
+        let policy = retry::Policy {
+            attempts_max: Some(2),
+            ..retry::Policy::default()
+        };
+        let check = |number, after, failures, outcome: &Outcome, expected| {
+            let attempt = Attempt {
+                number,
+                budget: retry::Budget {
+                    attempts_before: 0,
+                    began_at: T0,
+                },
+                failover: NonZeroU32::new(after).map(|after| Failover { after, failures }),
+                ended_at: T0,
+                chance: 0.5,
+            };
+            let transition = conclude(outcome, attempt, &policy);
+            assert_eq!((transition.to, transition.cause), expected);
+        };
+        let failed = |effect| {
+            Outcome::Retry(Failure {
+                code: "c".to_owned(),
+                reason: String::new(),
+                effect,
+                scope: Scope::Message,
+                pause: false,
+                after: None,
+                notes: Vec::new(),
+                is_fault: false,
+            })
+        };
+        let refused = Outcome::Rejected(Refusal {
+            by: Refuser::Channel,
+            code: "c".to_owned(),
+            reason: String::new(),
+            notes: Vec::new(),
+        });
+        let (definite, ambiguous) = (failed(Effect::None), failed(Effect::Unknown));
+        let none = Failures::default();
+        let unclear = none.and(Some(Effect::Unknown));
+        let superseded = (Status::Superseded, Cause::FailedOver);
+        let retrying = (Status::Retrying, Cause::Failed);
+        let dead = (Status::Dead, Cause::AttemptsSpent);
+        let rejected = (Status::Rejected, Cause::Refused);
+        check(1, 1, none, &definite, superseded);
+        check(1, 2, none, &definite, retrying);
+        check(1, 1, none, &ambiguous, retrying);
+        check(1, 1, none, &refused, superseded);
+        // Its budget is spent before its failures are as many as it takes.
+        check(2, 9, none, &definite, superseded);
+        check(2, 9, none, &ambiguous, dead);
+        check(2, 1, unclear, &definite, dead);
+        check(2, 1, unclear, &refused, rejected);
+        // There is no next channel.
+        check(1, 0, none, &definite, retrying);
+        check(2, 0, none, &definite, dead);
+        check(1, 0, none, &refused, rejected);
     }
 }

@@ -63,7 +63,7 @@ pub struct HookRun {
 /// The facts of one attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
-    /// Its number, from 1. Numbers rise, and can repeat after a crash.
+    /// Its number, from 1. Numbers rise, and can repeat after a crash. 0: nothing was sent, a router was asked.
     pub number: u32,
     /// When it began.
     pub started_at: TimeMs,
@@ -100,6 +100,6 @@ pub struct Row {
     pub at: TimeMs,
     /// When the delivery is looked at again.
     pub due: Option<TimeMs>,
-    /// The attempt that led here; none where none did.
+    /// The attempt that led here; none where none did. Of a message that a router sent nowhere: what it said, as attempt 0.
     pub attempt: Option<Box<Attempt>>,
 }

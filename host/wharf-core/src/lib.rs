@@ -6,6 +6,7 @@
 
 pub mod delivery;
 pub mod egress;
+pub mod failover;
 pub mod grant;
 pub mod hash;
 pub mod id;

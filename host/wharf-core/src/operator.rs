@@ -33,15 +33,15 @@ pub fn cancel(status: Status, is_leased: bool) -> Cancellation {
     }
 }
 
-/// What a flagged delivery's transition becomes: a retry is cancelled, also one for which there is no budget; anything
-/// else stays.
+/// What a flagged delivery's transition becomes: a retry is cancelled, also one for which there is no budget, and one on
+/// another channel; anything else stays.
 ///
 /// From where the machine has no such step (a pending delivery that is to be sent again) the retry stays too: the
 /// flag meets it at its next claim.
 #[must_use]
 pub fn cancelled_instead(from: Status, transition: Transition) -> Transition {
     let is_retry = match transition.to {
-        Status::Retrying => true,
+        Status::Retrying | Status::Superseded => true,
         Status::Dead => matches!(transition.cause, Cause::AttemptsSpent | Cause::AgeSpent),
         _ => false,
     };
@@ -117,7 +117,8 @@ mod tests {
         };
         for from in [Status::Queued, Status::Retrying, Status::Pending] {
             for to in Status::ALL {
-                let expected = if *to == Status::Retrying && from != Status::Pending {
+                let is_retry = matches!(to, Status::Retrying | Status::Superseded);
+                let expected = if is_retry && from != Status::Pending {
                     Status::Cancelled
                 } else {
                     *to

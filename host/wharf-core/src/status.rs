@@ -134,6 +134,10 @@ named_numbers! {
         CrashedHost = 17 "crashed-host",
         /// The journal was too large, and rows went that a reader had yet to read.
         Gap = 18 "gap",
+        /// A route went on to its next channel.
+        FailedOver = 19 "failed-over",
+        /// The router could not decide where the message goes.
+        RouterFailed = 20 "router-failed",
     }
 }
 
@@ -207,7 +211,7 @@ mod tests {
             assert_eq!(Cause::from_number(*cause as u8), Some(*cause));
         }
         assert_eq!(Status::Superseded as u8, 12);
-        assert_eq!(Cause::Gap as u8, 18);
+        assert_eq!(Cause::RouterFailed as u8, 20);
     }
 
     #[test]

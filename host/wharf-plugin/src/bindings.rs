@@ -18,8 +18,8 @@ pub(crate) mod contract {
         inline: "
             package wharf:host;
             world imports {
-                import wharf:delivery/types@0.1.0-draft.2;
-                import wharf:delivery/log@0.1.0-draft.2;
+                import wharf:delivery/types@0.1.0-draft.3;
+                import wharf:delivery/log@0.1.0-draft.3;
             }
         ",
         imports: { default: trappable },
@@ -32,11 +32,11 @@ pub(crate) mod enricher {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world enricher-only { export wharf:delivery/enricher@0.1.0-draft.2; }
+            world enricher-only { export wharf:delivery/enricher@0.1.0-draft.3; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -45,11 +45,11 @@ pub(crate) mod converter {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world converter-only { export wharf:delivery/converter@0.1.0-draft.2; }
+            world converter-only { export wharf:delivery/converter@0.1.0-draft.3; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -58,11 +58,11 @@ pub(crate) mod request_channel {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world request-channel-only { export wharf:delivery/request-channel@0.1.0-draft.2; }
+            world request-channel-only { export wharf:delivery/request-channel@0.1.0-draft.3; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -71,11 +71,11 @@ pub(crate) mod channel {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world channel-only { export wharf:delivery/channel@0.1.0-draft.2; }
+            world channel-only { export wharf:delivery/channel@0.1.0-draft.3; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -84,11 +84,11 @@ pub(crate) mod annotator {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world annotator-only { export wharf:delivery/annotator@0.1.0-draft.2; }
+            world annotator-only { export wharf:delivery/annotator@0.1.0-draft.3; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -97,11 +97,24 @@ pub(crate) mod post_event {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world post-event-only { export wharf:delivery/post-event@0.1.0-draft.2; }
+            world post-event-only { export wharf:delivery/post-event@0.1.0-draft.3; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.2": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+    });
+}
+
+pub(crate) mod router {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package wharf:host;
+            world router-only { export wharf:delivery/router@0.1.0-draft.3; }
+        ",
+        exports: { default: async },
+        additional_derives: [PartialEq],
+        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -110,7 +123,7 @@ pub(crate) mod description {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world plugin-only { export wharf:delivery/plugin@0.1.0-draft.2; }
+            world plugin-only { export wharf:delivery/plugin@0.1.0-draft.3; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
@@ -126,6 +139,9 @@ pub mod types {
     pub use super::enricher::exports::wharf::delivery::enricher::Enrichment;
     pub use super::request_channel::exports::wharf::delivery::request_channel::{
         NoAnswer, Operation, Request, Response, Step,
+    };
+    pub use super::router::exports::wharf::delivery::router::{
+        Decision as RouterDecision, Message as RoutedMessage, Mode as RouterMode,
     };
 }
 
@@ -160,6 +176,7 @@ guests! {
     channel::ChannelOnly, channel::ChannelOnlyPre<State>;
     annotator::AnnotatorOnly, annotator::AnnotatorOnlyPre<State>;
     post_event::PostEventOnly, post_event::PostEventOnlyPre<State>;
+    router::RouterOnly, router::RouterOnlyPre<State>;
     description::PluginOnly, description::PluginOnlyPre<State>;
     wasmtime::component::Instance, wasmtime::component::InstancePre<State>;
 }

@@ -95,6 +95,8 @@ fn burst(lines_per_second: u32) -> u32 {
 pub(crate) enum About<'a> {
     /// One delivery.
     Delivery(&'a Call),
+    /// A message that has no delivery yet: its id.
+    Message(&'a str),
     /// So many events, or none.
     Events(usize),
 }
@@ -136,6 +138,7 @@ impl GuestLog {
         let mut current = lock(&self.0);
         let (call, items_count) = match about {
             About::Delivery(call) => (Some(call), 1),
+            About::Message(_) => (None, 1),
             About::Events(count) => (None, count),
         };
         current.lines_granted =
@@ -147,6 +150,9 @@ impl GuestLog {
         if let Some(call) = call {
             current.message_id.push_str(&call.message_id);
             current.channel.push_str(&call.channel);
+        }
+        if let About::Message(id) = about {
+            current.message_id.push_str(id);
         }
     }
 

@@ -8,11 +8,14 @@ use wasmtime::Engine;
 
 use crate::bindings::Guest;
 use crate::bindings::types::Description;
-use crate::bindings::{annotator, channel, converter, enricher, post_event, request_channel};
+use crate::bindings::{
+    annotator, channel, converter, enricher, post_event, request_channel, router,
+};
 use crate::budget::{Budget, Slots};
 use crate::grants::Grants;
 use crate::hook::{
     Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, RequestChannel,
+    Router,
 };
 use crate::pool::Pool;
 use crate::problem::Findings;
@@ -66,6 +69,7 @@ pub(crate) struct Exports {
     pub(crate) channel: Option<channel::ChannelOnlyPre<State>>,
     pub(crate) annotator: Option<annotator::AnnotatorOnlyPre<State>>,
     pub(crate) post_event: Option<post_event::PostEventOnlyPre<State>>,
+    pub(crate) router: Option<router::RouterOnlyPre<State>>,
 }
 
 impl Plugin {
@@ -168,6 +172,12 @@ impl Plugin {
             binding,
             None,
         )))
+    }
+
+    /// Binds its `router` to one configuration, with a pool of its own.
+    pub fn bind_router(&self, binding: Binding) -> Result<Router, BindError> {
+        let pre = self.export(&self.0.exports.router, Hook::Router)?;
+        Ok(Router::new(self.pool(Hook::Router, pre, binding, None)))
     }
 
     /// What was counted of it, and of the files of its name before it.

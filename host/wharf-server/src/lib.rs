@@ -10,6 +10,8 @@
 //! - `metrics`: numbers for Prometheus.
 //! - [`plugins`]: keeps what runs in step with the plugin folder.
 //! - `post_event`: tells post-event hooks what was stored.
+//! - `reload`: changes channels and routes while the host runs.
+//! - [`routing`]: where messages go, and why.
 //! - [`server`]: starts and stops all of it, in order.
 //! - [`store_file`]: the store's file without a host.
 
@@ -25,7 +27,9 @@ mod metrics;
 mod pauses;
 pub mod plugins;
 mod post_event;
+mod reload;
 mod retention;
+pub mod routing;
 pub mod server;
 pub mod store_file;
 mod workers;

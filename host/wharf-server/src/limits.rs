@@ -137,3 +137,12 @@ pub(crate) const PLUGIN_FOLDER_POLL: Duration = Duration::from_secs(5);
 
 /// How much of a copy of the store is read and sent at once: few enough system calls, and little memory.
 pub(crate) const COPY_PIECE_BYTES: usize = 256 << 10;
+
+/// Characters that an explanation shows of a value: what a line of a terminal holds.
+pub(crate) const EXPLAINED_VALUE_CHARS_MAX: usize = 80;
+
+/// Definite failures after which a failover goes on, at most: a channel that failed so often has been tried for weeks.
+pub(crate) const FAILOVER_AFTER_MAX: u32 = 1000;
+
+/// Body of a request that puts routes: some thousands of them.
+pub(crate) const ROUTES_BODY_BYTES_MAX: usize = 1 << 20;

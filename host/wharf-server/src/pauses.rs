@@ -3,11 +3,12 @@
 //! A pause holds until somebody ends it: no restart does. What a channel is sent meanwhile is accepted and waits; what
 //! is in flight ends.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use wharf_core::{ChannelName, TimeMs};
 use wharf_store::{SetStateError, Store};
 
@@ -63,38 +64,63 @@ impl Pause {
 pub(crate) struct Pauses {
     store: Store,
     degraded: Degraded,
-    /// In the order of the configuration.
-    channels: Vec<(ChannelName, watch::Sender<Option<Arc<Pause>>>)>,
+    /// Those that are configured.
+    channels: Mutex<BTreeMap<ChannelName, Kept>>,
     /// Held from the commit to its announcement: two changes are announced in the order of their commits.
-    changing: Mutex<()>,
+    changing: tokio::sync::Mutex<()>,
 }
+
+type Kept = Arc<watch::Sender<Option<Arc<Pause>>>>;
 
 impl Pauses {
     /// As they were when the host ended.
     pub(crate) fn load(config: &Config, store: &Store, degraded: &Degraded) -> Self {
-        let channels = config.channels.iter().map(|channel| {
-            let name = channel.name.clone();
-            let pause = store.state(&key(&name)).map(|value| found(&name, &value));
-            tell(degraded, &name, pause.as_deref());
-            (name, watch::Sender::new(pause))
-        });
-        Self {
-            channels: channels.collect(),
+        let pauses = Self {
+            channels: Mutex::default(),
             store: store.clone(),
             degraded: degraded.clone(),
-            changing: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+        };
+        pauses.set_channels(config.channels.iter().map(|channel| &channel.name));
+        pauses
+    }
+
+    /// These are configured now. The pause of one that comes is as it was when it went: it is on disk.
+    pub(crate) fn set_channels<'a>(&self, names: impl Iterator<Item = &'a ChannelName>) {
+        let mut channels = self.lock();
+        let mut before = std::mem::take(&mut *channels);
+        for name in names {
+            let kept = before.remove(name).unwrap_or_else(|| {
+                let pause = self
+                    .store
+                    .state(&key(name))
+                    .map(|value| found(name, &value));
+                tell(&self.degraded, name, pause.as_deref());
+                Arc::new(watch::Sender::new(pause))
+            });
+            channels.insert(name.clone(), kept);
+        }
+        for gone in before.keys() {
+            tell(&self.degraded, gone, None);
         }
     }
 
-    /// Whether each channel is paused, now and after each change, in the order of the configuration.
-    pub(crate) fn subscribe(&self) -> impl Iterator<Item = watch::Receiver<Option<Arc<Pause>>>> {
-        self.channels.iter().map(|(_, pause)| pause.subscribe())
+    /// Whether a channel is paused, now and after each change. Never, for one that is not configured.
+    pub(crate) fn subscribe(&self, channel: &ChannelName) -> watch::Receiver<Option<Arc<Pause>>> {
+        self.find(channel).unwrap_or_default().subscribe()
     }
 
-    /// The pause of each channel, in the order of the configuration.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&ChannelName, Option<Arc<Pause>>)> {
-        let channels = self.channels.iter();
-        channels.map(|(name, pause)| (name, pause.borrow().clone()))
+    /// The pause of a channel.
+    pub(crate) fn of(&self, channel: &ChannelName) -> Option<Arc<Pause>> {
+        self.find(channel)?.borrow().clone()
+    }
+
+    /// The pause of each channel.
+    pub(crate) fn all(&self) -> Vec<(ChannelName, Option<Arc<Pause>>)> {
+        let channels = self.lock();
+        let all = channels.iter();
+        all.map(|(name, pause)| (name.clone(), pause.borrow().clone()))
+            .collect()
     }
 
     /// Pauses a channel, and returns once that is on disk. One that is paused stays so since then, and with the reason
@@ -145,10 +171,12 @@ impl Pauses {
         Ok(())
     }
 
-    fn find(&self, channel: &ChannelName) -> Option<&watch::Sender<Option<Arc<Pause>>>> {
-        let mut channels = self.channels.iter();
-        let (_, pause) = channels.find(|(name, _)| name == channel)?;
-        Some(pause)
+    fn find(&self, channel: &ChannelName) -> Option<Kept> {
+        self.lock().get(channel).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ChannelName, Kept>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

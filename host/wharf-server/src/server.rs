@@ -5,26 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wharf_core::egress::AddressGuard;
-use wharf_core::{ChannelName, Status};
 use wharf_store::Store;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::degraded::Degraded;
 use crate::disk::Disk;
-use crate::dispatch::{self, Dispatcher};
+use crate::dispatch::{self, Dispatchers};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
 use crate::metrics::{
     Channels, DiskNumbers, Metrics, PauseNumbers, PluginNumbers, SpaceNumbers, StoreNumbers,
 };
 use crate::pauses::Pauses;
-use crate::plugins::{Keeper, Plugins, Uses};
+use crate::plugins::{Keeper, Plugins, Use, Uses};
 use crate::post_event::{Teller, cursor_name};
+use crate::reload::{self, Reload, Reloader};
 use crate::retention::Pruner;
 use crate::workers::Workers;
 
@@ -65,12 +65,22 @@ pub enum ServeError {
     Close(#[source] wharf_store::CloseError),
 }
 
-/// Runs the host until `stop` is cancelled or its store fails; looks at the whole plugin folder again at each `rescan`.
-/// `listening` is told the address once work is taken.
+/// What SIGHUP asks for.
+#[derive(Clone, Debug, Default)]
+pub struct HangUp {
+    /// A look at the whole plugin folder, what was refused included.
+    pub rescan: Arc<Notify>,
+    /// The configuration to be read again.
+    pub reload: Arc<Notify>,
+}
+
+/// Runs the host until `stop` is cancelled or its store fails. `config` is what `source` gave. `listening` is told the
+/// address once work is taken.
 pub async fn serve(
     config: Config,
+    source: Source,
     stop: CancellationToken,
-    rescan: Arc<Notify>,
+    hang_up: HangUp,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
     let store = open(&config).await?;
@@ -90,15 +100,24 @@ pub async fn serve(
         counted: Arc::clone(&pruning),
     });
     metrics.add(PluginNumbers(plugins.host.clone()));
-    let mut channels = Channels::default();
-    let uses = Uses::new(&config, &client, &mut channels, &degraded);
+    let channels = Channels::default();
+    let uses = Uses::new(&config, &client, &channels, &degraded);
     metrics.add(channels);
-    tell_of_unconfigured(&config, &store, &degraded);
     let disk = Disk::new(&config.store_path, config.marks, degraded.clone()).await;
     metrics.add(DiskNumbers(disk.subscribe_free()));
     let pauses = Arc::new(Pauses::load(&config, &store, &degraded));
     metrics.add(PauseNumbers(Arc::clone(&pauses)));
-    let keeper = Keeper::start(&config, plugins.clone(), uses, degraded.clone(), rescan).await;
+    let HangUp { rescan, reload } = hang_up;
+    let (to_keeper, asks) = mpsc::channel(1);
+    let keeper = Keeper::start(
+        &config,
+        plugins.clone(),
+        uses,
+        degraded.clone(),
+        rescan,
+        asks,
+    );
+    let keeper = keeper.await;
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|source| ServeError::Listen {
@@ -115,21 +134,26 @@ pub async fn serve(
         store.clone(),
         workers.stop_promoter.clone(),
     ));
-    let mut channels = Vec::with_capacity(config.channels.len());
-    let configured = config.channels.iter().zip(&keeper.uses().channels);
-    for ((channel, used), paused) in configured.zip(pauses.subscribe()) {
-        channels.push(http::Shown::new(channel, used.subscribe()));
-        let dispatcher = Dispatcher {
+    let (reloading, asks) = Reload::new();
+    let reloader = Reloader::start(
+        reload::Options {
+            source,
+            config: config.clone(),
             store: store.clone(),
-            name: channel.name.clone(),
-            channel: used.subscribe(),
-            paused,
-            room: disk.subscribe(),
-        };
-        workers
-            .dispatchers
-            .spawn(dispatcher.run(workers.stop_dispatch.clone()));
-    }
+            degraded: degraded.clone(),
+            pauses: Arc::clone(&pauses),
+            dispatchers: Dispatchers::new(store.clone(), disk.subscribe()),
+            keeper: to_keeper,
+            router: keeper.uses().router.as_ref().map(Use::subscribe),
+            asks,
+            hang_up: reload,
+        },
+        keeper.uses().channels.iter().map(Use::subscribe).collect(),
+    );
+    let live = reloader.subscribe();
+    workers
+        .dispatchers
+        .spawn(reloader.run(workers.stop_dispatch.clone()));
     for (told, used) in config.post_event.iter().zip(&keeper.uses().post_event) {
         let teller = Teller {
             name: told.name.clone(),
@@ -161,7 +185,8 @@ pub async fn serve(
         store_path: config.store_path.clone(),
         accept_free: config.marks.accept,
         whole_file: Arc::default(),
-        routes: config.routes.clone(),
+        live,
+        reload: reloading,
         tokens: Tokens::new(&config.tokens),
         payload_bytes_max: config.payload_bytes_max,
         ids: MessageIds::new(),
@@ -169,7 +194,6 @@ pub async fn serve(
         plugins,
         degraded,
         phase: Phase::default(),
-        channels,
         pauses,
         metrics,
         room: disk.subscribe(),
@@ -245,21 +269,4 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = error.source();
     }
     text
-}
-
-/// What waits for a channel that the configuration does not have any more is not lost, and not sent.
-fn tell_of_unconfigured(config: &Config, store: &Store, degraded: &Degraded) {
-    let is_configured =
-        |name: &ChannelName| config.channels.iter().any(|channel| channel.name == *name);
-    for stats in &store.stats().channels {
-        let waiting = Status::ALL.iter().filter(|status| !status.is_final());
-        let count: u64 = waiting.map(|status| stats.depths.status(*status)).sum();
-        if count == 0 || is_configured(&stats.channel) {
-            continue;
-        }
-        let reason =
-            format!("it is not configured, and {count} deliveries wait for it; configure it again");
-        tracing::error!(channel = %stats.channel, deliveries = count, "deliveries wait for a channel that is not configured");
-        degraded.set(&format!("channel {}", stats.channel), reason);
-    }
 }

@@ -28,7 +28,7 @@ impl Workers {
             Some(_) = self.disk.join_next() => "the task that looks at the disk",
             Some(_) = self.pruner.join_next() => "the task that removes what was kept for long enough",
             Some(_) = self.promoter.join_next() => "the promoter of due deliveries",
-            Some(_) = self.dispatchers.join_next() => "a dispatcher",
+            Some(_) = self.dispatchers.join_next() => "a dispatcher, or the task that keeps them",
             Some(_) = self.tellers.join_next() => "a post-event hook's reader",
         }
     }

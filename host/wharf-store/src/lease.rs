@@ -16,6 +16,8 @@ pub struct Lease {
     channel: ChannelName,
     pub(crate) status: Status,
     pub(crate) has_wire: bool,
+    /// Whether another delivery stands in for it.
+    pub(crate) has_reserve: bool,
     is_settled: bool,
 }
 
@@ -28,6 +30,7 @@ impl Lease {
             channel: channel.clone(),
             status: Status::Queued,
             has_wire: false,
+            has_reserve: false,
             is_settled: false,
         }
     }

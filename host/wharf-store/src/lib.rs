@@ -99,7 +99,7 @@ pub use maintain::{
     Progress, StoreFile, TableBytes, TableSize, compact, import,
 };
 pub use meter::Distribution;
-pub use operation::accept::{Accept, Accepted};
+pub use operation::accept::{Accept, Accepted, Unrouted};
 pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::{Claim, Claims, Unpersisted};
 pub use operation::get::{DeliveryView, MessageView};

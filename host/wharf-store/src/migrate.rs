@@ -23,10 +23,17 @@ pub(crate) struct Step {
 }
 
 /// In the order of their formats, without a gap, up to the one before [`meta::FORMAT`].
-const STEPS: &[Step] = &[Step {
-    from: 7,
-    apply: add_log,
-}];
+const STEPS: &[Step] = &[
+    Step {
+        from: 7,
+        apply: add_log,
+    },
+    Step {
+        from: 8,
+        // What has nothing in reserve is written as before, and rows of deliveries of before are read.
+        apply: |_| Ok(()),
+    },
+];
 
 /// From 7: until then there was no log.
 fn add_log(tx: &WriteTransaction) -> Result<(), ReadError> {

@@ -118,6 +118,8 @@ pub enum Planted {
     DropJournalRow,
     /// Messages are removed as soon as they ended.
     PruneTooEarly,
+    /// A delivery is superseded, and what stands in for it is not made.
+    ForgetReserve,
     /// The last row that a commit changes is not in its record of the log.
     LoseLogChange,
 }

@@ -48,6 +48,7 @@ impl Wanted<'_> {
         match place {
             Place::Delivery(status, _) => self.statuses.contains(&status),
             Place::Message(standing) => self.standings.contains(&standing),
+            Place::Reserve => false,
         }
     }
 }

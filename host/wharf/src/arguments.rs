@@ -47,6 +47,9 @@ pub(crate) enum Command {
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Look at routes.
+    #[command(subcommand)]
+    Route(Route),
     /// Look at the store's file, check it, copy it, carry it over.
     #[command(subcommand)]
     Store(Store),
@@ -375,6 +378,54 @@ pub(crate) struct PluginCheck {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Route {
+    /// List the routes of a host, in order.
+    List(RouteList),
+    /// Put routes in the place of all that a host has. It takes a host whose configuration names a file of routes.
+    Put(RoutePut),
+    /// Say where a message would go, which routes match, which do not and why, without a host.
+    Explain(RouteExplain),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RouteList {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Print JSON, as `wharf route put` takes it.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RoutePut {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// All routes as JSON, as `wharf route list --json` prints them; `-` reads standard input.
+    pub(crate) file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RouteExplain {
+    /// A message in the JSON form; `-` reads standard input.
+    pub(crate) file: PathBuf,
+    /// The configuration file.
+    #[arg(
+        long,
+        short,
+        env = "WHARF_CONFIG",
+        default_value = "wharf.toml",
+        value_name = "FILE"
+    )]
+    pub(crate) config: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Passed on by the host.
 #[derive(Debug, Args)]
 pub(crate) struct CompilePlugin {
@@ -388,6 +439,17 @@ pub(crate) struct CompilePlugin {
 pub(crate) enum Config {
     /// Say what is wrong with the configuration, without starting.
     Check(ConfigCheck),
+    /// Have a host read its configuration again, and use its channels and routes.
+    Reload(ConfigReload),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigReload {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -111,6 +111,8 @@ fn problem_hint(problem: &Problem) -> &'static str {
             "give it an id with --id, or a key with --idempotency-key"
         }
         ("channel-not-found", _) => "`wharf channel list` has the names",
+        ("config-invalid", _) => "correct each one, and check with `wharf config check`",
+        ("routes-in-file", _) => "change wharf.toml, then `wharf config reload`",
         ("not-cancellable" | "not-redrivable", _) => "`wharf why ID` says where it stands",
         ("payload-too-large", _) => "send less at once, or raise api.payload-max",
         (_, 401) => "give the token with --token or WHARF_TOKEN",

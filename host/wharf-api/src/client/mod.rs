@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     BatchLine, CLOUDEVENT_JSON, ChangedView, ChannelView, ChannelsView, FIRST_LINE, Health, JSON,
     JournalView, ListView, MessageView, NDJSON, ParkedListView, PauseInput, PluginsView, Problem,
-    RedriveInput, RedriveListInput, RedrivenView, SendAnswer, StoreView,
+    RedriveInput, RedriveListInput, RedrivenView, ReloadView, RoutesView, SendAnswer, StoreView,
 };
 
 pub use backup::BackupError;
@@ -196,6 +196,26 @@ impl Client {
         self.get("/readyz")
     }
 
+    /// All routes.
+    pub fn routes(&self) -> Result<RoutesView, ClientError> {
+        self.get("/v1/routes")
+    }
+
+    /// Puts routes in the place of all that there are.
+    pub fn put_routes(&self, routes: &[u8]) -> Result<ReloadView, ClientError> {
+        let path = "/v1/routes";
+        let json = ("content-type", JSON.to_owned());
+        let request = self.agent.put(self.url(path));
+        let bytes = self.send_to(path, request, vec![json], routes)?;
+        serde_json::from_slice(&bytes).map_err(|_| self.foreign(path, 200))
+    }
+
+    /// Has the configuration read again.
+    pub fn reload(&self) -> Result<ReloadView, ClientError> {
+        let json = ("content-type", JSON.to_owned());
+        self.post("/v1/config/reload", vec![json], b"")
+    }
+
     fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.get_by(path, self.agent.get(self.url(path)))
     }
@@ -237,7 +257,17 @@ impl Client {
         headers: Vec<(&str, String)>,
         body: &[u8],
     ) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.agent.post(self.url(path));
+        let request = self.agent.post(self.url(path));
+        self.send_to(path, request, headers, body)
+    }
+
+    fn send_to(
+        &self,
+        path: &str,
+        mut request: ureq::RequestBuilder<ureq::typestate::WithBody>,
+        headers: Vec<(&str, String)>,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ClientError> {
         for (name, value) in headers {
             request = request.header(name, value);
         }

@@ -71,16 +71,14 @@ impl Bench {
     }
 
     fn accepts(&mut self, count: usize) -> Vec<Accept> {
-        let planned = Planned {
-            route: ROUTE.into(),
-            channel: self.channel.clone(),
-        };
+        let planned = Planned::at_once(ROUTE.into(), self.channel.clone());
         let accept = |message| Accept {
             message: Message {
                 accepted_at: NOW,
                 ..message
             },
             planned: vec![planned.clone()],
+            unrouted: None,
         };
         self.work.batch(count).into_iter().map(accept).collect()
     }

@@ -6,6 +6,7 @@ mod converter;
 mod enricher;
 mod post_event;
 mod request_channel;
+mod router;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ pub use converter::Converter;
 pub use enricher::Enricher;
 pub use post_event::PostEvent;
 pub use request_channel::RequestChannel;
+pub use router::Router;
 
 use crate::bindings::types::Outcome;
 use crate::fault::PluginFault;
@@ -34,17 +36,20 @@ pub enum Hook {
     Annotator,
     /// Is told of stored transitions.
     PostEvent,
+    /// Decides where messages go.
+    Router,
 }
 
 impl Hook {
     /// Every hook that this host knows.
-    pub const ALL: [Hook; 6] = [
+    pub const ALL: [Hook; 7] = [
         Hook::Enricher,
         Hook::Converter,
         Hook::RequestChannel,
         Hook::Channel,
         Hook::Annotator,
         Hook::PostEvent,
+        Hook::Router,
     ];
 
     /// The interface's name in `wit/`.
@@ -56,6 +61,7 @@ impl Hook {
             Hook::Channel => "channel",
             Hook::Annotator => "annotator",
             Hook::PostEvent => "post-event",
+            Hook::Router => "router",
         }
     }
 

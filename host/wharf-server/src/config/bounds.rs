@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wharf_plugin::limits;
 
+use crate::limits::FAILOVER_AFTER_MAX;
+
 /// The least, the most, and both in words, as the problem says them.
 pub(super) struct Bounds<T> {
     least: T,
@@ -130,6 +132,13 @@ pub(super) const COMPILE_MEMORY_BYTES: Bounds<u64> = Bounds {
     words: "256MiB to 64GiB",
 };
 
+/// `route.failover-after`
+pub(super) const FAILOVER_AFTER: Bounds<u32> = Bounds {
+    least: 1,
+    most: FAILOVER_AFTER_MAX,
+    words: "1 to 1000",
+};
+
 /// `channel.parallelism`. The most is more connections to one receiver than there are ports to open them from.
 pub(super) const PARALLELISM: Bounds<usize> = Bounds {
     least: 1,
@@ -141,4 +150,5 @@ pub(super) const PARALLELISM: Bounds<usize> = Bounds {
 const _: () = assert!(
     limits::CALL_TIMEOUT_CEILING.as_secs() == HOUR.as_secs()
         && limits::MEMORY_BYTES_CEILING == 1 << 30
+        && FAILOVER_AFTER_MAX == 1000
 );

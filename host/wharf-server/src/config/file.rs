@@ -94,6 +94,9 @@ pub(super) struct Api {
     pub(super) payload_max: Option<Size>,
     /// How long a stop waits for what is in flight, at most `24h`. Default `30s`.
     pub(super) drain_timeout: Option<Duration>,
+    /// A file with the `[[route]]` tables in the place of this one's, relative to `wharf.toml`: `PUT /v1/routes` writes it.
+    /// Default none: the routes stand here, and the API does not change them.
+    pub(super) routes_file: Option<PathBuf>,
     /// Threads that serve the API, 1 to 64. Each takes some tens of thousands of requests a second. Default: one for
     /// every four processors.
     pub(super) threads: Option<usize>,
@@ -107,6 +110,7 @@ impl Default for Api {
             require_idempotency: false,
             payload_max: None,
             drain_timeout: None,
+            routes_file: None,
             threads: None,
         }
     }
@@ -203,6 +207,8 @@ pub(super) struct Folder {
 pub(super) struct Hooks {
     /// Told of every stored transition.
     pub(super) post_event: Vec<Use>,
+    /// Decides where messages go, in the place of `[[route]]` tables. It has no grants. Default none: the routes decide.
+    pub(super) router: Option<Use>,
 }
 
 /// A use of a hook: the plugin's name, or a table with its settings.
@@ -295,13 +301,14 @@ pub(super) enum Schedule {
 
 /// `[[route]]`
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Route {
-    /// Its name. Default `route-N` by its place, from 1.
+    /// Its name: `[A-Za-z0-9_-]{1,64}`. Default `route-N` by its place, from 1.
     pub(super) name: Option<String>,
     /// What must hold: attribute names, or JSON pointers into the payload (they begin with `/`), and text (`*` at
     /// the end: a prefix), a list of texts (one of them), or true/false (it exists or not). A pointer also takes
-    /// numbers. Default: everything matches.
+    /// numbers. `{ equals = … }` takes a value as it is: a text that ends with `*`, and, for a pointer, true or false.
+    /// Default: everything matches.
     #[serde(default, rename = "match")]
     pub(super) conditions: BTreeMap<String, toml::Value>,
     /// Where the message goes.
@@ -309,17 +316,34 @@ pub(super) struct Route {
     /// Whether later routes are left out once this one matched. Default false.
     #[serde(default)]
     pub(super) stop: bool,
-    /// Only `fan-out`: every channel gets a delivery.
+    /// Whether it is only for what no other route matched. The last route alone can be that, and it has no `match`. Default
+    /// false.
+    #[serde(default)]
+    pub(super) catch_all: bool,
+    /// `fan-out`: every channel gets a delivery. `failover`: the first does, and the next one where that is given up.
+    /// Default `fan-out`.
     #[serde(default)]
     pub(super) mode: Mode,
+    /// Definite failures of a channel after which a failover goes on to the next, 1 to 1000: the receiver certainly does not
+    /// have the message. Default 1.
+    pub(super) failover_after: Option<u32>,
+}
+
+/// The file that `api.routes-file` names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RoutesFile {
+    #[serde(rename = "route")]
+    pub(super) routes: Vec<Route>,
 }
 
 /// See [`Route::mode`].
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Mode {
     #[default]
     FanOut,
+    Failover,
 }
 
 /// What the environment and flags put over the file.

@@ -62,6 +62,7 @@ fn named(config: &Config) -> Vec<(String, &str)> {
     }
     let hooks = config.post_event.iter().map(|told| &told.hook);
     named.extend(place("hooks.post-event", hooks));
+    named.extend(place("hooks.router", &config.router));
     let tables = config.plugins.iter();
     named.extend(tables.map(|plugin| (format!("plugins.{}", plugin.name), plugin.name.as_str())));
     named

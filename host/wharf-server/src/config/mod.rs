@@ -11,6 +11,7 @@ mod file;
 mod files;
 mod nearest;
 mod resolve;
+mod source;
 mod token;
 mod url;
 mod value;
@@ -32,6 +33,7 @@ use crate::retention::Policy;
 pub use file::Overrides;
 pub use files::check_plugins;
 pub use resolve::load;
+pub use source::Source;
 pub use token::{Scope, Token};
 pub use url::check_urls;
 
@@ -103,12 +105,16 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// The routes.
     pub routes: route::Table,
+    /// Where they are, if not in the file itself: the API may change them there.
+    pub routes_file: Option<PathBuf>,
+    /// What decides in the place of the routes.
+    pub router: Option<HookUse>,
     /// Post-event hooks.
     pub post_event: Vec<PostEvent>,
 }
 
 /// What one plugin may do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
     /// Its name.
     pub name: String,
@@ -153,7 +159,7 @@ impl std::fmt::Debug for HookUse {
 }
 
 /// A channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     /// Its name.
     pub name: ChannelName,
@@ -174,7 +180,7 @@ pub struct Channel {
 }
 
 /// A post-event hook.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostEvent {
     /// What its cursor is kept under.
     pub name: String,

@@ -133,6 +133,7 @@ fn decide(channel: &Channel, claim: &Claim, outcome: &Outcome, ended_at: TimeMs)
     let attempt = delivery::Attempt {
         number: claim.attempts_count + 1,
         budget: claim.budget,
+        failover: claim.failover,
         ended_at,
         chance: clock::chance(),
     };
@@ -196,6 +197,7 @@ fn tell(
         Status::Dead => line!(warn, "given up"),
         Status::Rejected => line!(warn, "refused"),
         Status::Retrying => line!(info, "to be retried"),
+        Status::Superseded => line!(warn, "given up, and the route goes on to its next channel"),
         Status::Queued
         | Status::Held
         | Status::Pending
@@ -203,7 +205,6 @@ fn tell(
         | Status::Delivered
         | Status::Expired
         | Status::Cancelled
-        | Status::Shed
-        | Status::Superseded => line!(debug, "attempt ended"),
+        | Status::Shed => line!(debug, "attempt ended"),
     }
 }

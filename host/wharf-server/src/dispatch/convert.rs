@@ -179,7 +179,7 @@ pub(super) fn notes(mut notes: Pairs) -> Pairs {
 }
 
 /// At most `most` bytes of a text, cut between characters.
-fn cut(mut text: String, most: usize) -> String {
+pub(crate) fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
         let end = (0..=most)
             .rev()

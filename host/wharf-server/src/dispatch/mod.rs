@@ -8,6 +8,7 @@ mod attempt;
 mod channel;
 mod claim;
 mod convert;
+mod dispatchers;
 mod exchange;
 mod hook;
 mod prepare;
@@ -28,6 +29,8 @@ use wharf_core::ChannelName;
 use wharf_store::{Claim, Settle, Settled, Store};
 
 pub(crate) use channel::{Channel, bind};
+pub(crate) use convert::cut;
+pub(crate) use dispatchers::Dispatchers;
 pub(crate) use promote::promote;
 
 use running::{Place, Running};
@@ -37,16 +40,16 @@ use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
 use crate::pauses::Pause;
 
 /// Works off one channel's deliveries.
-pub(crate) struct Dispatcher {
-    pub(crate) store: Store,
-    pub(crate) name: ChannelName,
+struct Dispatcher {
+    store: Store,
+    name: ChannelName,
     /// The channel as it is now: an attempt keeps the one that it begins with. None while it cannot deliver: what is
     /// ready waits.
-    pub(crate) channel: watch::Receiver<Option<Arc<Channel>>>,
+    channel: watch::Receiver<Option<Arc<Channel>>>,
     /// What is ready waits as well while this has a pause.
-    pub(crate) paused: watch::Receiver<Option<Arc<Pause>>>,
+    paused: watch::Receiver<Option<Arc<Pause>>>,
     /// And while the disk has no room for what comes of it.
-    pub(crate) room: watch::Receiver<Room>,
+    room: watch::Receiver<Room>,
 }
 
 impl Dispatcher {
@@ -56,7 +59,7 @@ impl Dispatcher {
     /// Two things are bounded apart from each other: attempts that run, by the channel's parallelism, and
     /// deliveries that are claimed and not settled, which is what a crash can repeat. An attempt that has ended
     /// makes place for the next one while its settle waits for its commit.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    async fn run(self, stop: CancellationToken) {
         let Self {
             store,
             name,

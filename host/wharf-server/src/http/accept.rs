@@ -19,6 +19,8 @@ use super::problem::{Answer, commit_unknown, internal, not_written};
 use crate::clock;
 use crate::disk::Room;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_LINE_MAX};
+use crate::reload::Live;
+use crate::routing::Plan;
 
 /// `POST /v1/messages`: one message.
 pub(super) async fn send(
@@ -35,7 +37,7 @@ pub(super) async fn send(
     let id = message.id.clone();
     let accepted = app
         .store
-        .accept(vec![plan(&app, message)])
+        .accept(vec![plan(&app.live(), message).await])
         .await
         .map_err(|e| not_written(&e))?;
     let accepted = accepted.into_iter().next().ok_or_else(commit_unknown)?;
@@ -56,14 +58,18 @@ pub(super) async fn send_batch(
     let body = collect(&head.headers, body, BATCH_BYTES_MAX).await?;
     let mut lines: Vec<(u64, Result<MessageId, Problem>)> = Vec::new();
     let mut accepts = Vec::new();
+    let live = app.live();
     for (place, entry) in form.split(&body)? {
         let line = first_line + place;
         let message = form.read(entry, &reading(&app, &identity, Some(line)));
-        let id = message.map(|message| {
-            let id = message.id.clone();
-            accepts.push(plan(&app, message));
-            id
-        });
+        let id = match message {
+            Ok(message) => {
+                let id = message.id.clone();
+                accepts.push(plan(&live, message).await);
+                Ok(id)
+            }
+            Err(problem) => Err(problem),
+        };
         lines.push((line, id));
     }
     let accepted = app
@@ -110,9 +116,13 @@ fn reading<'a>(app: &App, identity: &'a Identity<'a>, line: Option<u64>) -> Read
     }
 }
 
-fn plan(app: &App, message: Message) -> Accept {
-    let planned = app.routes.plan(&message);
-    Accept { message, planned }
+async fn plan(live: &Live, message: Message) -> Accept {
+    let Plan { planned, unrouted } = live.routing.plan(&message).await;
+    Accept {
+        message,
+        planned,
+        unrouted,
+    }
 }
 
 /// None: the id is taken by other content.

@@ -41,6 +41,10 @@ impl Shown {
             bound,
         }
     }
+
+    pub(crate) fn bound(&self) -> watch::Receiver<Option<Arc<dispatch::Channel>>> {
+        self.bound.clone()
+    }
 }
 
 /// `GET /v1/channels`
@@ -103,7 +107,8 @@ fn not_set(error: &SetStateError) -> Answer {
 /// A configured channel.
 fn known(app: &App, name: Result<Path<String>, PathRejection>) -> Result<ChannelName, Answer> {
     let name = name.map_or_else(|_| String::new(), |Path(name)| name);
-    let channels = app.channels.iter().map(|channel| &channel.name);
+    let live = app.live();
+    let channels = live.channels.iter().map(|channel| &channel.name);
     let found = channels.clone().find(|channel| channel.as_str() == name);
     found.cloned().ok_or_else(|| {
         let known: Vec<_> = channels.map(ChannelName::as_str).collect();
@@ -138,9 +143,11 @@ async fn show(
         let stats: BTreeMap<_, _> = stats.iter().map(|one| (&one.channel, one)).collect();
         let behind: BTreeMap<_, _> = app.store.behind()?.into_iter().collect();
         let reasons = app.degraded.list();
-        let channels = app.channels.iter().zip(app.pauses.all());
-        let shown = channels.filter(|(channel, _)| is_wanted(channel));
-        let views = shown.map(|(channel, (name, pause))| {
+        let live = app.live();
+        let shown = live.channels.iter().filter(|channel| is_wanted(channel));
+        let views = shown.map(|channel| {
+            let name = &channel.name;
+            let pause = app.pauses.of(name);
             let unavailable = reasons
                 .iter()
                 .find(|named| named.name == format!("channel {name}"))

@@ -79,7 +79,7 @@ impl<'a> Identity<'a> {
         })
     }
 
-    #[cfg(test)]
+    /// Of a message that comes by itself.
     pub(super) fn without_key(ids: &'a MessageIds) -> Self {
         Self {
             ids,

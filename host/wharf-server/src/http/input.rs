@@ -23,9 +23,17 @@ pub(super) struct Nothing {}
 /// The body of a request that changes something, as JSON; an empty one says nothing. The content type must be there all
 /// the same: no page of another site can have a browser send that, to a listener that takes no token.
 pub(super) async fn input<T: DeserializeOwned + Default>(request: Request) -> Result<T, Answer> {
+    input_up_to(request, OPERATOR_BODY_BYTES_MAX).await
+}
+
+/// The same, of a body that may be larger.
+pub(super) async fn input_up_to<T: DeserializeOwned + Default>(
+    request: Request,
+    bytes_max: usize,
+) -> Result<T, Answer> {
     let (head, body) = request.into_parts();
     only_json(&head.headers)?;
-    let body = collect(&head.headers, body, OPERATOR_BODY_BYTES_MAX).await?;
+    let body = collect(&head.headers, body, bytes_max).await?;
     let text = body.trim_ascii();
     if text.is_empty() {
         return Ok(T::default());

@@ -1,11 +1,12 @@
 //! Showing messages.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use wharf_api::{DeliveryView, MessageView, Problem, ProblemCode};
+use wharf_api::{DeliveryView, MessageView, Problem, ProblemCode, ReserveView};
 use wharf_core::{MessageId, Status, TimeMs};
 
 use super::App;
@@ -40,6 +41,16 @@ pub(super) async fn show(
                 attempts: delivery.attempts_count,
                 due: text(delivery.due),
                 cancelling: delivery.is_cancelled,
+            })
+            .collect(),
+        in_reserve: found
+            .in_reserve
+            .iter()
+            .map(|(id, planned)| ReserveView {
+                id: id.0,
+                channel: planned.channel.to_string(),
+                route: planned.route.to_string(),
+                after_failures: planned.after.map_or(1, NonZeroU32::get),
             })
             .collect(),
     }))
@@ -86,8 +97,9 @@ fn summary(message: &wharf_store::MessageView) -> String {
         Status::Shed,
         Status::Expired,
         Status::Cancelled,
-        Status::Superseded,
         Status::Delivered,
+        // Another delivery of the message says how it went on.
+        Status::Superseded,
     ];
     ORDER
         .iter()

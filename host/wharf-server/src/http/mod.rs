@@ -25,6 +25,7 @@ mod plugins;
 mod problem;
 mod redrive;
 mod reroute;
+mod routes;
 mod store;
 mod threads;
 
@@ -36,15 +37,15 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wharf_core::route;
 use wharf_store::Store;
 
 use crate::config::Scope;
@@ -54,9 +55,11 @@ use crate::limits::{ACCEPT_ERROR_WAIT, HEAD_READ_TIMEOUT};
 use crate::metrics::Metrics;
 use crate::pauses::Pauses;
 use crate::plugins::Plugins;
+use crate::reload::{Live, Reload};
 
 pub(crate) use auth::Tokens;
 pub(crate) use channels::Shown;
+pub(crate) use form::read_message;
 pub(crate) use identity::MessageIds;
 pub(crate) use threads::Threads;
 
@@ -68,7 +71,9 @@ pub(crate) struct App {
     pub(crate) accept_free: u64,
     /// Whose turn it is to read all of the store's file.
     pub(crate) whole_file: Arc<tokio::sync::Mutex<()>>,
-    pub(crate) routes: route::Table,
+    /// The channels and routes, as they are now.
+    pub(crate) live: watch::Receiver<Arc<Live>>,
+    pub(crate) reload: Reload,
     pub(crate) tokens: Tokens,
     pub(crate) payload_bytes_max: usize,
     pub(crate) ids: MessageIds,
@@ -78,13 +83,17 @@ pub(crate) struct App {
     /// What does not work although the server runs.
     pub(crate) degraded: Degraded,
     pub(crate) phase: Phase,
-    /// In the order of the configuration.
-    pub(crate) channels: Vec<Shown>,
-    /// In the same order.
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) metrics: Metrics,
     /// What the disk has room for.
-    pub(crate) room: tokio::sync::watch::Receiver<Room>,
+    pub(crate) room: watch::Receiver<Room>,
+}
+
+impl App {
+    /// One set of channels and routes: for all of a request.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.live.borrow().clone()
+    }
 }
 
 /// Whether the server takes work.
@@ -174,6 +183,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/dead-letters", get(lists::dead_letters))
         .route("/v1/parked", get(parked::list))
         .route("/v1/channels", get(channels::list))
+        .route("/v1/routes", get(routes::list))
         .route("/v1/plugins", get(plugins::list))
         .route("/v1/store", get(store::show))
         .route("/metrics", get(metrics::show));
@@ -183,6 +193,8 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/dead-letters/redrive", post(redrive::redrive_listed))
         .route("/v1/channels/{name}/pause", post(channels::pause))
         .route("/v1/channels/{name}/resume", post(channels::resume))
+        .route("/v1/routes", put(routes::put))
+        .route("/v1/config/reload", post(routes::reload))
         .layer(from_fn(unbroken))
         // Nobody misses the rest of a copy whose client has gone away.
         .route("/v1/store/backup", post(store::backup));

@@ -42,9 +42,13 @@ pub(super) async fn redrive(
         new_key: wanted.new_key,
         dry_run: wanted.dry_run,
     };
-    let changed = match plan(&app, &found).filter(|_| wanted.channel.is_none()) {
-        Some(routed) => reroute(&app, &[routed], how.dry_run).await?.concat(),
-        None => redriven(&app, &found.deliveries, how).await?,
+    let routed = match &wanted.channel {
+        None => plan(&app, &found).await,
+        Some(_) => Err(None),
+    };
+    let (changed, said) = match routed {
+        Ok(routed) => (reroute(&app, &[routed], how.dry_run).await?.concat(), None),
+        Err(said) => (redriven(&app, &found.deliveries, how).await?, said),
     };
     let is_done = |one: &ChangedDelivery| one.result != ChangeResult::Unchanged;
     if !changed.iter().any(is_done) {
@@ -52,7 +56,10 @@ pub(super) async fn redrive(
             Some(channel) if found.deliveries.is_empty() => {
                 format!("{id} has no delivery to the channel {channel:?}")
             }
-            _ if found.standing.is_some() => format!("no route matches {id} now either"),
+            _ if found.standing.is_some() => match said {
+                Some(said) => format!("the router sends {id} nowhere now either: {said}"),
+                None => format!("no route matches {id} now either"),
+            },
             _ => stands(&id, &found, "redrive"),
         };
         return Err(Problem::new(ProblemCode::NotRedrivable, why).into());
@@ -100,9 +107,9 @@ pub(super) async fn redrive_listed(
             }
             // One by one: their payloads are not in memory together.
             Of::Message(_) => match find_numbered(&app, entry.seq).await? {
-                Some(found) => match plan(&app, &found) {
-                    Some(one) => routed.push(one),
-                    None => unroutable += 1,
+                Some(found) => match plan(&app, &found).await {
+                    Ok(one) => routed.push(one),
+                    Err(_) => unroutable += 1,
                 },
                 None => unreadable += 1,
             },

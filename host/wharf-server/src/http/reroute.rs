@@ -8,6 +8,7 @@ use wharf_store::{MessageView, Reroute, Rerouted};
 use super::App;
 use super::problem::{Answer, not_changed};
 use crate::clock;
+use crate::routing::Plan;
 
 /// An unroutable message that a route matches now.
 pub(super) struct Routed {
@@ -16,13 +17,17 @@ pub(super) struct Routed {
     planned: Vec<Planned>,
 }
 
-/// What an unroutable message is planned for now; none where no route matches it, or where it is no such message.
-pub(super) fn plan(app: &App, found: &MessageView) -> Option<Routed> {
+/// What an unroutable message is planned for now. An error where it is no such message, or is sent nowhere now either, with
+/// what a router said.
+pub(super) async fn plan(app: &App, found: &MessageView) -> Result<Routed, Option<String>> {
     if found.standing != Some(Standing::Unroutable) {
-        return None;
+        return Err(None);
     }
-    let planned = app.routes.plan(&found.message);
-    (!planned.is_empty()).then(|| Routed {
+    let Plan { planned, unrouted } = app.live().routing.plan(&found.message).await;
+    if planned.is_empty() {
+        return Err(unrouted.and_then(|unrouted| unrouted.facts.reason));
+    }
+    Ok(Routed {
         message: found.message.id.clone(),
         seq: found.seq,
         planned,
@@ -64,6 +69,7 @@ impl Routed {
     fn deliveries(&self, (result, status): (ChangeResult, &str)) -> Vec<ChangedDelivery> {
         let planned = (0..).zip(&self.planned);
         planned
+            .filter(|(_, planned)| planned.after.is_none())
             .map(|(place, planned)| ChangedDelivery {
                 delivery: DeliveryId::new(self.seq, place).0,
                 channel: planned.channel.to_string(),

@@ -1,8 +1,9 @@
 //! What the channels' attempts came to.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::registry::Unit;
@@ -26,22 +27,30 @@ impl ChannelNumbers {
     }
 }
 
-/// All channels by name.
-#[derive(Default)]
-pub(crate) struct Channels(Vec<(String, Arc<ChannelNumbers>)>);
+/// All channels by name, those too that are not configured any more.
+#[derive(Clone, Default)]
+pub(crate) struct Channels(Arc<Mutex<BTreeMap<String, Arc<ChannelNumbers>>>>);
 
 impl Channels {
-    pub(crate) fn add(&mut self, name: &str, numbers: &Arc<ChannelNumbers>) {
-        self.0.push((name.to_owned(), Arc::clone(numbers)));
+    /// The numbers of a channel; what is counted outlives whatever is configured of it.
+    pub(crate) fn of(&self, name: &str) -> Arc<ChannelNumbers> {
+        let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(channels.entry(name.to_owned()).or_default())
+    }
+
+    fn all(&self) -> BTreeMap<String, Arc<ChannelNumbers>> {
+        let channels = self.0.lock();
+        channels.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Numbers for Channels {
     fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        let all = self.all();
         page.counter(
             "attempts",
             "Attempts by the status that they led to.",
-            self.0.iter().flat_map(|(name, numbers)| {
+            all.iter().flat_map(|(name, numbers)| {
                 let ended = Status::ALL.iter().zip(&numbers.ended);
                 ended.filter_map(|(status, count)| {
                     let count = count.load(Relaxed);
@@ -54,8 +63,7 @@ impl Numbers for Channels {
             "attempt_duration",
             "How long attempts take, their hooks included.",
             Some(&Unit::Seconds),
-            self.0
-                .iter()
+            all.iter()
                 .map(|(name, numbers)| (vec![("channel", name.as_str())], numbers.took.read())),
         )
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use wharf_api::{ImportMet, ImportView, PluginCheckView};
-use wharf_plugin::{Grants, Host, Import, Options};
+use wharf_plugin::{Grants, Host, Import, Options, Plugin};
 
 use super::{compile, grants, view};
 use crate::config::Config;
@@ -45,6 +45,20 @@ pub async fn check(file: &Path, config: Option<&Config>) -> Result<PluginCheckVi
         summary: description.map(|d| d.summary),
         name: name.into_owned(),
     })
+}
+
+/// Loads a plugin of the folder as a host would, to be asked something without one.
+pub(crate) async fn load(config: &Config, name: &str) -> Result<Plugin, String> {
+    let host = Host::new(Options {
+        cache_dir: Some(config.plugin_cache_dir.clone()),
+        compile: compile::child(Some(config)),
+        instances_max: 1,
+        ..Options::default()
+    });
+    let host = host.map_err(|error| chain(&error))?;
+    let file = config.plugin_dir.join(format!("{name}.wasm"));
+    let loaded = host.prepare(&file, |name| grants(&config.plugins, name));
+    loaded.await.map_err(|error| chain(&error))
 }
 
 fn met(import: Import) -> (ImportMet, Option<String>) {

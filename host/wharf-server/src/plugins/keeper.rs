@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use super::{File, Plugins, Standing, Verdict, short};
 use crate::config::{self, Config};
 use crate::degraded::Degraded;
 use crate::limits::{PLUGIN_FOLDER_GATHER, PLUGIN_FOLDER_POLL};
+use crate::reload::Bound;
 use crate::server::chain;
 
 /// The one task that changes which plugins run.
@@ -32,9 +33,17 @@ pub(crate) struct Keeper {
     watch: Watch,
     /// Asks for a look at everything, what was refused included.
     rescan: Arc<Notify>,
+    /// Asks for other channels.
+    asks: mpsc::Receiver<SetChannels>,
     loads: JoinSet<Loaded>,
     /// The load of the latest content of each file.
     loading: BTreeMap<OsString, AbortHandle>,
+}
+
+/// Asks the [`Keeper`] to have these channels in the place of those before, all or none of them.
+pub(crate) struct SetChannels {
+    pub(crate) channels: Vec<config::Channel>,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Bound>, String>>,
 }
 
 type Loaded = (OsString, Result<Plugin, LoadError>);
@@ -47,6 +56,7 @@ impl Keeper {
         uses: Uses,
         degraded: Degraded,
         rescan: Arc<Notify>,
+        asks: mpsc::Receiver<SetChannels>,
     ) -> Keeper {
         let mut keeper = Keeper {
             // Before the first look, so that nothing is missed after it.
@@ -57,6 +67,7 @@ impl Keeper {
             degraded,
             folder: Folder::default(),
             rescan,
+            asks,
             loads: JoinSet::new(),
             loading: BTreeMap::new(),
         };
@@ -87,6 +98,12 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 () = self.watch.woken() => sleep(PLUGIN_FOLDER_GATHER).await,
                 () = self.rescan.notified() => self.forget_refused(),
+                Some(ask) = self.asks.recv() => {
+                    let plugins = self.plugins.clone();
+                    let bound = self.uses.set_channels(ask.channels, &|name| plugins.plugin(name));
+                    // Whoever has gone away does not miss it.
+                    let _ = ask.answer.send(bound);
+                }
                 Some(ended) = self.loads.join_next_with_id() => {
                     if let Some((name, result)) = self.ended(ended) {
                         self.settle(&name, result);

@@ -41,9 +41,10 @@ use crate::egress::{Client, PluginSender};
 use crate::server::ServeError;
 
 pub use check::check;
+pub(crate) use check::load;
 pub use compile::COMPILE_COMMAND;
-pub(crate) use keeper::Keeper;
-pub(crate) use uses::{Find, Uses};
+pub(crate) use keeper::{Keeper, SetChannels};
+pub(crate) use uses::{Find, Use, Uses, bind_router};
 pub use wharf_plugin::{WorkerLimits, compile_stdin};
 
 /// The plugins, shared by who keeps them and who shows them.

@@ -1,4 +1,4 @@
-//! What uses plugins: channels and post-event hooks, each bound to the versions that run, and bound anew as a whole.
+//! What uses plugins: channels, post-event hooks and the router, each bound to the versions that run, and bound anew as a whole.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::degraded::Degraded;
 use crate::dispatch::{self, Channel};
 use crate::egress::Client;
 use crate::metrics::Channels;
+use crate::routing::BoundRouter;
 use crate::server::chain;
 
 /// A plugin by name; or why it is not there.
@@ -22,8 +23,14 @@ type Bind<T> = dyn Fn(&Find<'_>) -> Result<T, String> + Send + Sync;
 pub(crate) struct Uses {
     /// In the order of the configuration.
     pub(crate) channels: Vec<Use<Arc<Channel>>>,
+    /// What each of them is made from.
+    configured: Vec<config::Channel>,
     /// In the order of the configuration.
     pub(crate) post_event: Vec<Use<PostEvent>>,
+    pub(crate) router: Option<Use<BoundRouter>>,
+    grants: Arc<[config::Plugin]>,
+    client: Arc<Client>,
+    numbers: Channels,
     degraded: Degraded,
 }
 
@@ -42,24 +49,78 @@ impl Uses {
     pub(crate) fn new(
         config: &Config,
         client: &Arc<Client>,
-        numbers: &mut Channels,
+        numbers: &Channels,
         degraded: &Degraded,
     ) -> Uses {
+        let grants: Arc<[config::Plugin]> = config.plugins.as_slice().into();
+        let channels = config.channels.iter();
         Uses {
-            channels: config
-                .channels
-                .iter()
-                .map(|c| channel(c, config, client, numbers))
+            channels: channels
+                .map(|one| channel(one, &grants, client, numbers))
                 .collect(),
+            configured: config.channels.clone(),
             post_event: config.post_event.iter().map(post_event).collect(),
+            router: config.router.as_ref().map(router),
+            grants,
+            client: Arc::clone(client),
+            numbers: numbers.clone(),
             degraded: degraded.clone(),
         }
+    }
+
+    /// Has these channels in the place of those before, and binds what is new of them. A channel that changes is swapped
+    /// for whoever works with it. Where one that works would not any more, nothing changes.
+    pub(super) fn set_channels(
+        &mut self,
+        channels: Vec<config::Channel>,
+        find: &Find<'_>,
+    ) -> Result<Vec<watch::Receiver<Option<Arc<Channel>>>>, String> {
+        let mut made = Vec::with_capacity(channels.len());
+        for one in &channels {
+            let place = self
+                .configured
+                .iter()
+                .position(|before| before.name == one.name);
+            let before = place.map(|place| (&self.configured[place], &self.channels[place]));
+            made.push(match before {
+                Some((configured, _)) if configured == one => None,
+                before => {
+                    let mut used = channel(one, &self.grants, &self.client, &self.numbers);
+                    let bound = used.bind(find);
+                    if let Some((_, before)) = before {
+                        if let (Err(reason), true) = (&bound, before.works()) {
+                            return Err(format!("{} cannot go on like this: {reason}", used.name));
+                        }
+                        used.current = before.current.clone();
+                    }
+                    Some((used, bound))
+                }
+            });
+        }
+        let configured = std::mem::replace(&mut self.configured, channels);
+        let names = configured.into_iter().map(|before| before.name);
+        let mut before: Vec<_> = names.zip(std::mem::take(&mut self.channels)).collect();
+        for (one, made) in self.configured.iter().zip(made) {
+            let used = match made {
+                Some((used, bound)) => {
+                    used.publish(bound, &self.degraded);
+                    used
+                }
+                None => {
+                    let same = before.iter().position(|(name, _)| *name == one.name);
+                    before.swap_remove(same.expect("it is as it was")).1
+                }
+            };
+            self.channels.push(used);
+        }
+        Ok(self.channels.iter().map(Use::subscribe).collect())
     }
 
     /// Whether anything uses the plugin.
     pub(super) fn has(&self, plugin: &str) -> bool {
         self.channels.iter().any(|used| used.has(plugin))
             || self.post_event.iter().any(|used| used.has(plugin))
+            || self.router.iter().any(|used| used.has(plugin))
     }
 
     /// Binds everything.
@@ -70,6 +131,9 @@ impl Uses {
         for used in &self.post_event {
             used.publish(used.bind(find), &self.degraded);
         }
+        if let Some(used) = &self.router {
+            used.publish(used.bind(find), &self.degraded);
+        }
     }
 
     /// Binds anew what uses the plugin, each as a whole. Where a single one that works would not any more, all of them
@@ -77,10 +141,14 @@ impl Uses {
     pub(super) fn rebind(&self, plugin: &str, find: &Find<'_>) -> Result<(), String> {
         let channels = rebound(&self.channels, plugin, find)?;
         let post_event = rebound(&self.post_event, plugin, find)?;
+        let router = rebound(self.router.as_slice(), plugin, find)?;
         for (used, bound) in channels {
             used.publish(bound, &self.degraded);
         }
         for (used, bound) in post_event {
+            used.publish(bound, &self.degraded);
+        }
+        for (used, bound) in router {
             used.publish(bound, &self.degraded);
         }
         Ok(())
@@ -163,17 +231,16 @@ impl<T> Use<T> {
 
 fn channel(
     channel: &config::Channel,
-    config: &Config,
+    grants: &Arc<[config::Plugin]>,
     client: &Arc<Client>,
-    all_numbers: &mut Channels,
+    numbers: &Channels,
 ) -> Use<Arc<Channel>> {
     let hooks = [&channel.enrich, &channel.convert, &channel.annotate];
     let hooks = hooks.into_iter().flatten().chain([&channel.send]);
     let plugins = hooks.map(plugin_name).collect();
     // What is counted outlives the versions.
-    let numbers = Arc::default();
-    all_numbers.add(channel.name.as_str(), &numbers);
-    let (channel, grants, client) = (channel.clone(), config.plugins.clone(), Arc::clone(client));
+    let numbers = numbers.of(channel.name.as_str());
+    let (channel, grants, client) = (channel.clone(), Arc::clone(grants), Arc::clone(client));
     Use::new(
         format!("channel {}", channel.name),
         plugins,
@@ -195,6 +262,23 @@ fn post_event(told: &config::PostEvent) -> Use<PostEvent> {
         let bound = find(&plugin)?.bind_post_event(binding.clone());
         bound.map_err(|error| chain(&error))
     })
+}
+
+fn router(hook: &HookUse) -> Use<BoundRouter> {
+    let (plugins, hook) = (vec![plugin_name(hook)], hook.clone());
+    Use::new("router".to_owned(), plugins, move |find| {
+        bind_router(&hook, find)
+    })
+}
+
+/// Binds the router.
+pub(crate) fn bind_router(hook: &HookUse, find: &Find<'_>) -> Result<BoundRouter, String> {
+    let binding = Binding {
+        name: "router".to_owned(),
+        settings: hook.settings.clone(),
+    };
+    let bound = find(&hook.plugin)?.bind_router(binding);
+    bound.map(BoundRouter).map_err(|error| chain(&error))
 }
 
 fn plugin_name(hook: &HookUse) -> String {

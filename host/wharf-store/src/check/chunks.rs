@@ -2,6 +2,7 @@
 
 use redb::{ReadOnlyTable, ReadableTable};
 use wharf_core::invariant;
+use wharf_core::route::Planned;
 use wharf_core::{ChannelName, DeliveryId, MessageSeq, Standing, Status};
 
 use super::journal::{Journal, key};
@@ -208,7 +209,6 @@ impl Walk<'_> {
         self.expect(is_open == should_be_open, || {
             format!("chunk {first} is in the wrong table")
         });
-        self.slots_count += tails.slots_count();
         Ok(Some(tails))
     }
 
@@ -260,13 +260,20 @@ impl Walk<'_> {
                 format!("message {seq} has deliveries in one place, and none in another")
             });
         }
+        let mut before = None;
         for (place, slot) in (0..).zip(slots) {
             let tail = tails.tail(slot)?;
             let channel = names.get(tails.channel(slot));
             let one = planned
                 .as_ref()
                 .map(|(planned, _)| planned.get(usize::from(place)));
+            if let Some(Some(one)) = one {
+                self.reserve(DeliveryId::new(seq, place), one, before, tail.place);
+            }
+            before = Some(tail.place);
+            self.slots_count += usize::from(tail.place != Place::Reserve);
             match tail.place {
+                Place::Reserve => {}
                 Place::Message(standing) => self.standing(
                     seq,
                     standing,
@@ -286,6 +293,17 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A delivery that stands in for the one before it is made in the commit that supersedes that one, not before and not
+    /// later.
+    fn reserve(&mut self, id: DeliveryId, planned: &Planned, before: Option<Place>, place: Place) {
+        let is_superseded = matches!(before, Some(Place::Delivery(Status::Superseded, _)));
+        let should_be_made = planned.after.is_none() || is_superseded;
+        let is_made = matches!(place, Place::Delivery(..));
+        self.expect(is_made == should_be_made, || {
+            format!("delivery {id} is made: {is_made}, the one before it is {before:?}")
+        });
     }
 
     /// Looks the id up as everyone does.

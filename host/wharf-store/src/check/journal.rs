@@ -6,7 +6,7 @@ use redb::ReadableTable;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wharf_core::invariant;
 use wharf_core::journal::{Row, Subject};
-use wharf_core::{Cursor, MessageSeq, Status};
+use wharf_core::{Cause, Cursor, DeliveryId, MessageSeq, Status};
 
 use super::Findings;
 use crate::error::ReadError;
@@ -115,6 +115,12 @@ impl Journal {
         })
     }
 
+    /// What comes before the first row of a delivery that stood in reserve: the row that called it in.
+    fn superseded(&self, id: DeliveryId) -> Option<(Cursor, Option<Status>)> {
+        let (cursor, status) = self.ends.get(&id.0.checked_sub(1)?).copied()?;
+        (status == Some(Status::Superseded)).then_some((cursor, None))
+    }
+
     fn link(&mut self, row: &Row, findings: &mut Findings) {
         let (own, seq) = match row.subject {
             Subject::Delivery { id, .. } => (id.0, id.message()),
@@ -127,7 +133,12 @@ impl Journal {
                 return;
             }
         };
-        let before = self.before(own, seq);
+        let before = match row.subject {
+            Subject::Delivery { id, from: None, .. } if row.cause == Cause::FailedOver => {
+                self.superseded(id)
+            }
+            _ => self.before(own, seq),
+        };
         let previous = before.map(|(cursor, _)| cursor);
         // Behind a row that cannot be read the chain begins anew.
         let is_known = !row.previous.is_some_and(|previous| self.is_lost(previous));

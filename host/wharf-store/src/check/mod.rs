@@ -385,7 +385,7 @@ fn status(snapshot: &Snapshot, id: DeliveryId) -> Result<Option<Status>, ReadErr
     let tail = slot.map(|slot| tails.tail(slot)).transpose()?;
     Ok(tail.and_then(|tail| match tail.place {
         Place::Delivery(status, _) => Some(status),
-        Place::Message(_) => None,
+        Place::Message(_) | Place::Reserve => None,
     }))
 }
 

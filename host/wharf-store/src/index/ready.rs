@@ -1,6 +1,7 @@
 //! The ready queues: one a channel, first in, first out.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -16,6 +17,8 @@ use crate::table::due::Due;
 pub(crate) struct Resident {
     pub(crate) message: Arc<Message>,
     pub(crate) route: Arc<str>,
+    /// After how many definite failures the one planned behind it takes over; none where there is none.
+    pub(crate) failover: Option<NonZeroU32>,
     bytes: usize,
 }
 
@@ -237,6 +240,7 @@ impl Index {
         id: DeliveryId,
         message: &Arc<Message>,
         route: &Arc<str>,
+        failover: Option<NonZeroU32>,
     ) {
         let queue = &mut self.queues[at.0];
         if queue.behind.open.is_some() {
@@ -254,6 +258,7 @@ impl Index {
             Resident {
                 message: message.clone(),
                 route: route.clone(),
+                failover,
                 bytes,
             }
         });

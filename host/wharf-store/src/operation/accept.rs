@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wharf_core::journal::Subject;
+use wharf_core::journal::{Attempt, Subject};
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
 use wharf_core::message::ContentHash;
 use wharf_core::route::Planned;
@@ -15,6 +15,7 @@ use crate::index::Index;
 use crate::request::Write;
 use crate::stand::Stand;
 use crate::store::Store;
+use crate::table::attempt;
 use crate::table::chunk;
 use crate::table::delivery::Row;
 use crate::table::id_entry::{Entry, IdHash};
@@ -26,8 +27,20 @@ use crate::table::tails::{Place, Tail};
 pub struct Accept {
     /// The message. Its `accepted_at` is when the rows say it happened.
     pub message: Message,
-    /// Its deliveries, at most [`DELIVERIES_COUNT_MAX`]. None of them: the message is unroutable.
+    /// Its deliveries, those in reserve among them, at most [`DELIVERIES_COUNT_MAX`]. None of them: the message is
+    /// unroutable.
     pub planned: Vec<Planned>,
+    /// Why none were planned, where there is more to say than that no route matched.
+    pub unrouted: Option<Box<Unrouted>>,
+}
+
+/// Why a router planned nothing for a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrouted {
+    /// What the journal says.
+    pub cause: Cause,
+    /// What the router said.
+    pub facts: Attempt,
 }
 
 /// What became of a message.
@@ -64,6 +77,8 @@ pub(crate) struct Prepared {
     pub(crate) part: Bytes,
     message: Arc<Message>,
     planned: Vec<Planned>,
+    /// Why there are none, and what is said of it, as it is stored.
+    unrouted: Option<(Cause, Vec<u8>)>,
 }
 
 /// What the writer says of a message.
@@ -133,7 +148,10 @@ fn prepare(batch: Vec<Accept>, id_key: &HashKey) -> Vec<Prepared> {
     let room = batch.iter().map(|accept| chunk::room(&accept.message));
     let mut parts = Vec::with_capacity(room.sum());
     let mut ends = Vec::with_capacity(batch.len());
-    for Accept { message, planned } in &batch {
+    for Accept {
+        message, planned, ..
+    } in &batch
+    {
         chunk::encode(message, planned, Standing::Unroutable, &mut parts);
         ends.push(parts.len());
     }
@@ -147,7 +165,15 @@ fn prepare(batch: Vec<Accept>, id_key: &HashKey) -> Vec<Prepared> {
 }
 
 impl Prepared {
-    fn new(Accept { message, planned }: Accept, part: Bytes, id_key: &HashKey) -> Self {
+    fn new(
+        Accept {
+            message,
+            planned,
+            unrouted,
+        }: Accept,
+        part: Bytes,
+        id_key: &HashKey,
+    ) -> Self {
         assert!(
             planned.len() <= DELIVERIES_COUNT_MAX,
             "a message has too many deliveries"
@@ -158,11 +184,16 @@ impl Prepared {
             part,
             message: Arc::new(message),
             planned,
+            unrouted: unrouted.map(|unrouted| {
+                let mut facts = Vec::new();
+                attempt::encode(&unrouted.facts, &mut facts);
+                (unrouted.cause, facts)
+            }),
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.part.len()
+        self.part.len() + self.unrouted.as_ref().map_or(0, |(_, facts)| facts.len())
     }
 
     /// Not to be sent before, where that is later than its acceptance.
@@ -186,7 +217,8 @@ pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Ver
         Err(cause) => return Err(cause),
     }
     let seq = group.state.next_seq;
-    let deliveries_count = prepared.planned.len() as u16;
+    let at_once = prepared.planned.iter().filter(|one| one.after.is_none());
+    let deliveries_count = at_once.count() as u16;
     let entry = Entry {
         content: prepared.content,
         seq,
@@ -194,13 +226,18 @@ pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Ver
     group.ids.add(prepared.id_hash, entry);
     let (at, delay) = (prepared.message.accepted_at, prepared.delay());
     let planned = std::mem::take(&mut prepared.planned);
+    let unrouted = prepared.unrouted.take();
     group.add(prepared)?;
     if planned.is_empty() {
         let subject = Subject::Message {
             seq,
             standing: Standing::Unroutable,
         };
-        let last = group.journal(&first_row(subject, Cause::NoRoute, at, None))?;
+        let (cause, facts) = unrouted.unzip();
+        let last = group.journal(&Draft {
+            attempt: facts.as_deref(),
+            ..first_row(subject, cause.unwrap_or(Cause::NoRoute), at, None)
+        })?;
         group.state.counts.add_standing(Standing::Unroutable);
         let tail = Tail {
             place: Place::Message(Standing::Unroutable),
@@ -209,6 +246,12 @@ pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Ver
         group.new_tails().slot(tail, None);
     }
     for (place, planned) in (0..).zip(&planned) {
+        if planned.after.is_some() {
+            group
+                .new_tails()
+                .slot(Tail::RESERVE, Some(&planned.channel));
+            continue;
+        }
         let id = DeliveryId::new(seq, place);
         let subject = Subject::Delivery {
             id,
@@ -257,7 +300,12 @@ fn first_row(subject: Subject, cause: Cause, at: TimeMs, due: Option<TimeMs>) ->
 /// The index's part, after the commit.
 pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
     for (place, planned) in (0..).zip(&prepared.planned) {
+        if planned.after.is_some() {
+            continue;
+        }
         let id = DeliveryId::new(seq, place);
+        let next = prepared.planned.get(usize::from(place) + 1);
+        let failover = next.and_then(|next| next.after);
         let at = index.queue(&planned.channel);
         match prepared.delay() {
             Some(delay) => {
@@ -268,7 +316,7 @@ pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
                 };
                 index.file(at, &Filed { id, stand });
             }
-            None => index.push_new(at, id, &prepared.message, &planned.route),
+            None => index.push_new(at, id, &prepared.message, &planned.route, failover),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Claiming: taking what is ready for a channel, each delivery under a lease.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tracing::error;
+use wharf_core::failover::{Failover, Failures};
 use wharf_core::retry::Budget;
+use wharf_core::route::Planned;
 use wharf_core::{ChannelName, DeliveryId, Message, MessageSeq, Status, TimeMs, WireForm};
 
 use crate::error::{Malformed, ReadError};
@@ -36,6 +39,9 @@ pub struct Claim {
     pub key_generation: u32,
     /// What its attempts are held against.
     pub budget: Budget,
+    /// What its failures are held against, where another channel stands in for this one. Settled as superseded, that one's
+    /// turn comes in the same commit.
+    pub failover: Option<Failover>,
 }
 
 /// What a claim gives.
@@ -64,7 +70,7 @@ impl Unpersisted {
 /// What a claim is made of, read from the file.
 struct Loaded {
     message: Arc<Message>,
-    routes: Vec<Arc<str>>,
+    planned: Vec<Planned>,
 }
 
 impl Claim {
@@ -145,7 +151,7 @@ impl Store {
 /// The claim of a delivery that is new and whose message is in memory.
 fn resident(lease: Lease, taken: Taken) -> Option<Claim> {
     let resident = taken.resident?;
-    Some(Found::new(resident.message, resident.route).under(lease))
+    Some(Found::new(resident.message, resident.route, resident.failover).under(lease))
 }
 
 /// Claims what can be read. An unreadable delivery is kept back, so that it does not stop the ones behind it.
@@ -189,11 +195,12 @@ struct Found {
     is_cancelled: bool,
     key_generation: u32,
     budget: Budget,
+    failover: Option<Failover>,
 }
 
 impl Found {
     /// Of a delivery that no attempt or command has been about.
-    fn new(message: Arc<Message>, route: Arc<str>) -> Self {
+    fn new(message: Arc<Message>, route: Arc<str>, failover: Option<NonZeroU32>) -> Self {
         let budget = Budget {
             attempts_before: 0,
             began_at: message.accepted_at,
@@ -207,10 +214,15 @@ impl Found {
             is_cancelled: false,
             key_generation: 0,
             budget,
+            failover: failover.map(|after| Failover {
+                after,
+                failures: Failures::default(),
+            }),
         }
     }
 
-    fn under(self, lease: Lease) -> Claim {
+    fn under(self, mut lease: Lease) -> Claim {
+        lease.has_reserve = self.failover.is_some();
         Claim {
             lease,
             message: self.message,
@@ -221,6 +233,7 @@ impl Found {
             is_cancelled: self.is_cancelled,
             key_generation: self.key_generation,
             budget: self.budget,
+            failover: self.failover,
         }
     }
 }
@@ -236,11 +249,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self, taken: Taken) -> Result<Found, ReadError> {
         let id = taken.id;
-        let (message, route) = match taken.resident {
-            Some(resident) => (resident.message, resident.route),
+        let mut found = match taken.resident {
+            Some(resident) => Found::new(resident.message, resident.route, resident.failover),
             None => self.load(id)?,
         };
-        let mut found = Found::new(message, route);
         if taken.has_row {
             let row = self.rows.row(id)?;
             // Its settle will need the tail: what cannot be recorded is not sent.
@@ -251,6 +263,9 @@ impl Reader<'_> {
             found.is_cancelled = row.is_cancelled;
             found.key_generation = row.key_generation;
             found.budget = row.redriven.unwrap_or(found.budget);
+            if let Some(failover) = &mut found.failover {
+                failover.failures = row.failures;
+            }
             if row.has_wire {
                 found.wire = Some(self.rows.wire(id)?);
             }
@@ -258,21 +273,22 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    fn load(&mut self, id: DeliveryId) -> Result<(Arc<Message>, Arc<str>), ReadError> {
+    fn load(&mut self, id: DeliveryId) -> Result<Found, ReadError> {
         let loaded = match self.last.take() {
             Some((seq, loaded)) if seq == id.message() => loaded,
             _ => {
                 let stored = self.chunks.with(id.message(), chunk::decode)?;
                 Loaded {
-                    routes: stored.planned.into_iter().map(|p| p.route).collect(),
+                    planned: stored.planned,
                     message: Arc::new(stored.message),
                 }
             }
         };
-        let route = loaded.routes.get(usize::from(id.place())).cloned();
-        let message = loaded.message.clone();
+        let mut planned = loaded.planned.iter().skip(usize::from(id.place()));
+        let (own, next) = (planned.next(), planned.next());
+        let failover = next.and_then(|next| next.after);
+        let found = own.map(|own| Found::new(loaded.message.clone(), own.route.clone(), failover));
         self.last = Some((id.message(), loaded));
-        let route = route.ok_or(Malformed("a delivery is not in its message's plan"))?;
-        Ok((message, route))
+        Ok(found.ok_or(Malformed("a delivery is not in its message's plan"))?)
     }
 }

@@ -27,6 +27,8 @@ pub struct MessageView {
     pub standing: Option<Standing>,
     /// Its deliveries, by their place.
     pub deliveries: Vec<DeliveryView>,
+    /// What was planned and not made: each stands in for the delivery before it.
+    pub in_reserve: Vec<(DeliveryId, Planned)>,
 }
 
 /// A delivery, and where it stands.
@@ -55,7 +57,7 @@ pub struct DeliveryView {
     pub is_cancelled: bool,
     /// How often it was redriven under a new idempotency key.
     pub key_generation: u32,
-    /// Where its last redrive began its budget anew.
+    /// Where its budget began, if that is not its message's acceptance: its last redrive, or the failover that made it.
     pub redriven: Option<Budget>,
     /// Its last journal row.
     pub last: Cursor,
@@ -91,8 +93,13 @@ fn view(
     let (tails, place) = snapshot.tails(seq)?;
     let (rows, mut journal) = (snapshot.rows()?, snapshot.journal()?);
     let mut deliveries = Vec::with_capacity(stored.planned.len());
+    let mut in_reserve = Vec::new();
     for ((place, planned), slot) in (0..).zip(stored.planned).zip(tails.slots(place)) {
         let (id, tail) = (DeliveryId::new(seq, place), tails.tail(slot)?);
+        if tail.place == Place::Reserve {
+            in_reserve.push((id, planned));
+            continue;
+        }
         let view = DeliveryView::read(&rows, &mut journal, index, planned, id, tail)?;
         deliveries.push(view);
     }
@@ -101,6 +108,7 @@ fn view(
         message: Arc::new(stored.message),
         standing: stored.standing,
         deliveries,
+        in_reserve,
     }))
 }
 
@@ -114,7 +122,7 @@ impl DeliveryView {
         id: DeliveryId,
         tail: Tail,
     ) -> Result<Self, ReadError> {
-        let Planned { channel, route } = planned;
+        let Planned { channel, route, .. } = planned;
         let Place::Delivery(status, has_row) = tail.place else {
             return Err(Malformed("a delivery's slot says that its message has none").into());
         };

@@ -1,5 +1,7 @@
 //! Reading the journal: of one message, or from a cursor on.
 
+use std::num::NonZeroU32;
+
 use wharf_core::journal::{Attempt, Row, Subject};
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Cursor, MessageId, MessageSeq, Pairs};
@@ -247,20 +249,28 @@ impl About {
                 attributes: about.attributes,
                 planned: about
                     .planned
-                    .map(|(route, channel)| shared(plans, route, channel)),
+                    .map(|(route, channel, after)| shared(plans, route, channel, after)),
             })
         })
     }
 }
 
-fn shared(plans: &mut Vec<Planned>, route: &str, channel: &str) -> Planned {
-    let is_same = |plan: &&Planned| &*plan.route == route && plan.channel.as_str() == channel;
+fn shared(
+    plans: &mut Vec<Planned>,
+    route: &str,
+    channel: &str,
+    after: Option<NonZeroU32>,
+) -> Planned {
+    let is_same = |plan: &&Planned| {
+        &*plan.route == route && plan.channel.as_str() == channel && plan.after == after
+    };
     if let Some(known) = plans.iter().find(is_same) {
         return known.clone();
     }
     let plan = Planned {
         route: route.into(),
         channel: ChannelName::new(channel),
+        after,
     };
     if plans.len() < PLANS_COUNT_MAX {
         plans.push(plan.clone());

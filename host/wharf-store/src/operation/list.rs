@@ -148,9 +148,10 @@ impl Reader<'_> {
     fn entry(&mut self, id: DeliveryId) -> Result<Entry, ReadError> {
         let (message, accepted_at, planned) = self.chunks.with(id.message(), |part| {
             let about = chunk::about(part, Some(id.place()))?;
-            let planned = about.planned.map(|(route, channel)| Planned {
+            let planned = about.planned.map(|(route, channel, after)| Planned {
                 route: route.into(),
                 channel: ChannelName::new(channel),
+                after,
             });
             Ok((about.id, about.accepted_at, planned))
         })?;

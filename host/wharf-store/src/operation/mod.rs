@@ -18,6 +18,7 @@ pub(crate) mod promote;
 pub(crate) mod prune;
 pub(crate) mod redrive;
 pub(crate) mod reroute;
+pub(crate) mod reserve;
 pub(crate) mod settle;
 pub(crate) mod stats;
 pub(crate) mod watch;

@@ -79,6 +79,7 @@ pub(crate) fn apply(group: &mut Group<'_>, wanted: &Redrive) -> Result<Redriven,
             attempts_before: before.attempts_count,
             began_at: wanted.at,
         }),
+        failures: before.failures.redriven(),
         ..before.clone()
     };
     let step = Step {

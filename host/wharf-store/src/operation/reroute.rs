@@ -85,7 +85,13 @@ fn reroute(group: &mut Group<'_>, wanted: &Reroute) -> Result<Rerouted, ReadErro
     // From here on nothing is read that could be malformed.
     let slots = group.replan(seq, part, before.last, channels)?;
     let due = stored.message.deliver_after.filter(|after| *after > at);
+    let mut deliveries_count = 0;
     for ((place, planned), slot) in (0..).zip(planned).zip(slots) {
+        if planned.after.is_some() {
+            group.set_tail(slot, Tail::RESERVE);
+            continue;
+        }
+        deliveries_count += 1;
         let id = DeliveryId::new(seq, place);
         let subject = Subject::Delivery {
             id,
@@ -121,5 +127,5 @@ fn reroute(group: &mut Group<'_>, wanted: &Reroute) -> Result<Rerouted, ReadErro
         group.stands(&planned.channel, id, None, stand)?;
         group.refiled(&planned.channel, Filed { id, stand });
     }
-    Ok(Rerouted::Recorded(planned.len() as u16))
+    Ok(Rerouted::Recorded(deliveries_count))
 }

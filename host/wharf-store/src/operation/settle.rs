@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use wharf_core::delivery::Transition;
 use wharf_core::journal::Attempt;
+use wharf_core::outcome::Effect;
 use wharf_core::{Cause, Cursor, DeliveryId, Status, TimeMs, WireForm, operator};
 
 use crate::error::{ReadError, WriteError};
 use crate::group::{Filed, Group};
 use crate::index::Index;
 use crate::lease::Lease;
+use crate::operation::reserve::Reserve;
+use crate::options::Planted;
 use crate::request::Write;
 use crate::step::{Current, Step};
 use crate::store::Store;
@@ -53,6 +56,8 @@ pub(crate) struct Ended {
     transition: Transition,
     /// Its number, and its facts as they are stored. Those of a batch share one allocation.
     attempt: Option<(u32, Bytes)>,
+    /// Whether the receiver could have acted on its failure.
+    effect: Option<Effect>,
     wire: Option<Vec<u8>>,
     at: TimeMs,
 }
@@ -60,9 +65,11 @@ pub(crate) struct Ended {
 impl Store {
     /// Settles leased deliveries in one commit, and answers for each, in order, once it is on disk.
     ///
+    /// One that is superseded has the delivery in reserve behind it made in the same commit.
+    ///
     /// # Panics
-    /// Where the status machine does not have the step: a status cannot change under a lease, so it is the
-    /// caller's mistake.
+    /// Where the status machine does not have the step, or where what is superseded has nothing in reserve: neither can
+    /// change under a lease, so it is the caller's mistake.
     pub async fn settle(&self, batch: Vec<Settle>) -> Result<Vec<Settled>, WriteError> {
         let ended = prepare(batch);
         let bytes = ended.iter().map(Ended::bytes).sum();
@@ -116,8 +123,13 @@ impl Ended {
             Status::allows(Some(from), to),
             "the status machine has no step {from} -> {to}"
         );
+        assert!(
+            to != Status::Superseded || lease.has_reserve,
+            "no other channel is in reserve"
+        );
         let is_wire_new = !to.is_final() && !lease.has_wire;
         Self {
+            effect: attempt.as_ref().and_then(|attempt| attempt.effect),
             attempt: attempt.map(|attempt| (attempt.number, facts)),
             wire: wire.filter(|_| is_wire_new).map(|form| wire::encode(&form)),
             lease,
@@ -150,6 +162,9 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         token,
     } = transition;
     let made = ended.attempt.as_ref().map_or(0, |(number, _)| *number);
+    // What cannot be read is found before anything is written.
+    let reserve = (to == Status::Superseded).then(|| Reserve::behind(group, id));
+    let reserve = reserve.transpose()?;
     let token = match (to, cause) {
         (Status::Pending | Status::Provisional, _) => token,
         // Nobody knows what became of it: redriven, it is asked for first.
@@ -163,6 +178,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         token,
         has_wire: (before.has_wire || ended.wire.is_some()) && Row::keeps_wire(to),
         is_cancelled: before.is_cancelled && !to.is_final(),
+        failures: before.failures.and(ended.effect),
         ..before.clone()
     };
     let step = Step {
@@ -174,6 +190,11 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
     };
     let (last, filed) = current.step(group, &step)?;
     group.settled(filed);
+    if let Some(reserve) = reserve
+        && group.planted != Planted::ForgetReserve
+    {
+        reserve.call_in(group, last, ended.at)?;
+    }
     Ok(if to == wanted {
         Settled::Recorded(last)
     } else {

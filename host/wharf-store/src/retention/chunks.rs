@@ -135,6 +135,8 @@ impl Limits {
     /// Whether what stands there, since that row, can go.
     fn allow(self, tail: Tail) -> bool {
         let limit = match tail.place {
+            // It comes to be only in the commit that ends the delivery before it.
+            Place::Reserve => return true,
             Place::Message(_) => self.dead,
             Place::Delivery(status, _) => match status {
                 Status::Delivered | Status::Expired | Status::Cancelled | Status::Superseded => {
@@ -182,6 +184,7 @@ fn remove(
             let id = DeliveryId::new(seq, place);
             match tails.tail(slot)?.place {
                 Place::Message(standing) => standings.push(standing),
+                Place::Reserve => {}
                 Place::Delivery(status, has_row) => {
                     let channel = names.get(tails.channel(slot));
                     let channel = channel.ok_or(Malformed("a delivery has no channel"))?;

@@ -1,8 +1,7 @@
 //! `chunk`: the messages of one commit, with the deliveries that were planned for each.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
+use std::num::NonZeroU32;
 use wharf_core::message::Priority;
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Message, MessageId, Pairs, Standing, TimeMs};
@@ -30,15 +29,16 @@ pub(crate) struct About<'a> {
     pub(crate) id: MessageId,
     pub(crate) accepted_at: TimeMs,
     pub(crate) attributes: Pairs,
-    /// Route and channel of the delivery that was asked for.
-    pub(crate) planned: Option<(&'a str, &'a str)>,
+    /// Route, channel and turn of the delivery that was asked for.
+    pub(crate) planned: Option<(&'a str, &'a str, Option<NonZeroU32>)>,
 }
 
 /// Appends a message: `id | accepted at | plan: count, (route, channel) each; the standing if there are none |
 /// attributes | headers | ordering key | sequence, global and of the key | deliver after | expires at | priority |
 /// trace context | payload`, up to the end.
 ///
-/// What is read without the rest stands in front.
+/// In front of a route and channel in reserve stand an empty text, which is no route's name, and how many definite failures
+/// of the one planned before call it in. What is read without the rest stands in front.
 pub(crate) fn encode(
     message: &Message,
     planned: &[Planned],
@@ -49,6 +49,11 @@ pub(crate) fn encode(
     part.put_number(message.accepted_at.0);
     part.put_number(planned.len() as u64);
     for one in planned {
+        debug_assert!(!one.route.is_empty(), "a route has a name");
+        if let Some(after) = one.after {
+            part.put_text("");
+            part.put_number(u64::from(after.get()));
+        }
         part.put_text(&one.route);
         part.put_text(one.channel.as_str());
     }
@@ -94,10 +99,11 @@ pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
     let count = take.count()?;
     let mut planned = Vec::with_capacity(count);
     for _ in 0..count {
-        let route = Arc::from(take.text()?);
+        let (route, channel, after) = take_planned(&mut take)?;
         planned.push(Planned {
-            route,
-            channel: ChannelName::new(take.text()?),
+            route: route.into(),
+            channel: ChannelName::new(channel),
+            after,
         });
     }
     let standing = if planned.is_empty() {
@@ -132,11 +138,19 @@ pub(crate) fn decode(part: &[u8]) -> Result<Stored, Malformed> {
     })
 }
 
-/// When a message was accepted, and how many deliveries it has; of a removed one too.
+/// When a message was accepted, and how many deliveries it had then; of a removed one too.
 pub(crate) fn first_answer(part: &[u8]) -> Result<(TimeMs, usize), Malformed> {
     let mut take = Take::new(part);
-    take.bytes()?;
-    Ok((TimeMs(take.number()?), take.u32()? as usize))
+    let is_stub = take.bytes()?.is_empty();
+    let (accepted_at, count) = (TimeMs(take.number()?), take.u32()? as usize);
+    if is_stub {
+        return Ok((accepted_at, count));
+    }
+    let mut at_once_count = 0;
+    for _ in 0..count {
+        at_once_count += usize::from(take_planned(&mut take)?.2.is_none());
+    }
+    Ok((accepted_at, at_once_count))
 }
 
 /// What a row about the message, or about its delivery at a place, says of it.
@@ -146,11 +160,9 @@ pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malfor
     let count = take.count()?;
     let mut planned = None;
     for at in 0..count {
+        let one = take_planned(&mut take)?;
         if place.is_some_and(|place| usize::from(place) == at) {
-            planned = Some((take.text()?, take.text()?));
-        } else {
-            take.bytes()?;
-            take.bytes()?;
+            planned = Some(one);
         }
     }
     if count == 0 {
@@ -162,6 +174,19 @@ pub(crate) fn about(part: &[u8], place: Option<u16>) -> Result<About<'_>, Malfor
         attributes: take.pairs()?,
         planned,
     })
+}
+
+/// Route, channel and turn of one entry of a plan.
+fn take_planned<'a>(
+    take: &mut Take<'a>,
+) -> Result<(&'a str, &'a str, Option<NonZeroU32>), Malformed> {
+    let (mut route, mut after) = (take.text()?, None);
+    if route.is_empty() {
+        let count = NonZeroU32::new(take.u32()?);
+        after = Some(count.ok_or(Malformed("a reserve has no turn"))?);
+        route = take.text()?;
+    }
+    Ok((route, take.text()?, after))
 }
 
 /// Why a [`stub`] cannot be read as a message.
@@ -225,19 +250,21 @@ pub(crate) mod tests {
         #[test]
         fn messages_round_trip(
             message in messages(),
-            plan: Vec<(String, String)>,
+            plan in prop::collection::vec((".+", any::<String>(), any::<u32>()), 0..5),
             place: u16,
         ) {
             let planned: Vec<_> = plan
                 .iter()
-                .map(|(route, channel)| Planned {
+                .map(|(route, channel, after)| Planned {
                     route: route.as_str().into(),
                     channel: ChannelName::new(channel),
+                    after: NonZeroU32::new(*after),
                 })
                 .collect();
             let mut part = Vec::new();
             encode(&message, &planned, Standing::Unroutable, &mut part);
-            prop_assert_eq!(first_answer(&part).unwrap(), (message.accepted_at, planned.len()));
+            let at_once_count = planned.iter().filter(|one| one.after.is_none()).count();
+            prop_assert_eq!(first_answer(&part).unwrap(), (message.accepted_at, at_once_count));
             let place = place % (planned.len() as u16 + 1);
             for place in [None, Some(place)] {
                 let about = about(&part, place).unwrap();
@@ -245,7 +272,7 @@ pub(crate) mod tests {
                 prop_assert_eq!(about.accepted_at, message.accepted_at);
                 prop_assert_eq!(&about.attributes, &message.attributes);
                 let one = place.and_then(|place| planned.get(usize::from(place)));
-                prop_assert_eq!(about.planned, one.map(|p| (&*p.route, p.channel.as_str())));
+                prop_assert_eq!(about.planned, one.map(|p| (&*p.route, p.channel.as_str(), p.after)));
             }
             prop_assert!(!is_stub(&part));
             let stub = stub(message.accepted_at, planned.len());

@@ -1,5 +1,6 @@
 //! `delivery`: the deliveries that wait for something, or ended other than well.
 
+use wharf_core::failover::Failures;
 use wharf_core::retry::Budget;
 use wharf_core::{ChannelName, Status, TimeMs};
 
@@ -13,7 +14,10 @@ use crate::error::Malformed;
 /// lists walk through this table.
 pub(crate) const TABLE: Numbered = Numbered::new("delivery");
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The version before, which is still read: it ends before the failures, and had none.
+const VERSION_WITHOUT_FAILURES: u8 = 2;
 
 /// The state of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +36,10 @@ pub(crate) struct Row {
     pub(crate) is_cancelled: bool,
     /// How often it was redriven under a new idempotency key.
     pub(crate) key_generation: u32,
-    /// Where its last redrive began its budget anew.
+    /// Where its budget began, if that is not its message's acceptance: its last redrive, or the failover that made it.
     pub(crate) redriven: Option<Budget>,
+    /// What its failures said: whether its route may go on to the next channel.
+    pub(crate) failures: Failures,
 }
 
 impl Row {
@@ -49,6 +55,7 @@ impl Row {
             is_cancelled: false,
             key_generation: 0,
             redriven: None,
+            failures: Failures::default(),
         }
     }
 
@@ -101,11 +108,17 @@ impl Row {
             value.put_number(u64::from(budget.attempts_before));
             value.put_number(budget.began_at.0);
         }
+        value.put_number(u64::from(self.failures.definite_count));
+        value.put_u8(u8::from(self.failures.is_ambiguous));
         value
     }
 
     pub(crate) fn decode(value: &[u8]) -> Result<Self, Malformed> {
-        let mut take = Take::versioned(value, VERSION)?;
+        let has_failures = value.first() != Some(&VERSION_WITHOUT_FAILURES);
+        let mut take = match has_failures {
+            true => Take::versioned(value, VERSION)?,
+            false => Take::versioned(value, VERSION_WITHOUT_FAILURES)?,
+        };
         let row = Self {
             status: Status::from_number(take.u8()?).ok_or(Malformed("a status is unknown"))?,
             channel: ChannelName::new(take.text()?),
@@ -123,6 +136,14 @@ impl Row {
             } else {
                 None
             },
+            failures: if has_failures {
+                Failures {
+                    definite_count: take.u32()?,
+                    is_ambiguous: take.flag()?,
+                }
+            } else {
+                Failures::default()
+            },
         };
         take.end()?;
         Ok(row)
@@ -138,12 +159,12 @@ mod tests {
     fn rows() -> impl Strategy<Value = Row> {
         let names = (0..Status::ALL.len(), any::<String>());
         let facts = any::<(u32, Option<u64>, Option<String>, bool)>();
-        let wishes = any::<(bool, u32, Option<(u32, u64)>)>();
+        let wishes = any::<(bool, u32, Option<(u32, u64)>, (u32, bool))>();
         (names, facts, wishes).prop_map(
             |(
                 (status, channel),
                 (attempts_count, due, token, has_wire),
-                (is_cancelled, key_generation, redriven),
+                (is_cancelled, key_generation, redriven, (definite_count, is_ambiguous)),
             )| {
                 Row {
                     status: Status::ALL[status],
@@ -158,6 +179,10 @@ mod tests {
                         attempts_before,
                         began_at: TimeMs(began_at),
                     }),
+                    failures: Failures {
+                        definite_count,
+                        is_ambiguous,
+                    },
                 }
             },
         )
@@ -180,6 +205,16 @@ mod tests {
             };
             prop_assert_eq!(row.is_needed(), is_needed);
             prop_assert_eq!(plain.is_needed(), Row::is_always_needed(row.status));
+        }
+
+        /// Rows of the version before end before the failures.
+        #[test]
+        fn rows_of_before_are_read(row in rows()) {
+            let row = Row { failures: Failures::default(), ..row };
+            let mut value = row.encode();
+            value[0] = VERSION_WITHOUT_FAILURES;
+            value.truncate(value.len() - 2);
+            prop_assert_eq!(Row::decode(&value).unwrap(), row);
         }
 
         #[test]

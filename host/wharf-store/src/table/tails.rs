@@ -39,6 +39,8 @@ pub(crate) fn find(
     Ok(has_it.then_some((first, tails, is_open)))
 }
 
+/// All that is said of a slot in reserve: no status has this number.
+const IN_RESERVE: u8 = 0;
 /// Set where the delivery has a row in [`super::delivery`].
 const HAS_ROW: u8 = 0x80;
 /// Set where the slot is a message without deliveries.
@@ -47,13 +49,15 @@ const NUMBER: u8 = 0x3f;
 /// The cursor shares a number with the state's byte.
 const CURSOR_BITS: u32 = 56;
 
-/// Where a slot stands. A slot is a delivery, or a message that has none.
+/// Where a slot stands. A slot is a delivery, one that may be made later, or a message that has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// A delivery, and whether it has a row of its own.
     Delivery(Status, bool),
     /// A message without deliveries.
     Message(Standing),
+    /// No delivery yet: it is made where a failover comes to it. No row is about it.
+    Reserve,
 }
 
 /// A slot's place, and the last journal row about it.
@@ -64,19 +68,28 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
+    /// Of a slot that no row is about.
+    pub(crate) const RESERVE: Self = Self {
+        place: Place::Reserve,
+        last: Cursor(0),
+    };
+
     fn encode(self) -> u64 {
         debug_assert!(self.last.0 < 1 << CURSOR_BITS, "cursors stay below 2^56");
         let byte = match self.place {
             Place::Delivery(status, false) => status as u8,
             Place::Delivery(status, true) => status as u8 | HAS_ROW,
             Place::Message(standing) => standing as u8 | IS_STANDING,
+            Place::Reserve => IN_RESERVE,
         };
         u64::from(byte) << CURSOR_BITS | self.last.0
     }
 
     fn decode(number: u64) -> Result<Self, Malformed> {
         let byte = (number >> CURSOR_BITS) as u8;
-        let place = if byte & IS_STANDING != 0 {
+        let place = if byte == IN_RESERVE {
+            Place::Reserve
+        } else if byte & IS_STANDING != 0 {
             Place::Message(
                 Standing::from_number(byte & NUMBER).ok_or(Malformed("a standing is unknown"))?,
             )
@@ -352,6 +365,7 @@ mod tests {
             (0..Status::ALL.len(), any::<bool>())
                 .prop_map(|(at, has_row)| Place::Delivery(Status::ALL[at], has_row)),
             (0..Standing::ALL.len()).prop_map(|at| Place::Message(Standing::ALL[at])),
+            Just(Place::Reserve),
         ]
     }
 

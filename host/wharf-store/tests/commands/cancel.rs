@@ -88,7 +88,9 @@ fn what_the_receiver_has_is_not_cancelled() {
 
 #[test]
 fn what_has_ended_stays_as_it_ended() {
-    for to in Status::ALL.iter().copied().filter(|to| to.is_final()) {
+    let ended = Status::ALL.iter().copied().filter(|to| to.is_final());
+    // What is superseded leaves another delivery behind: see `failover`.
+    for to in ended.filter(|to| *to != Status::Superseded) {
         let ended = |cancelled| cancelled == Cancelled::Ended(to);
         check(|fixture| settled(fixture, end(to)), ended, to);
     }

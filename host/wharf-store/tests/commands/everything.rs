@@ -1,9 +1,12 @@
 //! A store that has something of everything: for tests of what is done to a file as a whole.
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 use wharf_core::journal::{Attempt, HookRun};
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
+use wharf_core::route::Planned;
 use wharf_core::{Cursor, Message, MessageSeq, Status, TimeMs, WireForm};
 use wharf_store::{IdSizes, Options, Parked, Redrive, Settle, Target};
 
@@ -25,7 +28,7 @@ pub(crate) const STATUSES: &[Status] = &[
     Status::Superseded,
 ];
 
-/// A store with messages of every kind, deliveries in every status that is reachable, redriven and rerouted ones, ids in
+/// A store with messages of every kind, deliveries in every status that is reachable, redriven and rerouted ones, some in reserve, ids in
 /// the log and in runs, some of them forgotten, cursors, named values and parked things, text and bytes everywhere.
 pub(crate) fn everything() -> Fixture {
     let mut options = Options::new([1; 32], T0);
@@ -36,8 +39,18 @@ pub(crate) fn everything() -> Fixture {
     };
     let fixture = Fixture::with(options);
     for (number, status) in STATUSES.iter().enumerate() {
+        let mut plain = accept(&format!("plain-{number}"), &["a"]);
+        if *status == Status::Superseded {
+            let in_reserve = accept("reserve", &["quiet", "b"]).planned;
+            plain
+                .planned
+                .extend(in_reserve.into_iter().map(|planned| Planned {
+                    after: NonZeroU32::new(2),
+                    ..planned
+                }));
+        }
         fixture.accept(vec![
-            accept(&format!("plain-{number}"), &["a"]),
+            plain,
             accept(&format!("wide-{number}"), &["quiet", "b", "quiet"]),
         ]);
         let claim = fixture.claim_one("a", T0);

@@ -83,13 +83,13 @@ pub(crate) fn accept(name: &str, channels: &[&str]) -> Accept {
 }
 
 pub(crate) fn to(message: Message, channels: &[&str]) -> Accept {
-    let planned = channels.iter().map(|name| Planned {
-        route: format!("to-{name}").into(),
-        channel: channel(name),
-    });
+    let planned = channels
+        .iter()
+        .map(|name| Planned::at_once(format!("to-{name}").into(), channel(name)));
     Accept {
         message,
         planned: planned.collect(),
+        unrouted: None,
     }
 }
 

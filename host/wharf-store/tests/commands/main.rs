@@ -20,6 +20,7 @@ mod cancel;
 mod careful;
 mod claim;
 mod cursor;
+mod failover;
 mod journal;
 mod keyed;
 mod list;

@@ -8,10 +8,9 @@ use wharf_store::{Accepted, Filter, Reroute, Rerouted};
 use crate::fixture::{Fixture, T0, accept, after_ms, end, id, retry, settle, wait};
 
 fn planned(channels: &[&str]) -> Vec<Planned> {
-    let planned = channels.iter().map(|name| Planned {
-        route: "again".into(),
-        channel: ChannelName::new(name),
-    });
+    let planned = channels
+        .iter()
+        .map(|name| Planned::at_once("again".into(), ChannelName::new(name)));
     planned.collect()
 }
 

@@ -1,11 +1,13 @@
-//! `wharf config check`
+//! `wharf config`
 
 use std::path::Path;
 
 use serde_json::json;
+use wharf_api::ReloadView;
 use wharf_server::config::{self, Config, Overrides, Problems};
 
-use crate::arguments::ConfigCheck;
+use crate::arguments::{ConfigCheck, ConfigReload};
+use crate::command::client;
 use crate::failure::Failure;
 use crate::output;
 
@@ -38,6 +40,30 @@ pub(crate) fn check(arguments: ConfigCheck) -> Result<(), Failure> {
                 .hint("correct each one, then run `wharf config check` again"))
         }
     }
+}
+
+pub(crate) fn reload(arguments: &ConfigReload) -> Result<(), Failure> {
+    let view = client(&arguments.host).reload()?;
+    tell(&view, arguments.json)
+}
+
+/// What a change came to.
+pub(super) fn tell(view: &ReloadView, json: bool) -> Result<(), Failure> {
+    if json {
+        return output::json(view);
+    }
+    if view.changed.is_empty() {
+        output::text("nothing of it changes while the host runs")?;
+    } else {
+        output::text(&view.changed.join("\n"))?;
+    }
+    if !view.restart_needed.is_empty() {
+        eprintln!(
+            "these have changed too, and take a restart: {}",
+            view.restart_needed.join(", ")
+        );
+    }
+    Ok(())
 }
 
 /// The configuration, where everything that it names can be used too. A start does not ask for that.

@@ -65,7 +65,9 @@ fn cells(row: &RowView, has_message: bool) -> Vec<String> {
         row.channel.clone().unwrap_or_else(|| "-".to_owned()),
         step(row),
         row.cause.clone(),
-        attempt.map_or_else(String::new, |a| format!("#{}", a.number)),
+        attempt
+            .filter(|a| a.number > 0)
+            .map_or_else(String::new, |a| format!("#{}", a.number)),
         attempt.map_or_else(String::new, |a| format!("{:.1} ms", a.duration_ms)),
         attempt.and_then(|a| a.reason.clone()).unwrap_or_default(),
     ]);

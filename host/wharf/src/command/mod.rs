@@ -12,6 +12,7 @@ mod message;
 mod page;
 mod parked;
 mod plugin;
+mod route;
 mod send;
 mod serve;
 mod store;
@@ -20,7 +21,7 @@ mod why;
 use wharf_api::Client;
 
 use crate::arguments::{
-    Arguments, Channel, Command, Config, DeadLetter, Delivery, Host, Parked, Plugin,
+    Arguments, Channel, Command, Config, DeadLetter, Delivery, Host, Parked, Plugin, Route,
 };
 use crate::failure::Failure;
 
@@ -42,8 +43,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Channel(Channel::Resume(arguments)) => channel::resume(&arguments),
         Command::Plugin(Plugin::List(arguments)) => plugin::list(&arguments),
         Command::Plugin(Plugin::Check(arguments)) => plugin::check(&arguments),
+        Command::Route(Route::List(arguments)) => route::list(&arguments),
+        Command::Route(Route::Put(arguments)) => route::put(&arguments),
+        Command::Route(Route::Explain(arguments)) => route::explain(&arguments),
         Command::Store(arguments) => store::run(arguments),
         Command::Config(Config::Check(arguments)) => config::check(arguments),
+        Command::Config(Config::Reload(arguments)) => config::reload(&arguments),
         Command::CompilePlugin(arguments) => compile_plugin::run(&arguments),
     }
 }

@@ -1,13 +1,10 @@
 //! `wharf serve`: the host.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use wharf_server::config::{self, Overrides};
-use wharf_server::server::{self, ServeError};
+use wharf_server::config::{Overrides, Source};
+use wharf_server::server::{self, HangUp, ServeError};
 
 use crate::arguments::Serve;
 use crate::command::store;
@@ -23,7 +20,9 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
         token: arguments.api_token,
         plugin_dir: arguments.config.plugins,
     };
-    let config = config::load(&arguments.config.config, overrides)
+    let source = Source::new(&arguments.config.config, overrides);
+    let config = source
+        .load()
         .map_err(|e| Failure::failed(e).hint("wharf config check"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -34,9 +33,9 @@ pub(crate) fn run(arguments: Serve) -> Result<(), Failure> {
     runtime.block_on(async {
         let stop = CancellationToken::new();
         stop_on_signal(stop.clone()).map_err(Failure::failed)?;
-        let rescan = Arc::new(Notify::new());
-        rescan_on_signal(Arc::clone(&rescan)).map_err(Failure::failed)?;
-        server::serve(config, stop, rescan, |address| {
+        let hang_up = HangUp::default();
+        reload_on_signal(hang_up.clone()).map_err(Failure::failed)?;
+        server::serve(config, source, stop, hang_up, |address| {
             // The one line that scripts and tests wait for, whatever is logged.
             eprintln!("listening on http://{address}");
         })
@@ -78,12 +77,13 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SIGHUP has the whole plugin folder looked at again, what was refused included.
-fn rescan_on_signal(rescan: Arc<Notify>) -> anyhow::Result<()> {
+/// SIGHUP has the configuration read again, and the whole plugin folder looked at, what was refused included.
+fn reload_on_signal(asked: HangUp) -> anyhow::Result<()> {
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     tokio::spawn(async move {
         while hang_up.recv().await.is_some() {
-            rescan.notify_one();
+            asked.rescan.notify_one();
+            asked.reload.notify_one();
         }
     });
     Ok(())

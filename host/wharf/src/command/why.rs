@@ -78,9 +78,13 @@ fn explain(message: &MessageView, journal: &JournalView, around: &Around) -> Str
         text.push_str("  earlier rows of its journal were removed by retention\n");
     }
     if message.deliveries.is_empty() {
-        text.push_str(
-            "  no route matched it: it is kept, and `wharf dead-letter redrive` routes it again\n",
-        );
+        let mut rows = journal.rows.iter();
+        let said = rows.find_map(|row| row.attempt.as_ref()?.reason.as_deref());
+        let _ = match said {
+            Some(said) => writeln!(text, "  the router sent it nowhere: {said}"),
+            None => writeln!(text, "  no route matched it"),
+        };
+        text.push_str("  it is kept, and `wharf dead-letter redrive` routes it again\n");
     }
     for delivery in &message.deliveries {
         let _ = writeln!(
@@ -101,6 +105,13 @@ fn explain(message: &MessageView, journal: &JournalView, around: &Around) -> Str
                 let _ = writeln!(text, "      but {hold}");
             }
         }
+    }
+    for reserve in &message.in_reserve {
+        let _ = writeln!(
+            text,
+            "\nchannel {}, by route {}: in reserve, for when the one before it is given up",
+            reserve.channel, reserve.route
+        );
     }
     text
 }
@@ -155,6 +166,7 @@ fn next(delivery: &DeliveryView) -> String {
         ("dead" | "rejected" | "shed", _) => {
             "nothing; it is kept, and `wharf dead-letter redrive` sends it again".to_owned()
         }
+        ("superseded", _) => "nothing, the route went on to its next channel".to_owned(),
         (final_status, _) => format!("nothing, {final_status} is final"),
     }
 }

@@ -14,15 +14,16 @@ mod bindings {
         inline: "
             package wharf:guests;
             world misbehave {
-                include wharf:delivery/base@0.1.0-draft.2;
-                include wharf:delivery/with-folders@0.1.0-draft.2;
-                export wharf:delivery/converter@0.1.0-draft.2;
-                export wharf:delivery/enricher@0.1.0-draft.2;
-                export wharf:delivery/request-channel@0.1.0-draft.2;
-                export wharf:delivery/channel@0.1.0-draft.2;
-                export wharf:delivery/annotator@0.1.0-draft.2;
-                export wharf:delivery/post-event@0.1.0-draft.2;
-                export wharf:delivery/plugin@0.1.0-draft.2;
+                include wharf:delivery/base@0.1.0-draft.3;
+                include wharf:delivery/with-folders@0.1.0-draft.3;
+                export wharf:delivery/converter@0.1.0-draft.3;
+                export wharf:delivery/enricher@0.1.0-draft.3;
+                export wharf:delivery/request-channel@0.1.0-draft.3;
+                export wharf:delivery/channel@0.1.0-draft.3;
+                export wharf:delivery/annotator@0.1.0-draft.3;
+                export wharf:delivery/post-event@0.1.0-draft.3;
+                export wharf:delivery/router@0.1.0-draft.3;
+                export wharf:delivery/plugin@0.1.0-draft.3;
             }
         ",
         world: "wharf:guests/misbehave",
@@ -43,6 +44,7 @@ use bindings::exports::wharf::delivery::post_event::Guest as PostEvent;
 use bindings::exports::wharf::delivery::request_channel::{
     Guest as RequestChannel, NoAnswer, Operation, Request, Response, Step,
 };
+use bindings::exports::wharf::delivery::router::{Decision, Guest as Router, Message, Mode};
 use bindings::wharf::delivery::log::{self, Level};
 use bindings::wharf::delivery::types::{
     Call, Effect, Event, Failure, Fault, Outcome, Receipt, Refusal, Scope, Waiting, Wire,
@@ -269,6 +271,36 @@ impl PostEvent for Misbehave {
             }
         }
         Ok(())
+    }
+}
+
+impl Router for Misbehave {
+    /// Goes where the attribute `to` says: names with commas between. With `after`, one after the other.
+    fn route(message: Message) -> Result<Decision, String> {
+        let attribute = |name: &str| {
+            let mut attributes = message.attributes.iter();
+            let found = attributes.find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let to = attribute("to").unwrap_or_default();
+        let after = attribute("after").map(|count| count.parse().unwrap());
+        let channels = match mode::of_attributes(&message.attributes) {
+            Left::Nothing | Left::OfChannel(_) => to
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            Left::Giant => vec![String::from_utf8(giant()).unwrap()],
+            Left::BadText => vec![bad_text()],
+            Left::BadPlace => vec![bad_place()],
+            Left::Refuse => return Err("told to refuse".to_owned()),
+            Left::Answer(answer) => return Err(answer),
+        };
+        Ok(Decision {
+            channels,
+            mode: after.map_or(Mode::FanOut, |_| Mode::Failover),
+            failover_after: after,
+        })
     }
 }
 

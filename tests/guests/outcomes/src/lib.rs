@@ -8,10 +8,10 @@ mod bindings {
         inline: "
             package wharf:guests;
             world outcomes {
-                include wharf:delivery/base@0.1.0-draft.2;
-                export wharf:delivery/annotator@0.1.0-draft.2;
-                export wharf:delivery/converter@0.1.0-draft.2;
-                export wharf:delivery/request-channel@0.1.0-draft.2;
+                include wharf:delivery/base@0.1.0-draft.3;
+                export wharf:delivery/annotator@0.1.0-draft.3;
+                export wharf:delivery/converter@0.1.0-draft.3;
+                export wharf:delivery/request-channel@0.1.0-draft.3;
             }
         ",
         world: "wharf:guests/outcomes",

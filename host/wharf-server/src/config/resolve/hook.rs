@@ -6,7 +6,7 @@ use wharf_core::Pairs;
 
 use super::super::file::Use;
 use super::super::value::Setting;
-use super::super::{HookUse, PostEvent};
+use super::super::{HookUse, Plugin, PostEvent};
 use super::Resolver;
 
 impl Resolver<'_> {
@@ -54,6 +54,31 @@ impl Resolver<'_> {
             resolved.push(PostEvent { name, hook });
         }
         resolved
+    }
+
+    pub(super) fn router(
+        &mut self,
+        hook: Option<Use>,
+        has_routes: bool,
+        plugins: &[Plugin],
+    ) -> Option<HookUse> {
+        let at = "hooks.router";
+        let (_, hook) = self.hook_use(at, hook?);
+        if has_routes {
+            self.problem(format!(
+                "{at}: it decides in the place of the [[route]] tables: leave out one of the two"
+            ));
+        }
+        let granted = plugins.iter().find(|plugin| plugin.name == hook.plugin);
+        if granted.is_some_and(|plugin| !plugin.http.urls.is_empty() || !plugin.folders.is_empty())
+        {
+            self.problem(format!(
+                "{at}: plugin {:?} is granted something, and a router decides on the message alone: take allow-http and \
+                 folders out of [plugins.{0}]",
+                hook.plugin
+            ));
+        }
+        Some(hook)
     }
 
     pub(super) fn settings(&mut self, at: &str, settings: &BTreeMap<String, Setting>) -> Pairs {

@@ -10,7 +10,7 @@ mod route;
 mod store;
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bounds::{self, Bounds};
@@ -21,23 +21,48 @@ use super::{Config, Overrides, Problems, files};
 /// Reads and checks a configuration file. What it names outside of itself is checked apart, by
 /// [`check_plugins`](super::check_plugins) and [`check_urls`](super::check_urls): a host starts without it.
 pub fn load(path: &Path, overrides: Overrides) -> Result<Config, Problems> {
+    read(path, overrides, None)
+}
+
+/// The same, as if `routes` stood in the file of routes.
+pub(super) fn load_with_routes(
+    path: &Path,
+    overrides: Overrides,
+    routes: &str,
+) -> Result<Config, Problems> {
+    read(path, overrides, Some(routes))
+}
+
+fn read(path: &Path, overrides: Overrides, routes: Option<&str>) -> Result<Config, Problems> {
     let origin = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|e| Problems {
         origin: origin.clone(),
         problems: vec![format!("cannot be read: {e}; `wharf init DIR` makes one")],
     })?;
     let base = path.parent().unwrap_or(Path::new("."));
-    let config = parse(&text, base, overrides).map_err(|problems| Problems { origin, problems })?;
+    let config = check(&text, base, overrides, routes);
+    let config = config.map_err(|problems| Problems { origin, problems })?;
     files::warn_of_idle_tables(&config);
     Ok(config)
 }
 
 /// Checks a configuration's text; paths in it are relative to `base`.
+#[cfg(test)]
 pub(super) fn parse(text: &str, base: &Path, overrides: Overrides) -> Result<Config, Vec<String>> {
+    check(text, base, overrides, None)
+}
+
+fn check(
+    text: &str,
+    base: &Path,
+    overrides: Overrides,
+    routes: Option<&str>,
+) -> Result<Config, Vec<String>> {
     let mut file: File = toml::from_str(text).map_err(|e| vec![explain(&e, Some(text))])?;
     let problems = overrides.apply(&mut file);
     let mut resolver = Resolver { base, problems };
-    let config = resolver.config(file);
+    let routes_file = resolver.take_routes(&mut file, routes);
+    let config = resolver.config(file, routes_file);
     if resolver.problems.is_empty() {
         Ok(config)
     } else {
@@ -115,7 +140,7 @@ impl Resolver<'_> {
         None
     }
 
-    fn config(&mut self, file: File) -> Config {
+    fn config(&mut self, file: File, routes_file: Option<PathBuf>) -> Config {
         let store_path = beside(self.base, &file.store.path);
         let (plain, plugins) = self.plugins(file.plugins);
         let plugin_cache_dir = match plain.cache_dir {
@@ -127,6 +152,8 @@ impl Resolver<'_> {
         let has_token = file.api.token.is_some();
         let tokens = self.tokens(file.api.token);
         let channels = self.channels(file.channels);
+        let has_routes = !file.routes.is_empty();
+        let router = self.router(file.hooks.router, has_routes, &plugins);
         let config = Config {
             listen: self.listen(&file.api.listen, has_token),
             payload_bytes_max: self.payload_max(file.api.payload_max),
@@ -163,7 +190,9 @@ impl Resolver<'_> {
             ),
             plugins,
             routes: self.routes(file.routes, &channels),
+            routes_file,
             channels,
+            router,
             post_event: self.post_event(file.hooks.post_event),
             store_path,
             marks,

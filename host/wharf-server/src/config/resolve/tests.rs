@@ -306,3 +306,104 @@ fn what_ended_is_not_kept_for_longer_than_the_rows_that_say_how() {
         &["store.journal-hard-cap"],
     );
 }
+
+#[test]
+fn every_match_that_can_never_hold_is_a_problem() {
+    const CHANNEL: &str = "[[channel]]\nname = 'a'\nplugin = 'http'\n";
+    let route = |rest: &str| format!("{CHANNEL}[[route]]\nchannels = ['a']\n{rest}");
+    check(
+        &route("match = { type = { equals = 'a*' }, '/paid' = { equals = true }, '/a~1b' = 1.5 }"),
+        &[],
+    );
+    for (one, expected) in [
+        ("type = []", "match.type: an empty list matches nothing"),
+        ("type = ['a', 1]", "match.type: 1 in the list is no text"),
+        ("type = 1", "match.type: a value of type integer"),
+        ("type = { equals = true }", "never equals true"),
+        ("type = { equal = 'a' }", "{ equals = … }"),
+        ("'/n' = { equals = nan }", "nothing in a payload equals nan"),
+        ("'/a~b' = true", "match./a~b: `~` in a JSON pointer"),
+    ] {
+        check(&route(&format!("match = {{ {one} }}")), &[expected]);
+    }
+}
+
+#[test]
+fn routes_have_names_and_channels_of_their_own_and_a_catch_all_is_last() {
+    const CHANNEL: &str = "[[channel]]\nname = 'a'\nplugin = 'http'\n";
+    let route = |text: &str| format!("[[route]]\nchannels = ['a']\n{text}\n");
+    check(&(CHANNEL.to_owned() + &route("catch-all = true")), &[]);
+    check(
+        &(CHANNEL.to_owned()
+            + &route("name = 'route-2'")
+            + &route("")
+            + &route("name = 'a b'")
+            + &route("catch-all = true")
+            + "[[route]]\nchannels = ['a', 'a']\nmatch = { x = true }\ncatch-all = true"),
+        &[
+            "route \"route-2\": there are two of this name",
+            "route \"a b\": its name takes",
+            "route \"route-4\": catch-all is for what no other route matched",
+            "route \"route-5\": catch-all takes whatever is left",
+            "route \"route-5\": it names channel \"a\" twice",
+        ],
+    );
+}
+
+#[test]
+fn a_failover_has_somewhere_to_go() {
+    const CHANNELS: &str =
+        "[[channel]]\nname = 'a'\nplugin = 'http'\n[[channel]]\nname = 'b'\nplugin = 'http'\n";
+    let route = |channels: &str, text: &str| {
+        format!("{CHANNELS}[[route]]\nchannels = [{channels}]\n{text}\n")
+    };
+    check(
+        &route("'a', 'b'", "mode = 'failover'\nfailover-after = 1000"),
+        &[],
+    );
+    for (channels, text, expected) in [
+        (
+            "'a'",
+            "mode = 'failover'",
+            "route \"route-1\": a failover goes from one",
+        ),
+        (
+            "'a', 'b'",
+            "mode = 'failover'\nfailover-after = 0",
+            "route \"route-1\": failover-after takes 1 to 1000",
+        ),
+        (
+            "'a', 'b'",
+            "failover-after = 2",
+            "route \"route-1\": failover-after belongs to",
+        ),
+        ("'a', 'b'", "mode = 'fail-over'", "did you mean `failover`"),
+    ] {
+        check(&route(channels, text), &[expected]);
+    }
+    let many = "[[route]]\nchannels = ['a', 'b']\nmode = 'failover'\n"
+        .repeat(limits::DELIVERIES_COUNT_MAX - 1);
+    check(
+        &format!("{CHANNELS}{many}"),
+        &["a message that all of them match"],
+    );
+}
+
+#[test]
+fn a_router_decides_alone_and_has_no_grants() {
+    const CHANNEL: &str = "[[channel]]\nname = 'a'\nplugin = 'http'\n";
+    let router = "[hooks]\nrouter = { plugin = 'r', config = { x = 1 } }\n";
+    check(
+        &format!("{CHANNEL}{router}[plugins.r]\ntimeout = '1s'"),
+        &[],
+    );
+    check(
+        &format!(
+            "{CHANNEL}{router}[plugins.r]\nallow-http = ['https://a.example']\n[[route]]\nchannels = ['a']"
+        ),
+        &[
+            "hooks.router: it decides in the place of the [[route]] tables",
+            "hooks.router: plugin \"r\" is granted something",
+        ],
+    );
+}

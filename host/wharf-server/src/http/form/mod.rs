@@ -26,7 +26,8 @@ use axum::http::header::CONTENT_TYPE;
 use wharf_api::{FIRST_LINE, JSON, NDJSON, Problem, ProblemCode};
 use wharf_core::{Message, MessageId, TimeMs};
 
-use super::identity::Identity;
+use super::identity::{Identity, MessageIds};
+use crate::clock;
 use crate::limits::{
     BATCH_MESSAGES_MAX, ENVELOPE_OVERHEAD_BYTES, JSON_OVERHEAD_BYTES, JSON_OVERHEAD_FACTOR,
 };
@@ -50,6 +51,18 @@ impl Reading<'_> {
     fn given_id(&self) -> Result<MessageId, Problem> {
         self.identity.given(self.line)
     }
+}
+
+/// Reads a message in the JSON form as a request without an idempotency key would be read.
+pub(crate) fn read_message(body: &[u8], payload_bytes_max: usize) -> Result<Message, Problem> {
+    let ids = MessageIds::new();
+    let reading = Reading {
+        identity: &Identity::without_key(&ids),
+        line: None,
+        now: clock::now(),
+        payload_bytes_max,
+    };
+    json::read(body, &reading)
 }
 
 /// The form of one message.

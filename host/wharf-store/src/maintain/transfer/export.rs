@@ -11,7 +11,7 @@ use super::content::{Content, Hex};
 use super::known::Known;
 use super::line::{
     CursorLine, DeliveryLine, FORMAT, Header, KeptLine, KnownLine, Line, MessageLine, ParkedLine,
-    PrunedLine, RemovedLine, RowLine, StandingLine, VERSION, ValueLine,
+    PrunedLine, RemovedLine, ReserveLine, RowLine, StandingLine, VERSION, ValueLine,
 };
 use crate::error::{Malformed, ReadError};
 use crate::maintain::StoreFile;
@@ -205,8 +205,20 @@ impl Export<'_> {
             let id = DeliveryId::new(seq, place);
             let what = || format!("delivery {place} of message {seq}");
             let tail = named(tails.tail(slot), what)?;
-            let line = named(delivery(id, planned, tail, rows), what)?;
-            self.line(&Line::Delivery(Box::new(line)))?;
+            let line = match (tail.place, planned.after) {
+                (Place::Reserve, Some(after)) => Line::Reserve(ReserveLine {
+                    message: seq,
+                    place,
+                    route: planned.route.to_string(),
+                    channel: planned.channel.as_str().to_owned(),
+                    after,
+                }),
+                _ => {
+                    let line = named(delivery(id, planned, tail, rows), what)?;
+                    Line::Delivery(Box::new(line))
+                }
+            };
+            self.line(&line)?;
         }
         Ok(())
     }
@@ -283,7 +295,9 @@ fn standing(tails: &Tails, slot: usize) -> Result<StandingLine, Malformed> {
             standing,
             last_row: tail.last,
         }),
-        Place::Delivery(..) => Err(Malformed("it has no deliveries, and its slot is of one")),
+        Place::Delivery(..) | Place::Reserve => {
+            Err(Malformed("it has no deliveries, and its slot is of one"))
+        }
     }
 }
 
@@ -304,6 +318,7 @@ fn delivery(
         place: id.place(),
         route: planned.route.to_string(),
         channel: planned.channel.as_str().to_owned(),
+        after: planned.after,
         status,
         last_row: tail.last,
         kept: row.map(KeptLine::new),

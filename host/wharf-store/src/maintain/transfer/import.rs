@@ -181,11 +181,15 @@ fn take(writer: &mut Writer<'_>, line: Line, lines: &mut Lines<'_>) -> Result<()
                 .message(*message)
                 .map_err(|cause| lines.refused(cause))?;
             while begun.place() < count {
-                let Some(Line::Delivery(delivery)) = lines.next()? else {
-                    let detail = format!("delivery {} of a message should be here", begun.place());
-                    return Err(lines.wrong(None, detail));
+                let taken = match lines.next()? {
+                    Some(Line::Delivery(delivery)) => writer.delivery(&mut begun, *delivery),
+                    Some(Line::Reserve(reserve)) => writer.reserve(&mut begun, reserve),
+                    _ => {
+                        let detail =
+                            format!("delivery {} of a message should be here", begun.place());
+                        return Err(lines.wrong(None, detail));
+                    }
                 };
-                let taken = writer.delivery(&mut begun, *delivery);
                 taken.map_err(|cause| lines.refused(cause))?;
             }
             writer.end_message(begun)
@@ -196,7 +200,7 @@ fn take(writer: &mut Writer<'_>, line: Line, lines: &mut Lines<'_>) -> Result<()
         Line::Value(value) => writer.value(&value),
         Line::Parked(parked) => writer.parked(parked),
         Line::Header(_) => Err(Refused::field("header", "it comes once, in the first line")),
-        Line::Delivery(_) => Err(Refused::field(
+        Line::Delivery(_) | Line::Reserve(_) => Err(Refused::field(
             "delivery",
             "it belongs behind its message, which has as many as it says already",
         )),

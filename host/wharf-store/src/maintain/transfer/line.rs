@@ -1,6 +1,9 @@
 //! What a line of an export says.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
+use wharf_core::failover::Failures;
 use wharf_core::journal::{self, HookRun};
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
@@ -26,12 +29,14 @@ pub(super) const VERSION: u32 = 1;
 pub(super) enum Line {
     /// The first one.
     Header(Header),
-    /// A message. As many deliveries follow as it says.
+    /// A message. As many deliveries follow as it says, those in reserve among them.
     Message(Box<MessageLine>),
     /// What stays of a message that retention has removed.
     Removed(RemovedLine),
     /// A delivery of the message before it.
     Delivery(Box<DeliveryLine>),
+    /// A delivery of it that was planned and not made: it stands in for the one before it.
+    Reserve(ReserveLine),
     /// A row of the journal.
     Row(Box<RowLine>),
     /// How far a reader of the journal has come.
@@ -144,6 +149,9 @@ pub(super) struct DeliveryLine {
     pub(super) place: u16,
     pub(super) route: String,
     pub(super) channel: String,
+    /// Definite failures of the one before it that called it in; none where it was made at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<NonZeroU32>,
     pub(super) status: Status,
     /// The last journal row about it.
     pub(super) last_row: Cursor,
@@ -157,6 +165,17 @@ pub(super) struct DeliveryLine {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ReserveLine {
+    pub(super) message: MessageSeq,
+    pub(super) place: u16,
+    pub(super) route: String,
+    pub(super) channel: String,
+    /// Definite failures of the one before it that call it in.
+    pub(super) after: NonZeroU32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct KeptLine {
     pub(super) attempts: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,9 +184,20 @@ pub(super) struct KeptLine {
     pub(super) token: Option<String>,
     pub(super) is_cancelled: bool,
     pub(super) key_generation: u32,
-    /// Where its last redrive began its budget anew.
+    /// Where its budget began, if that is not its message's acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) redriven: Option<BudgetLine>,
+    /// Definite failures, since it was made or redriven.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) definite_failures: u32,
+    /// Whether one of its failures was ambiguous.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_ambiguous: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -328,6 +358,8 @@ impl KeptLine {
                 attempts_before: budget.attempts_before,
                 began_at_ms: budget.began_at,
             }),
+            definite_failures: row.failures.definite_count,
+            is_ambiguous: row.failures.is_ambiguous,
         }
     }
 
@@ -345,6 +377,10 @@ impl KeptLine {
                 attempts_before: budget.attempts_before,
                 began_at: budget.began_at_ms,
             }),
+            failures: Failures {
+                definite_count: self.definite_failures,
+                is_ambiguous: self.is_ambiguous,
+            },
         }
     }
 }

@@ -8,8 +8,8 @@ use wharf_core::{ChannelName, Cursor, DeliveryId, Message, MessageSeq, Standing}
 
 use super::import::{Refused, expected};
 use super::line::{
-    CursorLine, DeliveryLine, Header, MessageLine, ParkedLine, RemovedLine, RowLine, StandingLine,
-    ValueLine,
+    CursorLine, DeliveryLine, Header, MessageLine, ParkedLine, RemovedLine, ReserveLine, RowLine,
+    StandingLine, ValueLine,
 };
 use crate::channels::{Changed, Channels};
 use crate::error::ReadError;
@@ -253,20 +253,12 @@ impl<'a> Writer<'a> {
         begun: &mut Begun,
         line: DeliveryLine,
     ) -> Result<(), Refused> {
-        let seq = self.numbers.state.next_seq;
-        if line.message != seq {
-            let detail = format!("it stands behind message {seq}");
-            return Err(Refused::field("delivery.message", detail));
-        }
-        if line.place != begun.place() {
-            let detail = expected("delivery", line.place.into(), begun.place().into());
-            return Err(Refused::field("delivery.place", detail));
-        }
-        // Its length is kept in 16 bits.
-        if line.channel.len() > usize::from(u16::MAX) {
-            let detail = format!("it has {} bytes, more than any channel", line.channel.len());
-            return Err(Refused::field("delivery.channel", detail));
-        }
+        let seq = self.check_place(
+            begun,
+            line.message,
+            line.place,
+            (&line.route, &line.channel),
+        )?;
         self.check_row("delivery.last_row", line.last_row)?;
         if line.wire.is_some() && line.kept.is_none() {
             let detail = "what is sent again belongs to a delivery of which more is kept";
@@ -295,12 +287,58 @@ impl<'a> Writer<'a> {
         begun.planned.push(Planned {
             route: line.route.into(),
             channel,
+            after: line.after,
         });
         begun.tails.push(Tail {
             place: Place::Delivery(line.status, stand.has_row),
             last: line.last_row,
         });
         Ok(())
+    }
+
+    /// The next delivery of a message, where it was planned and not made.
+    pub(super) fn reserve(&self, begun: &mut Begun, line: ReserveLine) -> Result<(), Refused> {
+        self.check_place(
+            begun,
+            line.message,
+            line.place,
+            (&line.route, &line.channel),
+        )?;
+        begun.planned.push(Planned {
+            route: line.route.into(),
+            channel: ChannelName::new(&line.channel),
+            after: Some(line.after),
+        });
+        begun.tails.push(Tail::RESERVE);
+        Ok(())
+    }
+
+    /// Whether a delivery is the next one of its message.
+    fn check_place(
+        &self,
+        begun: &Begun,
+        message: MessageSeq,
+        place: u16,
+        (route, channel): (&str, &str),
+    ) -> Result<MessageSeq, Refused> {
+        let seq = self.numbers.state.next_seq;
+        if message != seq {
+            let detail = format!("it stands behind message {seq}");
+            return Err(Refused::field("delivery.message", detail));
+        }
+        if place != begun.place() {
+            let detail = expected("delivery", place.into(), begun.place().into());
+            return Err(Refused::field("delivery.place", detail));
+        }
+        if route.is_empty() {
+            return Err(Refused::field("delivery.route", "a route has a name"));
+        }
+        // Its length is kept in 16 bits.
+        if channel.len() > usize::from(u16::MAX) {
+            let detail = format!("it has {} bytes, more than any channel", channel.len());
+            return Err(Refused::field("delivery.channel", detail));
+        }
+        Ok(seq)
     }
 
     /// Once all deliveries of a message have come.

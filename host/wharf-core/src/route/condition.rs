@@ -1,10 +1,7 @@
-//! Routing: which channels a message goes to.
-
-use std::sync::Arc;
+//! What a route asks of a message.
 
 use serde_json::Value;
 
-use crate::id::ChannelName;
 use crate::message::Message;
 
 /// A condition on one value.
@@ -31,86 +28,36 @@ pub enum Operand {
     Pointer(String),
 }
 
-/// One route: all conditions must hold.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Route {
-    /// Its name: given, or `route-N` by its place.
-    pub name: Arc<str>,
-    /// What must hold. None of them: it matches everything.
-    pub conditions: Vec<(Operand, Condition)>,
-    /// Where the message goes.
-    pub channels: Vec<ChannelName>,
-    /// Whether later routes are left out once this one matched.
-    pub stop: bool,
-}
-
-/// The routes, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Table {
-    /// All of them; every match applies, unless `stop`.
-    pub routes: Vec<Route>,
-}
-
-/// One delivery to make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
-    /// The route that asked for it.
-    pub route: Arc<str>,
-    /// Its channel.
-    pub channel: ChannelName,
-}
-
-impl Table {
-    /// The deliveries that a message gets: one per channel, by the first route that names it. Empty where no
-    /// route matches.
-    #[must_use]
-    pub fn plan(&self, message: &Message) -> Vec<Planned> {
-        let mut planned: Vec<Planned> = Vec::new();
-        let mut payload = Payload::Unread;
-        for route in &self.routes {
-            let matches = route
-                .conditions
-                .iter()
-                .all(|(operand, condition)| condition.holds(operand, message, &mut payload));
-            if !matches {
-                continue;
-            }
-            for channel in &route.channels {
-                if !planned.iter().any(|p| p.channel == *channel) {
-                    planned.push(Planned {
-                        route: route.name.clone(),
-                        channel: channel.clone(),
-                    });
-                }
-            }
-            if route.stop {
-                break;
-            }
-        }
-        planned
-    }
-}
-
 /// The payload as JSON, parsed once and only when a pointer asks.
-enum Payload {
+pub(super) enum Payload {
     Unread,
     Read(Option<Value>),
 }
 
 impl Payload {
-    fn pointer(&mut self, message: &Message, pointer: &str) -> Option<&Value> {
+    /// None where it is no JSON.
+    pub(super) fn json(&mut self, message: &Message) -> Option<&Value> {
         if let Self::Unread = self {
             *self = Self::Read(serde_json::from_slice(&message.payload).ok());
         }
         match self {
-            Self::Read(Some(value)) => value.pointer(pointer),
-            Self::Read(None) | Self::Unread => None,
+            Self::Read(value) => value.as_ref(),
+            Self::Unread => None,
         }
+    }
+
+    fn pointer(&mut self, message: &Message, pointer: &str) -> Option<&Value> {
+        self.json(message)?.pointer(pointer)
     }
 }
 
 impl Condition {
-    fn holds(&self, operand: &Operand, message: &Message, payload: &mut Payload) -> bool {
+    pub(super) fn holds(
+        &self,
+        operand: &Operand,
+        message: &Message,
+        payload: &mut Payload,
+    ) -> bool {
         match operand {
             Operand::Attribute(key) => self.holds_text(message.attribute(key)),
             Operand::Pointer(pointer) => {
@@ -157,49 +104,16 @@ fn is_whole(float: f64, whole: i128) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::id::MessageId;
-    use crate::message::Priority;
-    use crate::time::TimeMs;
+    use crate::route::tests::message;
 
-    fn message(attributes: &[(&str, &str)], payload: &'static str) -> Message {
-        let mut attributes: Vec<_> = attributes
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
-        attributes.sort();
-        Message {
-            id: MessageId::parse("m").unwrap(),
-            accepted_at: TimeMs(1),
-            attributes,
-            headers: vec![],
-            payload: Bytes::from_static(payload.as_bytes()),
-            ordering_key: None,
-            sequence_global: None,
-            sequence_key: None,
-            deliver_after: None,
-            expires_at: None,
-            priority: Priority::Normal,
-            traceparent: None,
-        }
-    }
-
+    /// Evaluates as a route does.
     fn check(conditions: Vec<(Operand, Condition)>, message: &Message, expected: bool) {
-        let table = Table {
-            routes: vec![Route {
-                name: "r".into(),
-                conditions: conditions.clone(),
-                channels: vec![ChannelName::new("c")],
-                stop: false,
-            }],
-        };
-        assert_eq!(
-            !table.plan(message).is_empty(),
-            expected,
-            "{conditions:?} on {message:?}"
-        );
+        let mut payload = Payload::Unread;
+        let holds = conditions
+            .iter()
+            .all(|(operand, condition)| condition.holds(operand, message, &mut payload));
+        assert_eq!(holds, expected, "{conditions:?} on {message:?}");
     }
 
     #[test]
@@ -277,28 +191,5 @@ mod tests {
         );
         is(r#"{"n":18446744073709551615}"#, u64::MAX.into(), true);
         is(r#"{"n":1e300}"#, i64::MAX.into(), false);
-    }
-
-    #[test]
-    fn all_matches_apply_until_stop_and_a_channel_gets_one_delivery() {
-        let route = |name: &str, channels: &[&str], stop| Route {
-            name: name.into(),
-            conditions: vec![],
-            channels: channels.iter().map(|c| ChannelName::new(c)).collect(),
-            stop,
-        };
-        let table = Table {
-            routes: vec![
-                route("one", &["a", "b"], false),
-                route("two", &["b", "c"], true),
-                route("three", &["d"], false),
-            ],
-        };
-        let planned = table.plan(&message(&[], ""));
-        let pairs: Vec<_> = planned
-            .iter()
-            .map(|p| (&*p.route, p.channel.as_str()))
-            .collect();
-        assert_eq!(pairs, [("one", "a"), ("one", "b"), ("two", "c")]);
     }
 }
