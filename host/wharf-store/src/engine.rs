@@ -151,7 +151,7 @@ impl Engine {
         let shared = self.shared.clone();
         shared.with_database(|database| {
             let tx = Transaction::checkpoint(database)?;
-            self.transact(tx, &mut Vec::new(), |_, tables, _| {
+            self.transact(tx, false, &mut Vec::new(), |_, tables, _| {
                 begin::apply(tables, &shared.index, past, now)
             })
         })
@@ -241,14 +241,22 @@ impl Engine {
             return group.into_iter().for_each(Write::refuse);
         }
         let started_at = Instant::now();
+        // A group goes through the log where that has room for it, and where it leaves room for recent ids: only a
+        // checkpoint makes runs of them.
+        let ids_count: usize = group.iter().map(Write::ids_count).sum();
         let shared = self.shared.clone();
         // Both outlive a failure's publication: a caller that is let go of looks there for the reason.
         let mut replies = Vec::with_capacity(group.len());
         let mut writes = group.into_iter();
         let running = shared.meter.begin();
         let committed = shared.with_database(|database| {
-            let tx = self.begin_group(database, items_count, bytes)?;
-            self.transact(tx, &mut replies, |engine, tables, replies| {
+            let is_full = shared.ids.recent_count() + ids_count >= self.id_sizes.recent;
+            let tx = if is_full || !self.wal.has_room_for(bytes as u64) {
+                Transaction::checkpoint(database)?
+            } else {
+                Transaction::logged(database, self.wal.changes())?
+            };
+            self.transact(tx, is_full, &mut replies, |engine, tables, replies| {
                 for write in writes.by_ref() {
                     let (reply, outcome) = engine.apply(tables, write);
                     replies.push(reply);
@@ -267,37 +275,26 @@ impl Engine {
         }
     }
 
-    /// A group goes through the log where that has room for it, and where it leaves room for recent ids: only a checkpoint
-    /// makes runs of them.
-    fn begin_group(
-        &mut self,
-        database: &Database,
-        items_count: usize,
-        bytes: usize,
-    ) -> Result<Transaction, ReadError> {
-        let ids_count = self.shared.ids.recent_count() + items_count;
-        if self.wal.has_room_for(bytes as u64) && ids_count < self.id_sizes.recent {
-            Transaction::logged(database, self.wal.changes())
-        } else {
-            Transaction::checkpoint(database)
-        }
-    }
-
-    /// Applies something in one transaction and commits it; `apply` fills in who is answered then.
+    /// Applies something in one transaction and commits it; `apply` fills in who is answered then. Recent ids go into a run
+    /// where they are full.
     fn transact(
         &mut self,
         tx: Transaction,
+        is_full: bool,
         replies: &mut Vec<Reply>,
         apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let planted = self.planted.in_commit(self.state.next_cursor);
-        let ids = ids::Change::begin(
+        let mut ids = ids::Change::begin(
             &tx,
             &self.shared.ids,
             &self.manifest,
             &self.id_sizes,
             planted,
         );
+        if is_full {
+            ids.flush_recent();
+        }
         let mut tables = Group::begin(&tx, self.state, &self.channels, ids, planted)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
@@ -462,11 +459,10 @@ impl Engine {
     }
 
     fn close_files(&self, database: Database) -> Result<(), FileError> {
-        open::mark_clean_stop(&database, self.wal.position())?;
-        database.close()?;
-        // It counts no more, whether this is done or not.
+        open::mark_clean_stop(&database, self.wal.position().closed())?;
+        // It counts no more, whether this is done or not. While the store is locked: afterwards it may be the next run's.
         let _ = self.wal.remove();
-        Ok(())
+        Ok(database.close()?)
     }
 
     /// After a failed commit nothing is known of what the file holds: refuse everything from now on.

@@ -63,6 +63,14 @@ pub enum OpenError {
         /// The log.
         path: PathBuf,
     },
+    /// The log beside the store is not its log, or not as it should be.
+    #[error("{path} {detail}")]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
     /// The operating system does not let this user at the file.
     #[error("no permission for {path}")]
     Permission {
@@ -84,6 +92,22 @@ pub enum OpenError {
     /// The file could be opened and not be read through.
     #[error("cannot read the store")]
     Read(#[source] ReadError),
+}
+
+impl OpenError {
+    /// Whether all that is missing is room on the disk.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        let source = match self {
+            Self::Io { source, .. } => source,
+            Self::Read(ReadError::File(FileError(cause))) => match &**cause {
+                redb::Error::Io(source) => source,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        source.kind() == std::io::ErrorKind::StorageFull
+    }
 }
 
 /// Why something could not be read.

@@ -4,6 +4,8 @@
 //! the next start makes it. A file of several formats ago goes through all of them in turn. A step is kept for as long as
 //! files of its format are about, with a file of that format among the golden ones.
 //!
+//! What is in a file's log is of the file's own format, and is applied before the first step.
+//!
 //! What is older than the first of them is a draft, and is refused. `wharf store export` of the version that wrote it, and
 //! `import` of this one, bring over what has no step.
 
@@ -61,7 +63,8 @@ fn apply(database: &Database, steps: &[Step]) -> Result<(), OpenError> {
 }
 
 fn make(database: &Database, step: Step) -> Result<(), ReadError> {
-    let tx = database.begin_write()?;
+    let mut tx = database.begin_write()?;
+    tx.set_quick_repair(true);
     (step.apply)(&tx)?;
     let format = (step.from + 1).to_le_bytes();
     tx.open_table(meta::TABLE)?

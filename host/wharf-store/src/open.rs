@@ -43,8 +43,11 @@ impl Store {
             if path.try_exists().map_err(in_path)? {
                 refuse_foreign(path, options.cache_bytes)?;
             } else {
+                wal::refuse_left_over(path)?;
                 create(path, options)?;
             }
+            // A link's log is that of the file that it leads to.
+            let path = &path.canonicalize().map_err(in_path)?;
             let opened = warning_builder(options).open(path);
             let opened = opened.map_err(|cause| open_error(cause, path));
             let log = Place::Beside(path.to_owned());
@@ -226,7 +229,8 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 /// Makes the tables of an empty store.
 fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
-    let tx = database.begin_write()?;
+    let mut tx = database.begin_write()?;
+    tx.set_quick_repair(true);
     all::each(&mut LayOut(&tx))?;
     {
         let mut table = tx.open_table(meta::TABLE)?;
@@ -257,15 +261,15 @@ impl all::Visit for LayOut<'_> {
     }
 }
 
-/// The last commit before a file is closed: it has all that was in the log. The next start takes it that nothing was being
-/// attempted.
-pub(crate) fn mark_clean_stop(database: &Database, log: Position) -> Result<(), FileError> {
+/// The last commit before a file is closed: it has all that was in the log, which is `closed`. The next start takes it that
+/// nothing was being attempted.
+pub(crate) fn mark_clean_stop(database: &Database, closed: Position) -> Result<(), FileError> {
     let mut tx = database.begin_write()?;
     tx.set_quick_repair(true);
     {
         let mut table = tx.open_table(meta::TABLE)?;
         table.insert(meta::CLEAN_STOP_NAME, [meta::CLEAN_STOP_VERSION].as_slice())?;
-        table.insert(meta::LOG_NAME, log.closed().encode().as_slice())?;
+        table.insert(meta::LOG_NAME, closed.encode().as_slice())?;
     }
     Ok(tx.commit()?)
 }
@@ -273,7 +277,6 @@ pub(crate) fn mark_clean_stop(database: &Database, log: Position) -> Result<(), 
 fn start(database: Database, log: Place, options: &Options) -> Result<(Store, Engine), OpenError> {
     let started_at = Instant::now();
     check_format(&database)?;
-    migrate::run(&database)?;
     let wal = open_log(&database, log, options)?;
     let index = SharedIndex::new(options.resident_bytes_max, options.queue_sizes);
     let read = || -> Result<_, ReadError> {
@@ -328,16 +331,28 @@ fn open_log(database: &Database, place: Place, options: &Options) -> Result<Wal,
     } else {
         stands
     };
-    Wal::open(log, key, position, options.wal_bytes_max)
+    // Rows of the log are of the format that the tables have: they come first.
+    migrate::run(database)?;
+    let life = life(options, position);
+    Wal::open(log, key, position, life, options.wal_bytes_max)
 }
 
-/// Brings the tables of a store that no host runs on to where its log ends. The log stays as it is.
+/// A number for the log of the run that begins. The options' bytes are random.
+fn life(options: &Options, position: Position) -> u64 {
+    let hash = HashKey::new(options.id_key).hash(&position.encode());
+    let (half, _) = hash.split_at(8);
+    half.iter()
+        .fold(0, |life, byte| life << 8 | u64::from(*byte))
+}
+
+/// Brings the tables of a store that no host runs on to where its log ends, and to the format that is read. The log stays as
+/// it is.
 pub(crate) fn apply_log(database: &Database, path: &Path) -> Result<(), OpenError> {
     let (stands, key) = log_position(database).map_err(OpenError::Read)?;
     if stands.is_open {
         wal::replay(database, &wal::open_to_read(path)?, &key, stands)?;
     }
-    Ok(())
+    migrate::run(database)
 }
 
 /// Where in the log the tables stand, and the key of its records.

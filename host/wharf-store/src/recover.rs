@@ -31,8 +31,10 @@ pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
 pub(crate) fn log_position(snapshot: &Snapshot) -> Result<Position, ReadError> {
     let table = snapshot.tx().open_table(meta::TABLE)?;
     let value = ReadableTable::get(&table, meta::LOG_NAME)?;
-    let value = value.ok_or(Malformed("where the log stands is missing"))?;
-    Ok(Position::decode(value.value())?)
+    // Not there in files of formats before there was a log.
+    Ok(value.map_or(Ok(Position::default()), |value| {
+        Position::decode(value.value())
+    })?)
 }
 
 /// The key that this store hashes ids with.

@@ -73,6 +73,14 @@ impl Write {
         }
     }
 
+    /// Ids that it may add.
+    pub(crate) fn ids_count(&self) -> usize {
+        match self {
+            Self::Accept(asked) => asked.question.len(),
+            _ => 0,
+        }
+    }
+
     /// Messages or settles in it.
     pub(crate) fn items_count(&self) -> usize {
         match self {

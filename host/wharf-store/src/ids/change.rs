@@ -24,6 +24,8 @@ pub(crate) struct Change<'a> {
     ids: &'a Ids,
     sizes: &'a IdSizes,
     planted: Planted,
+    /// Whether recent ids go into a run, however few are new.
+    is_full: bool,
     manifest: Cow<'a, Manifest>,
     /// Opened by the first look-up or step that needs them: most groups do not.
     tables: Option<RunTables<'a>>,
@@ -73,11 +75,17 @@ impl<'a> Change<'a> {
             ids,
             sizes,
             planted,
+            is_full: false,
             manifest: Cow::Borrowed(manifest),
             tables: None,
             new: FxHashMap::default(),
             new_in_order: Vec::new(),
         }
+    }
+
+    /// Has recent ids go into a run, in a checkpoint that was made for that.
+    pub(crate) fn flush_recent(&mut self) {
+        self.is_full = true;
     }
 
     /// What is known of an id, this group included.
@@ -128,16 +136,14 @@ impl<'a> Change<'a> {
     /// the manifest where that changed.
     pub(crate) fn finish(mut self, next_seq: MessageSeq) -> Result<Effects, ReadError> {
         let mut effects = Effects::default();
-        if !self.new_in_order.is_empty() {
-            let is_full = self.ids.recent_count() + self.new.len() >= self.sizes.recent
-                && self.tx.is_checkpoint();
-            effects.moved = if is_full {
-                self.flush(&mut effects.filters)?;
-                Moved::IntoRun
-            } else {
-                self.log()?;
-                Moved::IntoLog
-            };
+        let recent_count = self.ids.recent_count() + self.new.len();
+        let is_full = self.is_full || recent_count >= self.sizes.recent;
+        if is_full && recent_count > 0 && self.tx.is_checkpoint() {
+            self.flush(&mut effects.filters)?;
+            effects.moved = Moved::IntoRun;
+        } else if !self.new_in_order.is_empty() {
+            self.log()?;
+            effects.moved = Moved::IntoLog;
         }
         if self.tx.is_checkpoint() {
             merge::advance(
@@ -183,7 +189,7 @@ impl<'a> Change<'a> {
         for segment in entries.chunks(self.sizes.segment) {
             changes.push(tables.append(&mut run, segment, self.sizes.block)?);
         }
-        if self.planted != Planted::LoseIdRun {
+        if self.planted != Planted::LoseIdRun && !entries.is_empty() {
             manifest.runs.push(run);
         }
         // Quicker than to remove value by value.

@@ -59,7 +59,7 @@ pub(super) fn copy(
     };
     all::each(&mut copy)?;
     let log = recover::log_position(snapshot)?;
-    open::mark_clean_stop(&to, log).map_err(BackupError::Write)?;
+    open::mark_clean_stop(&to, log.copied()).map_err(BackupError::Write)?;
     to.close().map_err(BackupError::write)
 }
 

@@ -12,7 +12,6 @@ use super::untouched::Untouched;
 use crate::check::{self, Report};
 use crate::error::{CheckError, OpenError, ReadError};
 use crate::ids::{self, Ids};
-use crate::migrate;
 use crate::open;
 use crate::read::Snapshot;
 use crate::recover;
@@ -46,7 +45,6 @@ impl StoreFile {
                 .map_err(|cause| open::open_error(cause, path))?;
             open::check_format(&database)?;
             // In memory, like all that is written.
-            migrate::run(&database)?;
             open::apply_log(&database, path)?;
             Ok(database)
         })?;

@@ -10,7 +10,7 @@ pub(crate) const TABLE: TableDefinition<'static, &'static str, &'static [u8]> =
 /// the version.
 pub(crate) const FORMAT_NAME: &str = "format";
 
-/// The format that this version writes, and the only one that it reads.
+/// The format that this version writes. What it reads besides: [`crate::migrate`].
 ///
 /// 1 was that of the drafts before the id index had runs, 2 that of those before an attempt kept how long its hooks
 /// took, 3 that of those before there were named values,

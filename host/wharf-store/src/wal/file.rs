@@ -27,10 +27,39 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Something in it that is not as it should be.
+    pub(super) fn wrong(&self, detail: String) -> OpenError {
+        OpenError::Log {
+            path: self.store.as_deref().map(path).unwrap_or_default(),
+            detail,
+        }
+    }
+
     /// An error of its file.
     pub(super) fn error(&self, source: io::Error) -> OpenError {
         let path = self.store.as_deref().map(path).unwrap_or_default();
         open::io_error(source, &path)
+    }
+}
+
+/// Who may look at the store may look at its log.
+#[cfg(unix)]
+fn allow_as(options: &mut OpenOptions, store: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mode = store.metadata()?.permissions().mode();
+    options.mode(mode & 0o777);
+    Ok(())
+}
+
+/// Refuses to make a store where a log is left that may belong to another one.
+pub(crate) fn refuse_left_over(store: &Path) -> Result<(), OpenError> {
+    let path = path(store);
+    match path.metadata() {
+        Ok(log) if log.len() > 0 => Err(OpenError::Log {
+            path,
+            detail: "is there, and its store is not".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -60,7 +89,7 @@ impl Place {
         if !is_open {
             options.create(true);
             #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            allow_as(&mut options, &store).map_err(in_path)?;
         }
         let file = options
             .open(&path)
@@ -77,6 +106,9 @@ impl Place {
 
 /// Opens the log of a store to read it.
 pub(crate) fn open_to_read(store: &Path) -> Result<Log, OpenError> {
+    let store = &store
+        .canonicalize()
+        .map_err(|source| open::io_error(source, store))?;
     let path = path(store);
     let file = File::open(&path).map_err(|source| missing(source, &path))?;
     Ok(Log {

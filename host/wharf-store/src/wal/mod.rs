@@ -19,7 +19,10 @@
 //! of it and the changes: what a cut has torn, what an earlier turn has left, and what a payload pretends to be has another.
 //!
 //! The log is a file of its own beside the store's: its sync concerns no other pages. It is there while the store is open,
-//! or was not closed; a store that was closed is one file again.
+//! or was not closed; a store that was closed is one file again. Its head and the tables name the same *life*, a random
+//! number of each run: a log of another time, or of a copy, is refused, and so is one beside a store that was closed.
+//!
+//! Limits of the choice: a log that was cut exactly where a record ends is taken for its end.
 
 mod changes;
 mod file;
@@ -34,7 +37,7 @@ use std::path::{Path, PathBuf};
 use wharf_core::HashKey;
 
 pub(crate) use changes::Changes;
-pub(crate) use file::{Log, Place, open_to_read, path};
+pub(crate) use file::{Log, Place, open_to_read, path, refuse_left_over};
 pub(crate) use position::Position;
 pub(crate) use replay::replay;
 
@@ -68,17 +71,18 @@ impl Wal {
         log: Log,
         key: HashKey,
         position: Position,
+        life: u64,
         bytes_max: u64,
     ) -> Result<Self, OpenError> {
-        let prepared = prepare(&*log.backend, &key, position);
-        let len = prepared.map_err(|source| log.error(source))?;
+        prepare(&log, &key, position, life)?;
+        let len = log.backend.len().map_err(|source| log.error(source))?;
         Ok(Self {
             backend: log.backend,
             store: log.store,
             key,
-            position,
+            position: position.in_life(life),
             at: bytes_max,
-            len,
+            len: len - len % BLOCK_BYTES,
             bytes_max,
             spare: Changes::default(),
         })
@@ -146,21 +150,30 @@ impl Wal {
     }
 }
 
-/// Writes the head. Returns how much of the file was written before.
-fn prepare(backend: &dyn Backend, key: &HashKey, position: Position) -> io::Result<u64> {
-    if !position.is_open {
-        // Whatever it is, it is not of this store as it is: it could be of a later one that was put back to this.
-        backend.set_len(0)?;
+/// Writes the head, in which the life that begins stands beside the one that the tables know of.
+fn prepare(log: &Log, key: &HashKey, position: Position, life: u64) -> Result<(), OpenError> {
+    let backend = &*log.backend;
+    let write = || -> io::Result<Option<String>> {
+        if !position.is_open {
+            // What the store closed over says nothing any more. Anything else may be all that is left of something.
+            let mut bytes = vec![0; backend.len()? as usize];
+            backend.read(0, &mut bytes)?;
+            if let Err(detail) = record::find(&mut bytes, key, position) {
+                return Ok(Some(detail));
+            }
+            backend.set_len(0)?;
+        }
+        if backend.len()? < BLOCK_BYTES {
+            grow(backend, 0, BLOCK_BYTES)?;
+        }
+        backend.write(0, &record::head(key, life, position.life))?;
+        backend.sync_data()?;
+        Ok(None)
+    };
+    match write().map_err(|source| log.error(source))? {
+        None => Ok(()),
+        Some(detail) => Err(log.wrong(format!("{detail}, and this store was closed"))),
     }
-    let mut len = backend.len()?;
-    len -= len % BLOCK_BYTES;
-    if len < BLOCK_BYTES {
-        grow(backend, 0, BLOCK_BYTES)?;
-        len = BLOCK_BYTES;
-    }
-    backend.write(0, &record::head(key))?;
-    backend.sync_data()?;
-    Ok(len)
 }
 
 /// Makes the file longer, and has it written: a sync after a later write has less to do.
@@ -171,11 +184,4 @@ fn grow(backend: &dyn Backend, from: u64, to: u64) -> io::Result<()> {
 
 fn file(source: io::Error) -> ReadError {
     redb::StorageError::Io(source).into()
-}
-
-/// What is wrong with a log, where something is.
-fn damaged(detail: impl Into<String>) -> OpenError {
-    OpenError::Damaged {
-        detail: detail.into(),
-    }
 }

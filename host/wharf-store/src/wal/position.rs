@@ -8,7 +8,7 @@ const VERSION: u8 = 1;
 /// Where in the log the tables stand.
 ///
 /// ```text
-/// version u8 = 1 | epoch | records | is open u8
+/// version u8 = 1 | epoch | records | life u64 LE | is open u8
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
@@ -16,6 +16,8 @@ pub(crate) struct Position {
     pub(crate) epoch: u64,
     /// Records since then that are in the tables.
     pub(crate) records: u64,
+    /// Which log it is: a number of the run that made it.
+    pub(crate) life: u64,
     /// Whether there may be records that are not: the store is open, or was not closed.
     pub(crate) is_open: bool,
 }
@@ -33,6 +35,20 @@ impl Position {
             epoch: self.epoch + 1,
             records: 0,
             is_open: true,
+            ..self
+        }
+    }
+
+    /// In a run that begins.
+    pub(crate) fn in_life(self, life: u64) -> Self {
+        Self { life, ..self }
+    }
+
+    /// In a copy, to which no log belongs.
+    pub(crate) fn copied(self) -> Self {
+        Self {
+            life: !self.life,
+            ..self.closed()
         }
     }
 
@@ -48,6 +64,7 @@ impl Position {
         let mut out = vec![VERSION];
         out.put_number(self.epoch);
         out.put_number(self.records);
+        out.extend_from_slice(&self.life.to_le_bytes());
         out.put_u8(self.is_open.into());
         out
     }
@@ -57,6 +74,7 @@ impl Position {
         let position = Self {
             epoch: take.number()?,
             records: take.number()?,
+            life: u64::from_le_bytes(take.array()?),
             is_open: take.u8()? != 0,
         };
         take.end()?;

@@ -1,10 +1,11 @@
 //! Records, and how the last one is found.
 
+use std::ops::Range;
+
 use wharf_core::HashKey;
 
+use super::BLOCK_BYTES;
 use super::position::Position;
-use super::{BLOCK_BYTES, damaged};
-use crate::error::OpenError;
 
 const HEAD_MAGIC: &[u8; 8] = b"wharfwal";
 const MAGIC: u32 = 0x6c61_7772;
@@ -15,14 +16,45 @@ pub(super) const HEAD_BYTES: usize = HASH_AT + HASH_BYTES;
 const HASH_AT: usize = 32;
 const HASH_BYTES: usize = 16;
 
-/// What the log's file begins with: the version of its records, and whose it is.
-pub(super) fn head(key: &HashKey) -> Vec<u8> {
+/// Where the lives are in the log's head, and where it ends. It fits a sector.
+const LIVES_AT: usize = 16;
+const HEAD_END: usize = LIVES_AT + 16 + HASH_BYTES;
+
+/// What the log's file begins with: the version of its records, the life that it is of and the one before, and a hash by
+/// which it is known whose it is.
+pub(super) fn head(key: &HashKey, life: u64, before: u64) -> Vec<u8> {
     let mut head = HEAD_MAGIC.to_vec();
     head.extend(u64::from(VERSION).to_le_bytes());
+    head.extend(life.to_le_bytes());
+    head.extend(before.to_le_bytes());
     let owner = key.hash(&head);
     head.extend(owner);
     head.resize(BLOCK_BYTES as usize, 0);
     head
+}
+
+/// Asserts that a log is the one of the store's last life, by its first block. The head names the life before too: a start
+/// writes it before the tables know of its own.
+fn check_head(block: &[u8], key: &HashKey, stands: Position) -> Result<(), String> {
+    // Emptied by somebody who wants to go on without it, or made and not written yet.
+    if block.iter().all(|byte| *byte == 0) {
+        return Ok(());
+    }
+    if block.len() < HEAD_END || block[..8] != HEAD_MAGIC[..] {
+        return Err("is no log of wharf".to_owned());
+    }
+    if block[8..LIVES_AT] != u64::from(VERSION).to_le_bytes() {
+        return Err("was written by a later version of wharf: use that".to_owned());
+    }
+    let (head, owner) = block[..HEAD_END].split_at(HEAD_END - HASH_BYTES);
+    if key.hash(head) != owner {
+        return Err("is another store's".to_owned());
+    }
+    let lives = head[LIVES_AT..].as_chunks::<8>().0;
+    if lives.contains(&stands.life.to_le_bytes()) {
+        return Ok(());
+    }
+    Err("is of another time of this store, or of a copy of it".to_owned())
 }
 
 /// Writes the fields of the record that follows on a position in front of its changes.
@@ -45,14 +77,18 @@ struct Record<'a> {
     body: &'a [u8],
 }
 
-/// Reads the record at the beginning of `bytes`; none where there is no whole one.
-fn read<'a>(bytes: &'a mut [u8], key: &HashKey) -> Option<Record<'a>> {
+/// Reads the record of an epoch, or of a later one, at the beginning of `bytes`; none where there is no whole one.
+fn read<'a>(bytes: &'a mut [u8], key: &HashKey, epoch: u64) -> Option<Record<'a>> {
     let number = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
     let expected = u64::from(MAGIC) | u64::from(VERSION) << 32;
     if number(0)? != expected {
         return None;
     }
-    let (epoch, count, len) = (number(8)?, number(16)?, number(24)?);
+    let of_epoch = number(8)?;
+    if of_epoch < epoch {
+        return None;
+    }
+    let (count, len) = (number(16)?, number(24)?);
     let end = HEAD_BYTES.checked_add(usize::try_from(len).ok()?)?;
     let record = bytes.get_mut(..end)?;
     let mut hash = [0; HASH_BYTES];
@@ -61,7 +97,7 @@ fn read<'a>(bytes: &'a mut [u8], key: &HashKey) -> Option<Record<'a>> {
     let is_whole = key.hash(record) == hash;
     record[HASH_AT..HEAD_BYTES].copy_from_slice(&hash);
     is_whole.then_some(Record {
-        epoch,
+        epoch: of_epoch,
         number: count,
         body: &record[HEAD_BYTES..],
     })
@@ -72,53 +108,43 @@ pub(super) fn find(
     log: &mut [u8],
     key: &HashKey,
     stands: Position,
-) -> Result<Vec<Vec<u8>>, OpenError> {
+) -> Result<Vec<Range<usize>>, String> {
     // Emptied by somebody who wants to go on without it.
     if log.is_empty() {
         return Ok(Vec::new());
     }
-    let head = head(key);
-    if log.len() < head.len() || log[..8] != head[..8] {
-        return Err(damaged("the log beside it is no log of wharf"));
-    }
-    if log[..16] != head[..16] {
-        return Err(damaged(
-            "a later version of wharf wrote the log beside it: use that",
-        ));
-    }
-    if log[..head.len()] != head {
-        return Err(damaged("the log beside it is another store's"));
-    }
+    let block = log.get(..BLOCK_BYTES as usize);
+    check_head(block.unwrap_or(log), key, stands)?;
     let mut bodies = Vec::new();
-    let mut at = head.len();
-    while let Some(record) = log.get_mut(at..).and_then(|bytes| read(bytes, key)) {
+    let mut at = BLOCK_BYTES as usize;
+    while let Some(bytes) = log.get_mut(at..)
+        && let Some(record) = read(bytes, key, stands.epoch)
+        && record.number == bodies.len() as u64
+    {
         if record.epoch > stands.epoch {
-            return Err(damaged(
-                "it is older than the log beside it: it was put back from a copy, and needs no log",
-            ));
+            return Err("is of a later time than this store, which was put back".to_owned());
         }
-        if record.epoch < stands.epoch || record.number != bodies.len() as u64 {
-            break;
-        }
-        at += (HEAD_BYTES + record.body.len()).next_multiple_of(BLOCK_BYTES as usize);
-        bodies.push(record.body.to_vec());
+        let begin = at + HEAD_BYTES;
+        let end = begin + record.body.len();
+        bodies.push(begin..end);
+        at = end.next_multiple_of(BLOCK_BYTES as usize);
     }
     // A record is written only once the one before it is on disk.
     while let Some(bytes) = log.get_mut(at..).filter(|bytes| !bytes.is_empty()) {
-        if read(bytes, key).is_some_and(|record| record.epoch == stands.epoch) {
-            return Err(damaged(format!(
-                "the log beside it is damaged after its record {}, and goes on behind that",
-                bodies.len()
-            )));
+        if read(bytes, key, stands.epoch).is_some() {
+            let count = bodies.len();
+            return Err(format!(
+                "is damaged after its record {count}, and goes on behind that"
+            ));
         }
         at += BLOCK_BYTES as usize;
     }
     if (bodies.len() as u64) < stands.records {
-        return Err(damaged(format!(
-            "the log beside it ends after {} records, and {} are in the tables",
+        return Err(format!(
+            "ends after {} records, and {} are in the tables",
             bodies.len(),
             stands.records
-        )));
+        ));
     }
     Ok(bodies)
 }

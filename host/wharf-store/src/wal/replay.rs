@@ -22,8 +22,8 @@ pub(crate) fn replay(
     let read = |source| log.error(source);
     let mut bytes = vec![0; log.backend.len().map_err(read)? as usize];
     log.backend.read(0, &mut bytes).map_err(read)?;
-    let bodies = record::find(&mut bytes, key, stands)?;
-    drop(bytes);
+    let found = record::find(&mut bytes, key, stands);
+    let bodies = found.map_err(|detail| log.wrong(detail))?;
     let position = Position {
         records: bodies.len() as u64,
         ..stands
@@ -31,14 +31,19 @@ pub(crate) fn replay(
     if position != stands {
         // The last one may be in the machine's memory alone; what is in the tables is in the log.
         log.backend.sync_data().map_err(read)?;
-        apply(database, &bodies, position).map_err(OpenError::Read)?;
-        info!(records = bodies.len(), "the log was applied");
+        let bodies = bodies.iter().map(|body| &bytes[body.clone()]);
+        apply(database, bodies, position).map_err(OpenError::Read)?;
+        info!(records = position.records, "the log was applied");
     }
     Ok(position)
 }
 
-fn apply(database: &Database, bodies: &[Vec<u8>], position: Position) -> Result<(), ReadError> {
-    let mut by_table: Vec<Vec<Change<'_>>> = (0..all::COUNT).map(|_| Vec::new()).collect();
+fn apply<'a>(
+    database: &Database,
+    bodies: impl Iterator<Item = &'a [u8]>,
+    position: Position,
+) -> Result<(), ReadError> {
+    let mut by_table: Vec<Vec<Change<'a>>> = (0..all::COUNT).map(|_| Vec::new()).collect();
     for body in bodies {
         for change in changes::read(body)? {
             let table = by_table.get_mut(usize::from(change.table));

@@ -115,6 +115,10 @@ pub(in crate::command) fn hint(cause: &OpenError) -> &'static str {
         OpenError::LogMissing { .. } => {
             "a store that was not closed is two files: bring the other one too, or a backup"
         }
+        OpenError::Log { .. } => {
+            "put the log in its place that belongs to the store, and this one aside: it may have what another store committed last; without its log a store that was not closed goes on with an empty file of that name"
+        }
+        cause if cause.is_disk_full() => "free some room on the disk: what is stored is whole",
         OpenError::NotAStore => "check the path: the file is left as it is",
         OpenError::Damaged { .. } => {
             "put a backup in its place; the file is left as it is, and `wharf store check --file` says what can be read of it"
