@@ -118,7 +118,8 @@ fn sync(control: &mut Control, work: &mut Work, slice: Duration) -> Result<Run> 
     let mut message = vec![work.message()];
     let mut times = Vec::new();
     let started_at = Instant::now();
-    while started_at.elapsed() < slice {
+    // At least one: a slice may be over before it begins.
+    while times.is_empty() || started_at.elapsed() < slice {
         let began_at = Instant::now();
         control.round(&mut message)?;
         times.push(began_at.elapsed());
@@ -160,7 +161,7 @@ fn run_loop(
 /// Sends one message after the other; returns how long each took to be on disk.
 async fn produce(caller: Arc<Caller>, mut work: Work, until: Instant) -> Result<Vec<Duration>> {
     let mut times = Vec::new();
-    while Instant::now() < until {
+    while times.is_empty() || Instant::now() < until {
         let message = work.message();
         let began_at = Instant::now();
         caller.accept([message]).await?;
