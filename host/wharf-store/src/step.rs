@@ -1,7 +1,9 @@
-//! A step of a delivery: everything that is written when its status changes, whichever command changes it.
+//! A step of a delivery: everything that is written when its status changes, or when it is made after its message was,
+//! whichever command does it.
 
 use redb::ReadableTable;
 use wharf_core::journal::Subject;
+use wharf_core::retry::Budget;
 use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
@@ -30,6 +32,59 @@ pub(crate) enum Found {
     Unknown,
     /// What is stored of it cannot be read. That is no reason to fail the commit, and the store with it.
     Unreadable(Malformed),
+}
+
+/// A delivery that is made after its message was accepted, in the slot that the message has for it.
+pub(crate) struct Made<'a> {
+    pub(crate) id: DeliveryId,
+    pub(crate) slot: SlotAt,
+    pub(crate) channel: &'a ChannelName,
+    /// The row that led here.
+    pub(crate) previous: Cursor,
+    pub(crate) cause: Cause,
+    pub(crate) at: TimeMs,
+    pub(crate) due: Option<TimeMs>,
+}
+
+impl Made<'_> {
+    /// Writes it as queued. Its budget begins now. It gets a row of its own: what is new has none, but has a number behind
+    /// those that are known to wait.
+    pub(crate) fn write(self, group: &mut Group<'_>) -> Result<(), ReadError> {
+        let Self { id, channel, .. } = self;
+        let subject = Subject::Delivery {
+            id,
+            from: None,
+            to: Status::Queued,
+        };
+        let last = group.journal(&Draft {
+            previous: Some(self.previous),
+            subject,
+            cause: self.cause,
+            at: self.at,
+            due: self.due,
+            attempt: None,
+        })?;
+        let row = Row {
+            due: self.due,
+            redriven: Some(Budget {
+                attempts_before: 0,
+                began_at: self.at,
+            }),
+            ..Row::new(Status::Queued, channel.clone())
+        };
+        debug_assert!(row.is_needed(), "what has a row needs it");
+        group.delivery.insert(id.0, row.encode().as_slice())?;
+        let place = Place::Delivery(Status::Queued, true);
+        group.set_tail(self.slot, Tail { place, last });
+        let stand = Stand {
+            has_row: true,
+            due: self.due,
+            ..Stand::OPEN
+        };
+        group.stands(channel, id, None, stand)?;
+        group.refiled(channel, Filed { id, stand });
+        Ok(())
+    }
 }
 
 /// How it goes on.

@@ -77,7 +77,7 @@ impl Transaction {
                 let position = wal.position().after_record();
                 self.put_position(position)?;
                 // First on disk, then seen: nobody may see what a power cut could still take away.
-                wal.append(&mut changes)?;
+                wal.append(&mut changes, position)?;
                 self.tx
                     .set_durability(Durability::None)
                     .expect("no savepoint was made");

@@ -1,11 +1,12 @@
 //! The tables of runs and filters, open for writing.
 
+use std::ops::RangeBounds;
 use std::vec;
 
 use redb::{Range, ReadableTable, Table, WriteTransaction};
 
 use super::change::FilterChange;
-use crate::error::ReadError;
+use crate::error::{Malformed, ReadError};
 use crate::table::id_entry::{IdHash, Keyed};
 use crate::table::id_filter::{self, Segment};
 use crate::table::id_manifest::Run;
@@ -57,14 +58,13 @@ impl<'tx> RunTables<'tx> {
         let (lower, upper) = (id_run::key(run, IdHash::MIN), id_run::key(run, next));
         // What is unreadable is kept: a block stops its merge before anything of it is removed, and a filter goes
         // with its run.
-        self.blocks
-            .retain_in::<&[u8; KEY_BYTES], _>(&lower..&upper, |_, value| {
-                Block::read(value).map_or(true, |block| block.last() >= next)
-            })?;
-        self.filters
-            .retain_in::<&[u8; KEY_BYTES], _>(&lower..&upper, |_, value| {
-                id_filter::last(value).map_or(true, |last| last >= next)
-            })?;
+        let is_below = |last: Result<IdHash, Malformed>| last.is_ok_and(|last| last < next);
+        remove(&mut self.blocks, &lower..&upper, usize::MAX, |value| {
+            is_below(Block::read(value).map(|block| block.last()))
+        })?;
+        remove(&mut self.filters, &lower..&upper, usize::MAX, |value| {
+            is_below(id_filter::last(value))
+        })?;
         Ok(FilterChange::Consumed(run, next))
     }
 
@@ -74,18 +74,8 @@ impl<'tx> RunTables<'tx> {
         let (lower, upper) = (id_run::key(run, IdHash::MIN), id_run::key(run, IdHash::MAX));
         let mut is_empty = true;
         for table in [&mut self.blocks, &mut self.filters] {
-            // Key by key: what the engine has for removing a range panics where the disk fails in the middle of it.
-            let mut keys = Vec::new();
-            for entry in table
-                .range::<&[u8; KEY_BYTES]>(&lower..=&upper)?
-                .take(blocks_max)
-            {
-                keys.push(*entry?.0.value());
-            }
-            for key in &keys {
-                table.remove(key)?;
-            }
-            is_empty &= keys.len() < blocks_max;
+            let removed_count = remove(table, &lower..=&upper, blocks_max, |_| true)?;
+            is_empty &= removed_count < blocks_max;
         }
         Ok(is_empty)
     }
@@ -103,6 +93,30 @@ impl<'tx> RunTables<'tx> {
         }
         Ok(reader)
     }
+}
+
+/// Removes the first values of a range that are to go, up to so many; returns how many went. Key by key: what the engine has
+/// for removing a range panics where the disk fails in the middle of it.
+fn remove<'k>(
+    table: &mut Table<'_, Key, &'static [u8]>,
+    range: impl RangeBounds<&'k [u8; KEY_BYTES]> + 'k,
+    count_max: usize,
+    is_gone: impl Fn(&[u8]) -> bool,
+) -> Result<usize, ReadError> {
+    let mut keys = Vec::new();
+    for entry in table.range::<&[u8; KEY_BYTES]>(range)? {
+        if keys.len() == count_max {
+            break;
+        }
+        let (key, value) = entry?;
+        if is_gone(value.value()) {
+            keys.push(*key.value());
+        }
+    }
+    for key in &keys {
+        table.remove(key)?;
+    }
+    Ok(keys.len())
 }
 
 /// Entries of a run in order.

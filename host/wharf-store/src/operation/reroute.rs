@@ -3,20 +3,16 @@
 //! The one command that writes a chunk anew: what was planned stands beside the message. It is an operator's, and rare.
 
 use tracing::error;
-use wharf_core::journal::Subject;
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
-use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
-use wharf_core::{Cause, DeliveryId, MessageSeq, Standing, Status, TimeMs};
+use wharf_core::{Cause, DeliveryId, MessageSeq, Standing, TimeMs};
 
 use crate::error::{ReadError, WriteError};
-use crate::group::{Filed, Group};
+use crate::group::Group;
 use crate::request::Write;
-use crate::stand::Stand;
+use crate::step::Made;
 use crate::store::Store;
 use crate::table::chunk;
-use crate::table::delivery::Row;
-use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
 
 /// A request to give deliveries to a message that has none.
@@ -92,40 +88,17 @@ fn reroute(group: &mut Group<'_>, wanted: &Reroute) -> Result<Rerouted, ReadErro
             continue;
         }
         deliveries_count += 1;
-        let id = DeliveryId::new(seq, place);
-        let subject = Subject::Delivery {
-            id,
-            from: None,
-            to: Status::Queued,
-        };
-        let last = group.journal(&Draft {
+        let made = Made {
+            id: DeliveryId::new(seq, place),
+            slot,
+            channel: &planned.channel,
             // The message's own row: what led here.
-            previous: Some(before.last),
-            subject,
+            previous: before.last,
             cause: Cause::Redriven,
             at,
             due,
-            attempt: None,
-        })?;
-        let row = Row {
-            due,
-            redriven: Some(Budget {
-                attempts_before: 0,
-                began_at: at,
-            }),
-            ..Row::new(Status::Queued, planned.channel.clone())
         };
-        debug_assert!(row.is_needed(), "what has a row needs it");
-        group.delivery.insert(id.0, row.encode().as_slice())?;
-        let place = Place::Delivery(Status::Queued, true);
-        group.set_tail(slot, Tail { place, last });
-        let stand = Stand {
-            has_row: true,
-            due,
-            ..Stand::OPEN
-        };
-        group.stands(&planned.channel, id, None, stand)?;
-        group.refiled(&planned.channel, Filed { id, stand });
+        made.write(group)?;
     }
     Ok(Rerouted::Recorded(deliveries_count))
 }

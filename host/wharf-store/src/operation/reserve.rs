@@ -2,16 +2,12 @@
 //!
 //! Its slot and its plan were written with its message, so it costs a row and a tail, and finds itself after a restart.
 
-use wharf_core::journal::Subject;
-use wharf_core::retry::Budget;
-use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
+use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, TimeMs};
 
 use crate::error::{Malformed, ReadError};
-use crate::group::{Filed, Group, SlotAt};
-use crate::stand::Stand;
-use crate::table::delivery::Row;
-use crate::table::journal::Draft;
-use crate::table::tails::{Place, Tail};
+use crate::group::{Group, SlotAt};
+use crate::step::Made;
+use crate::table::tails::Place;
 
 /// A delivery that was planned and not made.
 pub(crate) struct Reserve {
@@ -33,8 +29,7 @@ impl Reserve {
         Ok(Self { id, slot, channel })
     }
 
-    /// Makes it. `superseded` is the row that led here; its budget begins now. It gets a row of its own: what is new has
-    /// none, but has a number behind those that are known to wait.
+    /// Makes it. `superseded` is the row that led here.
     pub(crate) fn call_in(
         self,
         group: &mut Group<'_>,
@@ -42,36 +37,15 @@ impl Reserve {
         at: TimeMs,
     ) -> Result<(), ReadError> {
         let Self { id, slot, channel } = self;
-        let subject = Subject::Delivery {
+        let made = Made {
             id,
-            from: None,
-            to: Status::Queued,
-        };
-        let last = group.journal(&Draft {
-            previous: Some(superseded),
-            subject,
+            slot,
+            channel: &channel,
+            previous: superseded,
             cause: Cause::FailedOver,
             at,
             due: None,
-            attempt: None,
-        })?;
-        let row = Row {
-            redriven: Some(Budget {
-                attempts_before: 0,
-                began_at: at,
-            }),
-            ..Row::new(Status::Queued, channel.clone())
         };
-        debug_assert!(row.is_needed(), "what has a row needs it");
-        group.delivery.insert(id.0, row.encode().as_slice())?;
-        let place = Place::Delivery(Status::Queued, true);
-        group.set_tail(slot, Tail { place, last });
-        let stand = Stand {
-            has_row: true,
-            ..Stand::OPEN
-        };
-        group.stands(&channel, id, None, stand)?;
-        group.refiled(&channel, Filed { id, stand });
-        Ok(())
+        made.write(group)
     }
 }

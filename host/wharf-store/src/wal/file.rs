@@ -27,18 +27,31 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// All of it.
+    pub(super) fn read(&self) -> Result<Vec<u8>, OpenError> {
+        let read = || {
+            let mut bytes = vec![0; self.backend.len()? as usize];
+            self.backend.read(0, &mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|source| self.error(source))
+    }
+
     /// Something in it that is not as it should be.
     pub(super) fn wrong(&self, detail: String) -> OpenError {
         OpenError::Log {
-            path: self.store.as_deref().map(path).unwrap_or_default(),
+            path: self.path(),
             detail,
         }
     }
 
     /// An error of its file.
     pub(super) fn error(&self, source: io::Error) -> OpenError {
-        let path = self.store.as_deref().map(path).unwrap_or_default();
-        open::io_error(source, &path)
+        open::io_error(source, &self.path())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.store.as_deref().map(path).unwrap_or_default()
     }
 }
 

@@ -74,8 +74,11 @@ impl Wal {
         life: u64,
         bytes_max: u64,
     ) -> Result<Self, OpenError> {
-        prepare(&log, &key, position, life)?;
-        let len = log.backend.len().map_err(|source| log.error(source))?;
+        if !position.is_open {
+            check_left_over(&log, &key, position)?;
+        }
+        let prepared = prepare(&*log.backend, &key, position, life);
+        let len = prepared.map_err(|source| log.error(source))?;
         Ok(Self {
             backend: log.backend,
             store: log.store,
@@ -107,9 +110,12 @@ impl Wal {
         self.at.saturating_add(bytes) <= self.bytes_max
     }
 
-    /// Appends a record, and syncs it.
-    pub(crate) fn append(&mut self, changes: &mut Changes) -> Result<(), ReadError> {
-        let position = self.position.after_record();
+    /// Appends a record, after which the tables stand at `position`, and syncs it.
+    pub(crate) fn append(
+        &mut self,
+        changes: &mut Changes,
+        position: Position,
+    ) -> Result<(), ReadError> {
         let record = changes.seal(&self.key, self.position);
         let end = self.at + record.len() as u64;
         if end > self.len {
@@ -150,30 +156,25 @@ impl Wal {
     }
 }
 
-/// Writes the head, in which the life that begins stands beside the one that the tables know of.
-fn prepare(log: &Log, key: &HashKey, position: Position, life: u64) -> Result<(), OpenError> {
-    let backend = &*log.backend;
-    let write = || -> io::Result<Option<String>> {
-        if !position.is_open {
-            // What the store closed over says nothing any more. Anything else may be all that is left of something.
-            let mut bytes = vec![0; backend.len()? as usize];
-            backend.read(0, &mut bytes)?;
-            if let Err(detail) = record::find(&mut bytes, key, position) {
-                return Ok(Some(detail));
-            }
-            backend.set_len(0)?;
-        }
-        if backend.len()? < BLOCK_BYTES {
-            grow(backend, 0, BLOCK_BYTES)?;
-        }
-        backend.write(0, &record::head(key, life, position.life))?;
-        backend.sync_data()?;
-        Ok(None)
-    };
-    match write().map_err(|source| log.error(source))? {
-        None => Ok(()),
-        Some(detail) => Err(log.wrong(format!("{detail}, and this store was closed"))),
+/// Asserts that nothing is lost with what is there, where the store was closed.
+fn check_left_over(log: &Log, key: &HashKey, position: Position) -> Result<(), OpenError> {
+    // What the store closed over says nothing any more. Anything else may be all that is left of something.
+    let found = record::find(&mut log.read()?, key, position);
+    found.map_err(|detail| log.wrong(format!("{detail}, and this store was closed")))?;
+    Ok(())
+}
+
+/// Writes the head, in which the life that begins stands beside the one that the tables know of. Returns how long the log is.
+fn prepare(backend: &dyn Backend, key: &HashKey, position: Position, life: u64) -> io::Result<u64> {
+    if !position.is_open {
+        backend.set_len(0)?;
     }
+    if backend.len()? < BLOCK_BYTES {
+        grow(backend, 0, BLOCK_BYTES)?;
+    }
+    backend.write(0, &record::head(key, life, position.life))?;
+    backend.sync_data()?;
+    backend.len()
 }
 
 /// Makes the file longer, and has it written: a sync after a later write has less to do.

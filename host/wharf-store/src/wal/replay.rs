@@ -19,9 +19,7 @@ pub(crate) fn replay(
     key: &HashKey,
     stands: Position,
 ) -> Result<Position, OpenError> {
-    let read = |source| log.error(source);
-    let mut bytes = vec![0; log.backend.len().map_err(read)? as usize];
-    log.backend.read(0, &mut bytes).map_err(read)?;
+    let mut bytes = log.read()?;
     let found = record::find(&mut bytes, key, stands);
     let bodies = found.map_err(|detail| log.wrong(detail))?;
     let position = Position {
@@ -30,7 +28,8 @@ pub(crate) fn replay(
     };
     if position != stands {
         // The last one may be in the machine's memory alone; what is in the tables is in the log.
-        log.backend.sync_data().map_err(read)?;
+        let synced = log.backend.sync_data();
+        synced.map_err(|source| log.error(source))?;
         let bodies = bodies.iter().map(|body| &bytes[body.clone()]);
         apply(database, bodies, position).map_err(OpenError::Read)?;
         info!(records = position.records, "the log was applied");
