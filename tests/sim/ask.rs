@@ -11,7 +11,7 @@ use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
 use wharf_core::route::Planned;
 use wharf_core::{
-    Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Status, TimeMs, WireForm,
+    Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Pairs, Status, TimeMs, WireForm,
 };
 use wharf_store::{Accept, Claim, Parked, Settle, Unrouted};
 
@@ -77,7 +77,7 @@ impl World {
         let message = Message {
             id: MessageId::parse(&format!("m-{}", self.ids_count)).expect("it is in the alphabet"),
             accepted_at: self.now,
-            attributes: vec![("type".to_owned(), format!("order.{after}"))],
+            attributes: attributes(self.random.below(12), after),
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             payload: payload.into(),
             ordering_key: self.random.once_in(4).then(|| "key".to_owned()),
@@ -285,4 +285,14 @@ impl World {
         let asked = written(async move { Ok(Said::ForgetIds(store.forget_ids(before).await?)) });
         (asked, Said::ForgetIds(stands))
     }
+}
+
+/// Half of all messages have a reference, which they share with others.
+fn attributes(sender_ref: u64, kind: u64) -> Pairs {
+    let mut attributes = vec![("type".to_owned(), format!("order.{kind}"))];
+    if sender_ref < 6 {
+        attributes.insert(0, ("sender".to_owned(), "sender".to_owned()));
+        attributes.insert(1, ("sender_ref".to_owned(), sender_ref.to_string()));
+    }
+    attributes
 }

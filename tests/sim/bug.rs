@@ -23,6 +23,8 @@ pub(crate) enum Bug {
     PruneTooEarly,
     /// A delivery is superseded, and what stands in for it is not made.
     ForgetReserve,
+    /// A status update is applied, and stays in the queue.
+    KeepUpdate,
     /// A row that a commit changes is not in its record of the log.
     LoseLogChange,
 }
@@ -38,6 +40,7 @@ impl Bug {
         Self::DropJournalRow,
         Self::PruneTooEarly,
         Self::ForgetReserve,
+        Self::KeepUpdate,
         Self::LoseLogChange,
     ];
 
@@ -52,6 +55,7 @@ impl Bug {
             Self::DropJournalRow => "drop-journal-row",
             Self::PruneTooEarly => "prune-too-early",
             Self::ForgetReserve => "forget-reserve",
+            Self::KeepUpdate => "keep-update",
             Self::LoseLogChange => "lose-log-change",
         }
     }
@@ -76,6 +80,7 @@ impl Bug {
             Self::DropJournalRow => Planted::DropJournalRow,
             Self::PruneTooEarly => Planted::PruneTooEarly,
             Self::ForgetReserve => Planted::ForgetReserve,
+            Self::KeepUpdate => Planted::KeepUpdate,
             Self::LoseLogChange => Planted::LoseLogChange,
         }
     }

@@ -94,6 +94,8 @@ fn lives(empty: Vec<u8>, bug: Option<Bug>, seed: u64, summary: &mut Summary) -> 
     };
     summary.crashed += count(Cause::CrashedHost);
     summary.gaps += count(Cause::Gap);
+    summary.updates += count(Cause::Reported) + count(Cause::Reverted);
+    summary.conflicts += count(Cause::Conflict);
     summary.pruned += world.model.removed.len() as u64;
     Ok(())
 }

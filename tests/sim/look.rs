@@ -20,7 +20,8 @@ const CLAIMS_IN_VAIN_MAX: usize = 100;
 impl World {
     /// Looks at the store from all sides. What a failing disk keeps from being read is no difference.
     pub(crate) fn look(&mut self) -> Result<(), String> {
-        let looked = match self.random.below(5) {
+        let looked = match self.random.below(6) {
+            5 => self.look_at_updates(),
             0 => self.look_at_journal(),
             1 => self.look_at_messages(),
             2 => self.look_at_list(),

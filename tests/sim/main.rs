@@ -13,6 +13,7 @@ mod prune;
 mod run;
 mod step;
 mod summary;
+mod update;
 mod verify;
 mod world;
 

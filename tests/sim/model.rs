@@ -17,6 +17,8 @@ use wharf_store::{
     Target,
 };
 
+use crate::update::Updates;
+
 /// Everything that the store holds, and what it has removed. Cloned for every commit, so what never changes is shared.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
@@ -32,6 +34,8 @@ pub(crate) struct Model {
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) states: BTreeMap<String, String>,
     pub(crate) parked: Vec<Arc<Parked>>,
+    pub(crate) updates: Updates,
+    pub(crate) last_update: u64,
     pub(crate) claimed: BTreeMap<DeliveryId, ModelClaim>,
     /// Whether the store was closed since it was last opened.
     pub(crate) is_clean: bool,
@@ -59,6 +63,8 @@ pub(crate) struct ModelDelivery {
     pub(crate) key_generation: u32,
     pub(crate) redriven: Option<Budget>,
     pub(crate) failures: Failures,
+    /// Tokens that it is found by.
+    pub(crate) aliases: BTreeSet<String>,
     pub(crate) last: Cursor,
 }
 
@@ -93,6 +99,7 @@ impl ModelDelivery {
             key_generation: 0,
             redriven: None,
             failures: Failures::default(),
+            aliases: BTreeSet::new(),
             last,
         }
     }
@@ -109,6 +116,8 @@ impl Default for Model {
             cursors: BTreeMap::new(),
             states: BTreeMap::new(),
             parked: Vec::new(),
+            updates: Updates::new(),
+            last_update: 0,
             claimed: BTreeMap::new(),
             is_clean: false,
             journal: Vec::new(),
@@ -342,8 +351,8 @@ impl Model {
         let Some(before) = self.find(id).cloned() else {
             return Redriven::Unknown;
         };
-        let to = match (before.status, self.row_of(id).cause) {
-            (Status::Dead, Cause::OutcomeUnknown) => Status::Pending,
+        let to = match (before.status, &before.token) {
+            (Status::Dead, Some(_)) => Status::Pending,
             (Status::Dead | Status::Rejected | Status::Shed, _) => Status::Queued,
             (status, _) => return Redriven::Refused(status),
         };
@@ -404,7 +413,7 @@ impl Model {
     }
 
     /// Changes a delivery and writes the journal row. What an ended one cannot need any more goes.
-    fn step(
+    pub(crate) fn step(
         &mut self,
         id: DeliveryId,
         mut after: ModelDelivery,
@@ -424,6 +433,15 @@ impl Model {
             .any(|next| Status::allows(Some(to), *next));
         after.last = self.row(Some(before.last), subject, cause, at, after.due, attempt);
         after.wire = after.wire.filter(|_| keeps_wire);
+        let token_before = self.delivery(id).token.clone();
+        if let Some(token) = after.token.clone()
+            && token_before.as_ref() != Some(&token)
+        {
+            if let Some(before) = token_before {
+                after.aliases.remove(&before);
+            }
+            after.aliases.insert(token);
+        }
         after.is_cancelled &= !to.is_final();
         let last = after.last;
         *self.delivery_mut(id) = after;
@@ -523,11 +541,6 @@ impl Model {
         Cursor(place.expect("every message has a row") as u64 + 1)
     }
 
-    /// The last journal row of a delivery.
-    fn row_of(&self, id: DeliveryId) -> &Row {
-        &self.journal[self.delivery(id).last.0 as usize - 1]
-    }
-
     fn find(&self, id: DeliveryId) -> Option<&ModelDelivery> {
         if self.removed.contains(&id.message()) {
             return None;
@@ -541,7 +554,7 @@ impl Model {
         deliveries.filter(|(_, one)| one.status == status).count() as u64
     }
 
-    fn delivery_mut(&mut self, id: DeliveryId) -> &mut ModelDelivery {
+    pub(crate) fn delivery_mut(&mut self, id: DeliveryId) -> &mut ModelDelivery {
         let message = self
             .messages
             .get_mut(&id.message())

@@ -1,4 +1,4 @@
-//! What is committed alone: what operators ask.
+//! What is committed alone: what operators ask; updates are in `update`.
 
 use wharf_core::route::Planned;
 use wharf_core::{DeliveryId, MessageId, MessageSeq};

@@ -13,7 +13,7 @@ pub(crate) fn written(asked: impl Future<Output = Result<Said, Unsaid>> + 'stati
 
 impl World {
     pub(crate) fn step(&mut self) -> Result<(), String> {
-        match self.random.below(51) {
+        match self.random.below(59) {
             0..=15 => self.group(),
             16..=27 => self.claim(),
             28..=31 => {
@@ -37,6 +37,7 @@ impl World {
             43..=45 => self.look(),
             46 => self.drain(),
             47..=49 => self.prune(),
+            51..=58 => self.report(),
             // In the middle of life, with leases out and deliveries waiting.
             _ => self.verify(),
         }
@@ -48,12 +49,13 @@ impl World {
         let mut asked: Vec<Asked> = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..=self.random.below(3) {
-            let (one, answer) = match self.random.below(19) {
+            let (one, answer) = match self.random.below(22) {
                 0..=7 => self.ask_accept(&mut model),
                 8..=13 => self.ask_settle(&mut model),
                 14 => self.ask_cursor(&mut model),
                 15 => self.ask_forget(&mut model),
                 16 => self.ask_park(&mut model),
+                19..=21 => self.ask_receive(&mut model),
                 _ => self.ask_state(&mut model),
             };
             asked.push(one);
@@ -69,6 +71,16 @@ impl World {
             0 | 1 => self.ask_cancel(&mut model),
             2 | 3 => self.ask_redrive(&mut model),
             _ => self.ask_reroute(&mut model),
+        };
+        self.commit(vec![asked], vec![expected], model)
+    }
+
+    /// What partners report, and what is made of it.
+    fn report(&mut self) -> Result<(), String> {
+        let mut model = self.model.clone();
+        let (asked, expected) = match model.updates.is_empty() || self.random.once_in(3) {
+            true => self.ask_receive(&mut model),
+            false => self.ask_apply(&mut model),
         };
         self.commit(vec![asked], vec![expected], model)
     }

@@ -32,6 +32,10 @@ pub(crate) struct Summary {
     pub(crate) pruned: u64,
     /// Gaps in the journal that it left for readers.
     pub(crate) gaps: u64,
+    /// Status updates that were steps.
+    pub(crate) updates: u64,
+    /// Those that were conflicts.
+    pub(crate) conflicts: u64,
 }
 
 impl Summary {
@@ -63,6 +67,8 @@ impl Summary {
             rows,
             pruned,
             gaps,
+            updates,
+            conflicts,
         } = other;
         for (fault, count) in faults {
             *self.faults.entry(*fault).or_default() += count;
@@ -83,6 +89,8 @@ impl Summary {
             (&mut self.in_flight_pruning, in_flight_pruning),
             (&mut self.pruned, pruned),
             (&mut self.gaps, gaps),
+            (&mut self.updates, updates),
+            (&mut self.conflicts, conflicts),
         ] {
             *sum += one;
         }
@@ -98,7 +106,7 @@ impl fmt::Display for Summary {
             "{} stores: {} cuts ({} in recovery); {full} full disks, {sync} failed syncs, {write} failed writes, \
              {read} failed reads ({} in recovery); {} hit a commit, of which {} were durable and {} wrote a run of \
              ids; {} kills, {} clean restarts; {} messages, {} deliveries given up after crashes, {} journal rows; \
-             {} messages removed ({} failures meanwhile, {} gaps)",
+             {} messages removed ({} failures meanwhile, {} gaps); {} status updates applied, {} conflicts",
             self.stores,
             self.cuts,
             self.cut_in_recovery,
@@ -114,6 +122,8 @@ impl fmt::Display for Summary {
             self.pruned,
             self.in_flight_pruning,
             self.gaps,
+            self.updates,
+            self.conflicts,
         )
     }
 }

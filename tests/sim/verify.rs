@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wharf_core::invariant::{self, Violation};
 use wharf_core::journal::Subject;
-use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status};
+use wharf_core::{ChannelName, Cursor, DeliveryId, Standing, Status, TimeMs};
 use wharf_store::{Filter, MessageView, Of, Parked, Remains, Store, Unread};
 
 use crate::model::{Model, ModelMessage, at_once};
@@ -71,6 +71,13 @@ pub(crate) fn verify(store: &Store, model: &Model) -> Result<(), String> {
     let parked = read(store.parked(0, usize::MAX))?;
     let numbered = (1..).zip(model.parked.iter().map(|parked| Parked::clone(parked)));
     same("what is parked", parked, numbered.collect())?;
+    let updates = read(store.updates_due(TimeMs(u64::MAX), usize::MAX))?.due;
+    let awaited = read(store.updates_count())? as usize - updates.len();
+    same("updates", updates.len() + awaited, model.updates.len())?;
+    for one in updates {
+        let expected = model.updates.get(&(one.place.due, one.place.number));
+        same("an update", Some(&(one.update, one.tries)), expected)?;
+    }
     for (name, cursor) in &model.cursors {
         same(name, read(store.cursor(name))?, Some(*cursor))?;
     }
@@ -142,7 +149,7 @@ fn verify_paths(model: &Model) -> Result<(), String> {
     for row in &model.journal {
         if let Subject::Delivery { id, from, to } = row.subject {
             let before = ends.get(&id).copied();
-            let step = invariant::journal_step(before, row.cursor, from, to);
+            let step = invariant::journal_step(before, row, from, to);
             ends.insert(id, step.map_err(|violation| violation.to_string())?);
         }
     }

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, Waker};
 
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
-    Accepted, CancelError, Cancelled, CheckError, Claim, CloseError, Engine, FailureReason,
-    IdSizes, Options, Pruned, QueueSizes, Redriven, Rerouted, SetStateError, Settled, Store,
-    WriteError,
+    Accepted, Applied, CancelError, Cancelled, CheckError, Claim, CloseError, Engine,
+    FailureReason, IdSizes, Options, Pruned, QueueSizes, Redriven, Rerouted, SetStateError,
+    Settled, Store, UpdateError, WriteError,
 };
 use wharf_testkit::backend::{Fault, PowerCut};
 use wharf_testkit::random::Random;
@@ -59,6 +59,8 @@ pub(crate) struct World {
     /// Claims that are held; a revoked one is stale.
     pub(crate) claims: Vec<Held>,
     pub(crate) leased: BTreeMap<DeliveryId, u64>,
+    /// Updates that wait for the end of an attempt, each with the delivery and its lease.
+    pub(crate) awaited: BTreeMap<u64, (DeliveryId, u64)>,
     /// What was ready at the last start, if that was unclean, each with its last journal row then: until that changes,
     /// it has not been tried.
     pub(crate) untried: BTreeMap<DeliveryId, Cursor>,
@@ -87,6 +89,8 @@ pub(crate) enum Said {
     Cancel(Vec<Vec<(DeliveryId, Cancelled)>>),
     Redrive(Vec<Redriven>),
     Reroute(Vec<Rerouted>),
+    Receive(Vec<u64>),
+    Apply(Vec<Applied>),
 }
 
 /// An answer of the store.
@@ -132,6 +136,15 @@ impl From<CancelError> for Unsaid {
         match cause {
             CancelError::Write(cause) => cause.into(),
             CancelError::Find(_) => Self::NotAsked,
+        }
+    }
+}
+
+impl From<UpdateError> for Unsaid {
+    fn from(cause: UpdateError) -> Self {
+        match cause {
+            UpdateError::Write(cause) => cause.into(),
+            UpdateError::Find(_) => Self::NotAsked,
         }
     }
 }
@@ -234,6 +247,7 @@ impl World {
             was_new_run: false,
             claims: Vec::new(),
             leased: BTreeMap::new(),
+            awaited: BTreeMap::new(),
             untried: BTreeMap::new(),
             was_clean: true,
             ids_count: 0,
@@ -246,6 +260,7 @@ impl World {
         let mut opened = Opened::default();
         self.claims.clear();
         self.leased.clear();
+        self.awaited.clear();
         self.options.now = self.now;
         self.options.cache_bytes = *self.random.pick(CACHE_BYTES);
         self.options.resident_bytes_max = *self.random.pick(RESIDENT_BYTES);

@@ -31,6 +31,14 @@ impl HashKey {
         hasher.finish()
     }
 
+    /// 128 bits that stand for several parts: the same bytes, parted otherwise, are something else.
+    #[must_use]
+    pub fn hash_parts(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut hasher = self.hasher();
+        parts.iter().for_each(|part| hasher.part(part));
+        hasher.finish()
+    }
+
     pub(crate) fn hasher(&self) -> Hasher {
         Hasher(HighwayHasher::new(Key(self.0)))
     }

@@ -2,7 +2,7 @@
 
 use crate::id::{Cursor, DeliveryId};
 use crate::journal::{Row, Subject};
-use crate::status::Status;
+use crate::status::{Cause, Status};
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,21 +90,23 @@ pub enum Violation {
 pub fn journal_is_a_path(rows: &[Row], stored: Status) -> Result<(), Violation> {
     let mut before = None;
     for row in rows {
-        let Subject::Delivery { from, to, .. } = row.subject else {
-            continue;
-        };
-        before = Some(journal_step(before, row.cursor, from, to)?);
+        if let Subject::Delivery { from, to, .. } = row.subject {
+            before = Some(journal_step(before, row, from, to)?);
+        }
     }
     journal_ends_at(before, stored)
 }
 
-/// Invariant 3, for one row of a delivery, given where the row before it ended. Returns where this one ends.
+/// Invariant 3, for one row of a delivery, which steps from one status to another, given where the row before it ended.
+/// Returns where this one ends. A conflict is no step: it is about a delivery that has ended, and stays there.
 pub fn journal_step(
     before: Option<Status>,
-    cursor: Cursor,
+    row: &Row,
     from: Option<Status>,
     to: Status,
 ) -> Result<Status, Violation> {
+    let cursor = row.cursor;
+    let is_conflict = row.cause == Cause::Conflict;
     if from != before {
         return Err(Violation::Gap {
             cursor,
@@ -112,7 +114,11 @@ pub fn journal_step(
             before,
         });
     }
-    if !Status::allows(from, to) {
+    let is_right = match is_conflict {
+        true => from == Some(to) && to.is_final(),
+        false => Status::allows(from, to),
+    };
+    if !is_right {
         return Err(Violation::NoSuchStep { cursor, from, to });
     }
     Ok(to)

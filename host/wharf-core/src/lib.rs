@@ -20,6 +20,7 @@ pub mod retry;
 pub mod route;
 pub mod status;
 pub mod time;
+pub mod update;
 
 pub use hash::HashKey;
 pub use id::{ChannelName, Cursor, DeliveryId, Fence, MessageId, MessageSeq};
@@ -27,3 +28,4 @@ pub use message::{Message, Pairs, WireForm};
 pub use outcome::Outcome;
 pub use status::{Cause, Standing, Status};
 pub use time::TimeMs;
+pub use update::Update;

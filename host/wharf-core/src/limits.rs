@@ -1,5 +1,7 @@
 //! Limits on a message, each with its reason. They bound what one message can cost everywhere else.
 
+use std::time::Duration;
+
 /// Payload size that is refused unless the configuration raises it: what brokers and webhook receivers
 /// commonly take.
 pub const PAYLOAD_BYTES_DEFAULT: usize = 1 << 20;
@@ -40,3 +42,10 @@ pub const TOKEN_BYTES_MAX: usize = 4 << 10;
 /// Length of the receiver's own name for what it was sent. It stays in the journal, which is read by
 /// people.
 pub const REFERENCE_BYTES_MAX: usize = 1 << 10;
+
+/// First wait of a status update that cannot be applied yet: a callback overtakes our own commit by less than that.
+pub const UPDATE_WAIT_MIN: Duration = Duration::from_secs(1);
+
+/// Its longest wait: what was only late is applied a minute after it can be, and a message that is unknown costs a look-up
+/// a minute.
+pub const UPDATE_WAIT_MAX: Duration = Duration::from_secs(60);

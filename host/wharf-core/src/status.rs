@@ -13,7 +13,7 @@
 //! ```
 //!
 //! `sending` is never stored: a crash makes the delivery ready again. Redrive is the only way out of a final
-//! status.
+//! status. A claim that contradicts one is journalled (cause: conflict), which is no step: the delivery stays where it is.
 
 use std::fmt;
 
@@ -138,6 +138,8 @@ named_numbers! {
         FailedOver = 19 "failed-over",
         /// The router could not decide where the message goes.
         RouterFailed = 20 "router-failed",
+        /// Someone reported the opposite of how it had ended: it stays as it is.
+        Conflict = 21 "conflict",
     }
 }
 
@@ -211,7 +213,7 @@ mod tests {
             assert_eq!(Cause::from_number(*cause as u8), Some(*cause));
         }
         assert_eq!(Status::Superseded as u8, 12);
-        assert_eq!(Cause::RouterFailed as u8, 20);
+        assert_eq!(Cause::Conflict as u8, 21);
     }
 
     #[test]

@@ -22,13 +22,15 @@ use crate::limits::{
 };
 use crate::open;
 use crate::operation::accept::Verdict;
+use crate::operation::apply::Applied;
 use crate::operation::cancel::Cancelled;
 use crate::operation::prune::Pruned;
 use crate::operation::redrive::Redriven;
 use crate::operation::reroute::Rerouted;
 use crate::operation::settle::Settled;
 use crate::operation::{
-    accept, begin, cancel, cursor, keyed, park, persist, prune, redrive, reroute, settle,
+    accept, apply, begin, cancel, cursor, keyed, park, persist, prune, receive, redrive, reroute,
+    settle,
 };
 use crate::options::{IdSizes, Options, Planted};
 use crate::recover::Past;
@@ -71,6 +73,8 @@ enum Reply {
     Cancel(Waiter<Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Waiter<Vec<Redriven>>),
     Reroute(Waiter<Vec<Rerouted>>),
+    Receive(Waiter<Vec<u64>>),
+    Apply(Waiter<Vec<Applied>>),
 }
 
 /// Whom to answer, and with what; with nothing where the write could not be applied.
@@ -109,6 +113,8 @@ impl Reply {
             Self::Cancel(waiter) => waiter.send(),
             Self::Redrive(waiter) => waiter.send(),
             Self::Reroute(waiter) => waiter.send(),
+            Self::Receive(waiter) => waiter.send(),
+            Self::Apply(waiter) => waiter.send(),
         }
     }
 }
@@ -361,6 +367,14 @@ impl Engine {
                 let rerouted = wanted.map(|one| reroute::apply(tables, one));
                 Reply::new(Reply::Reroute, asked.answer, rerouted.collect())
             }
+            Write::Receive(asked) => {
+                let numbers = receive::apply(tables, &asked.question);
+                Reply::new(Reply::Receive, asked.answer, numbers)
+            }
+            Write::Apply(asked) => {
+                let applied = apply::apply(tables, &self.shared.index, &asked.question);
+                Reply::new(Reply::Apply, asked.answer, applied)
+            }
         }
     }
 
@@ -426,6 +440,9 @@ impl Engine {
                 index.set_channel(name, *channel);
             }
             index.set_state(&self.state);
+            if effects.has_updates {
+                index.updates_changed();
+            }
             (index.wake(), index.next_due())
         };
         self.shared.keyed.reflect(effects.keyed);

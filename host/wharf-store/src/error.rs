@@ -154,6 +154,17 @@ pub enum CancelError {
     Write(#[source] WriteError),
 }
 
+/// Why no update was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// A message could not be looked up by its id. Nothing was written.
+    #[error("the message that an update is about could not be looked up")]
+    Find(#[source] ReadError),
+    /// It was not acknowledged.
+    #[error("the updates were not committed")]
+    Write(#[source] WriteError),
+}
+
 /// Why a named value was not set.
 #[derive(Debug, thiserror::Error)]
 pub enum SetStateError {

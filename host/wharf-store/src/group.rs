@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use redb::ReadableTable;
-use wharf_core::journal::Subject;
+use wharf_core::journal::{Row as JournalRow, Subject};
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status};
 
+use crate::aliases::Aliases;
 use crate::channels::{Changed, Channels};
 use crate::error::{Malformed, ReadError};
 use crate::ids;
@@ -35,6 +36,8 @@ pub(crate) struct Group<'tx> {
     pub(crate) chunk: Numbered<'tx>,
     /// Opened by the first delivery that it is about: most groups have none.
     due: Option<Table<'tx, due::Key, ()>>,
+    /// Opened by the first that is asked for, for the same reason.
+    aliases: Option<Aliases<'tx>>,
     /// Without what this group adds or changes.
     pub(crate) open: Numbered<'tx>,
     /// Without what this group adds or changes.
@@ -68,6 +71,8 @@ pub(crate) struct Effects {
     /// Deliveries whose row was written while they were being attempted.
     pub(crate) marked: Vec<DeliveryId>,
     pub(crate) ids: ids::Effects,
+    /// Whether there are other updates to look at.
+    pub(crate) has_updates: bool,
 }
 
 /// Where the index has a delivery from now on.
@@ -118,6 +123,7 @@ impl<'tx> Group<'tx> {
             ids,
             channels,
             due: None,
+            aliases: None,
             delivery: tx.open_table(delivery::TABLE)?,
             wire: tx.open_table(wire::TABLE)?,
             cursor: tx.open_table(cursor::TABLE)?,
@@ -163,6 +169,17 @@ impl<'tx> Group<'tx> {
             self.state.counts.step(from, to);
         }
         Ok(cursor)
+    }
+
+    /// A journal row that an earlier commit wrote; none where it was removed, or is this one's.
+    pub(crate) fn row(&self, cursor: Cursor) -> Result<Option<JournalRow>, ReadError> {
+        let Some(entry) = self.journal.range(..=cursor.0)?.next_back() else {
+            return Ok(None);
+        };
+        let (first, value) = entry?;
+        let place = (cursor.0 - first.value()) as usize;
+        let part = Blob::read(value.value())?.part(place)?;
+        Ok(part.map(|part| journal::decode(part, cursor)).transpose()?)
     }
 
     /// The first row that is in no table yet.
@@ -485,6 +502,29 @@ impl<'tx> Group<'tx> {
             table.insert(reached, ())?;
         }
         Ok(())
+    }
+
+    /// What deliveries and messages are known by.
+    pub(crate) fn aliases(&mut self) -> Result<&mut Aliases<'tx>, ReadError> {
+        Ok(match &mut self.aliases {
+            Some(aliases) => aliases,
+            none => none.insert(Aliases::open(self.tx)?),
+        })
+    }
+
+    /// The number of the next update.
+    pub(crate) fn next_update(&mut self) -> Result<u64, ReadError> {
+        let stored = self.meta.get(meta::NEXT_UPDATE_NAME)?;
+        let number = stored.map_or(Ok(1), |value| meta::decode_next_update(value.value()))?;
+        let next = meta::encode_next_update(number + 1);
+        self.meta.insert(meta::NEXT_UPDATE_NAME, next.as_slice())?;
+        Ok(number)
+    }
+
+    /// Updates came, went, or wait for another time.
+    pub(crate) fn updates_changed(&mut self) {
+        self.changed();
+        self.effects.has_updates = true;
     }
 
     /// Removes a claim that is on disk.

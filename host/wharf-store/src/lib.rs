@@ -18,7 +18,8 @@
 //! kills the process is found and given up (`index::careful` says how).
 //!
 //! Operators' commands ([`Store::cancel`], [`Store::redrive`], [`Store::reroute`]) are commits of their own: they are decided on what is
-//! stored and on where the index has a delivery, and within a group the index is behind.
+//! stored and on where the index has a delivery, and within a group the index is behind. So is [`Store::apply`], of status
+//! updates.
 //!
 //! # Layout
 //! One value per commit, not one row per message: a random-keyed B-tree on the hot path costs a factor of three
@@ -52,6 +53,7 @@
 //!   file asks it to drop them (`backend::forget_cached`) before the process ends; one that is killed in between leaves
 //!   them for the next to believe.
 
+mod aliases;
 mod backend;
 mod channels;
 mod check;
@@ -86,7 +88,7 @@ pub use check::Report;
 pub use engine::Engine;
 pub use error::{
     CancelError, CheckError, CloseError, FileError, Malformed, OpenError, ReadError, SetStateError,
-    WriteError,
+    UpdateError, WriteError,
 };
 pub use lease::Lease;
 pub use limits::{
@@ -100,6 +102,7 @@ pub use maintain::{
 };
 pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted, Unrouted};
+pub use operation::apply::{Applied, Apply};
 pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::{Claim, Claims, Unpersisted};
 pub use operation::get::{DeliveryView, MessageView};
@@ -111,6 +114,7 @@ pub use operation::redrive::{Redrive, Redriven};
 pub use operation::reroute::{Reroute, Rerouted};
 pub use operation::settle::{Settle, Settled};
 pub use operation::stats::{ChannelStats, Depths, IdStats, Stats};
+pub use operation::updates::{DueUpdates, Place, Waiting};
 pub use options::{IdSizes, Options, Planted, QueueSizes};
 pub use store::{FailureReason, Store};
 pub use table::state::{Counts, Space};

@@ -153,3 +153,13 @@ pub(crate) const PLANTED_ONE_IN: u64 = 32;
 
 /// Removed messages whose ids are held in memory at once during an export: 48 MiB.
 pub(crate) const KNOWN_IDS_COUNT: usize = 1 << 20;
+
+/// Messages that share an alias and are looked at for an update, the newest first: a sender that never changes its
+/// reference must not make a look-up long.
+pub(crate) const ALIAS_SHARED_MAX: usize = 16;
+
+/// Updates in memory that wait for the end of an attempt: more than attempts that anybody runs at once, some 50 KB.
+pub(crate) const UPDATES_AWAITED_MAX: usize = 2048;
+
+/// How long an update waits for an attempt past that number.
+pub(crate) const UPDATE_HELD_WAIT: Duration = Duration::from_secs(1);

@@ -9,11 +9,15 @@
 //! What is older than the first of them is a draft, and is refused. `wharf store export` of the version that wrote it, and
 //! `import` of this one, bring over what has no step.
 
-use redb::{Database, WriteTransaction};
+use redb::{Database, ReadableTable, WriteTransaction};
+use wharf_core::HashKey;
 
-use crate::error::{OpenError, ReadError};
+use crate::error::{Malformed, OpenError, ReadError};
 use crate::open;
-use crate::table::meta;
+use crate::recover;
+use crate::table::alias::{self, Alias};
+use crate::table::delivery::{self, Row};
+use crate::table::{meta, update};
 use crate::wal::Position;
 
 /// From one format to the next.
@@ -35,12 +39,37 @@ const STEPS: &[Step] = &[
         // What has nothing in reserve is written as before, and rows of deliveries of before are read.
         apply: |_| Ok(()),
     },
+    Step {
+        from: 9,
+        apply: add_aliases,
+    },
 ];
 
 /// From 7: until then there was no log.
 fn add_log(tx: &WriteTransaction) -> Result<(), ReadError> {
     tx.open_table(meta::TABLE)?
         .insert(meta::LOG_NAME, Position::default().encode().as_slice())?;
+    Ok(())
+}
+
+/// From 9: until then nothing was found by a token. What was accepted is found by its id alone, not by its reference: all
+/// messages would have to be read.
+fn add_aliases(tx: &WriteTransaction) -> Result<(), ReadError> {
+    tx.open_table(update::TABLE)?;
+    let meta = tx.open_table(meta::TABLE)?;
+    let key = meta.get(meta::ID_KEY_NAME)?;
+    let key = key.ok_or(Malformed("the id key is missing"))?;
+    let key = HashKey::new(recover::secret(key.value())?);
+    let (mut by_alias, mut by_number) = (tx.open_table(alias::TABLE)?, tx.open_table(alias::OF)?);
+    for entry in tx.open_table(delivery::TABLE)?.iter()? {
+        let (id, value) = entry?;
+        let row = Row::decode(value.value())?;
+        if let Some(token) = &row.token {
+            let alias = Alias::token(&key, &row.channel, token);
+            by_alias.insert((alias.0, id.value()), ())?;
+            by_number.insert((id.value(), alias.0), ())?;
+        }
+    }
     Ok(())
 }
 
@@ -76,10 +105,9 @@ fn make(database: &Database, step: Step) -> Result<(), ReadError> {
 #[cfg(test)]
 mod tests {
     use redb::backends::InMemoryBackend;
-    use redb::{Builder, ReadableDatabase, ReadableTable};
+    use redb::{Builder, ReadableDatabase};
 
     use super::*;
-    use crate::error::Malformed;
     use crate::table::cursor;
 
     fn database(format: u32) -> Database {

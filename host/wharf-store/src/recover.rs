@@ -47,7 +47,12 @@ pub(crate) fn id_secret(snapshot: &Snapshot) -> Result<[u8; 32], ReadError> {
     let table = snapshot.tx().open_table(meta::TABLE)?;
     let value = ReadableTable::get(&table, meta::ID_KEY_NAME)?;
     let value = value.ok_or(Malformed("the id key is missing"))?;
-    match value.value().split_first() {
+    secret(value.value())
+}
+
+/// The secret as a file has it.
+pub(crate) fn secret(value: &[u8]) -> Result<[u8; 32], ReadError> {
+    match value.split_first() {
         Some((&meta::ID_KEY_VERSION, key)) => Ok(key
             .try_into()
             .map_err(|_| Malformed("the id key has the wrong length"))?),

@@ -7,10 +7,12 @@ use wharf_core::{Cursor, DeliveryId, Fence, MessageSeq};
 use crate::check::Report;
 use crate::error::{CheckError, CloseError, WriteError};
 use crate::operation::accept::{Prepared, Verdict};
+use crate::operation::apply::{self, Applied};
 use crate::operation::cancel::{self, Cancelled};
 use crate::operation::keyed::{self, Set};
 use crate::operation::park::Park;
 use crate::operation::prune::{Prune, Pruned};
+use crate::operation::receive::Received;
 use crate::operation::redrive::{Redrive, Redriven};
 use crate::operation::reroute::{Reroute, Rerouted};
 use crate::operation::settle::{Ended, Settled};
@@ -35,6 +37,8 @@ pub(crate) enum Write {
     Cancel(Asked<Vec<cancel::Asked>, Vec<Vec<(DeliveryId, Cancelled)>>>),
     Redrive(Asked<Vec<Redrive>, Vec<Redriven>>),
     Reroute(Asked<Vec<Reroute>, Vec<Rerouted>>),
+    Receive(Asked<Vec<Received>, Vec<u64>>),
+    Apply(Asked<Vec<apply::Asked>, Vec<Applied>>),
 }
 
 /// A question and its answer's address.
@@ -57,7 +61,7 @@ impl Request {
 }
 
 impl Write {
-    /// Whether it is committed by itself. An operator's command is decided on what is stored and on where the index has
+    /// Whether it is committed by itself. An operator's command or an update is decided on what is stored and on where the index has
     /// a delivery; within a group the index is behind.
     pub(crate) fn is_alone(&self) -> bool {
         match self {
@@ -68,8 +72,9 @@ impl Write {
             | Self::ForgetIds(_)
             | Self::SetState(_)
             | Self::Park(_)
-            | Self::Prune(_) => false,
-            Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) => true,
+            | Self::Prune(_)
+            | Self::Receive(_) => false,
+            Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) | Self::Apply(_) => true,
         }
     }
 
@@ -95,6 +100,8 @@ impl Write {
             Self::Cancel(asked) => asked.question.len(),
             Self::Redrive(asked) => asked.question.len(),
             Self::Reroute(asked) => asked.question.len(),
+            Self::Receive(asked) => asked.question.len(),
+            Self::Apply(asked) => asked.question.len(),
         }
     }
 
@@ -106,7 +113,8 @@ impl Write {
             Self::SetState(asked) => asked.question.1.as_ref().map_or(0, Bytes::len),
             Self::Park(asked) => asked.question.bytes(),
             Self::Persist(_) | Self::SetCursor(_) | Self::ForgetIds(_) | Self::Prune(_) => 0,
-            Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) => 0,
+            Self::Receive(asked) => asked.question.iter().map(Received::bytes).sum(),
+            Self::Cancel(_) | Self::Redrive(_) | Self::Reroute(_) | Self::Apply(_) => 0,
         }
     }
 
@@ -125,6 +133,8 @@ impl Write {
             Self::Cancel(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Redrive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
             Self::Reroute(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Receive(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
+            Self::Apply(asked) => drop(asked.answer.send(Err(WriteError::Refused))),
         }
     }
 }

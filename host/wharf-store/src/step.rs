@@ -2,7 +2,7 @@
 //! whichever command does it.
 
 use redb::ReadableTable;
-use wharf_core::journal::Subject;
+use wharf_core::journal::{self, Subject};
 use wharf_core::retry::Budget;
 use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
@@ -10,6 +10,7 @@ use crate::error::{Malformed, ReadError};
 use crate::group::{Filed, Group, SlotAt};
 use crate::options::Planted;
 use crate::stand::Stand;
+use crate::table::alias::Alias;
 use crate::table::delivery::Row;
 use crate::table::journal::Draft;
 use crate::table::tails::{Place, Tail};
@@ -200,6 +201,7 @@ impl Current {
         if group.planted != Planted::DropAcknowledgement {
             self.write(group, step, has_row, last)?;
         }
+        self.name(group, step)?;
         let stand = Stand {
             status: to,
             has_row,
@@ -208,6 +210,57 @@ impl Current {
         group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
         let filed = Filed { id: self.id, stand };
         Ok((last, filed))
+    }
+
+    /// Its last journal row, as far as that was committed before and is kept.
+    pub(crate) fn last_row(&self, group: &Group<'_>) -> Result<Option<journal::Row>, ReadError> {
+        group.row(self.last)
+    }
+
+    /// Journals something about a delivery that stays where it is; returns its row.
+    pub(crate) fn note(
+        &self,
+        group: &mut Group<'_>,
+        cause: Cause,
+        at: TimeMs,
+        facts: &[u8],
+    ) -> Result<Cursor, ReadError> {
+        let status = self.row.status;
+        let last = group.journal(&Draft {
+            previous: Some(self.last),
+            subject: Subject::Delivery {
+                id: self.id,
+                from: Some(status),
+                to: status,
+            },
+            cause,
+            at,
+            due: self.row.due,
+            attempt: Some(facts),
+        })?;
+        let place = Place::Delivery(status, self.had_row);
+        group.set_tail(self.slot, Tail { place, last });
+        Ok(last)
+    }
+
+    /// Has it found by the token that it is polled with from now on, and not by another one. What has none any more is found by
+    /// its last one.
+    fn name(&self, group: &mut Group<'_>, step: &Step<'_>) -> Result<(), ReadError> {
+        let (Some(token), before) = (&step.row.token, &self.row.token) else {
+            return Ok(());
+        };
+        if before.as_ref() == Some(token) {
+            return Ok(());
+        }
+        let alias = |group: &Group<'_>, token: &str| {
+            Alias::token(group.ids.key(), &self.row.channel, token)
+        };
+        if let Some(before) = before {
+            let before = alias(group, before);
+            group.aliases()?.remove(before, self.id)?;
+        }
+        let token = alias(group, token);
+        group.aliases()?.add(token, self.id)
     }
 
     /// Writes where it stands then.

@@ -155,7 +155,7 @@ impl Journal {
                 } else {
                     from
                 };
-                let step = invariant::journal_step(before, row.cursor, from, to);
+                let step = invariant::journal_step(before, row, from, to);
                 findings.note(step.map(drop));
                 Some(to)
             }

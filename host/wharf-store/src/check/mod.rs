@@ -24,12 +24,13 @@ use crate::read::Snapshot;
 use crate::recover;
 use crate::request::Request;
 use crate::store::Store;
+use crate::table::alias::{self, Alias};
 use crate::table::channel::Channel;
 use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
 use crate::table::tails::Place;
-use crate::table::{cursor, delivery, due, keyed, parked, tails, wire};
+use crate::table::{cursor, delivery, due, keyed, meta, parked, tails, update, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -228,6 +229,8 @@ impl File<'_> {
         check_cursors(snapshot, state.head(), findings)?;
         check_parked(snapshot, findings)?;
         check_claimed(snapshot, findings)?;
+        check_aliases(snapshot, findings)?;
+        check_updates(snapshot, findings)?;
         if !counted.is_incomplete {
             check_counts(&state.counts, &counted.counts, findings);
             check_channels(snapshot, &counted, findings)?;
@@ -404,6 +407,63 @@ fn check_parked(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), Read
         let (number, value) = entry?;
         let name = || format!("parked {}", number.value());
         findings.read(parked::decode(value.value()), name);
+    }
+    Ok(())
+}
+
+/// What is known by an alias is there, and found from both sides.
+fn check_aliases(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), ReadError> {
+    let tx = snapshot.tx();
+    let (by_alias, by_number) = (tx.open_table(alias::TABLE)?, tx.open_table(alias::OF)?);
+    findings.expect(by_alias.len()? == by_number.len()?, || {
+        "the aliases and whose they are differ in number".to_owned()
+    });
+    let mut tails = snapshot.tail_reader();
+    for entry in by_number.iter()? {
+        let (number, alias) = entry?.0.value();
+        let is_found = by_alias.get((alias, number))?.is_some();
+        findings.expect(is_found, || format!("an alias of {number} is not found"));
+        // Of a message without deliveries too: it has a tail all the same.
+        match tails.tail(DeliveryId(number)) {
+            Ok(_) => {}
+            Err(ReadError::Malformed(cause)) => {
+                findings.read::<()>(Err(cause), || format!("whose alias {number} is"));
+            }
+            Err(cause) => return Err(cause),
+        }
+    }
+    let key = recover::id_key(snapshot)?;
+    for entry in tx.open_table(delivery::TABLE)?.iter()? {
+        let (number, value) = entry?;
+        let number = number.value();
+        // What cannot be read was found before.
+        let Ok(row) = delivery::Row::decode(value.value()) else {
+            continue;
+        };
+        if let Some(token) = &row.token {
+            let alias = Alias::token(&key, &row.channel, token);
+            let is_found = by_alias.get((alias.0, number))?.is_some();
+            findings.expect(is_found, || {
+                format!("delivery {number} is not found by its token")
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_updates(snapshot: &Snapshot, findings: &mut Findings) -> Result<(), ReadError> {
+    let tx = snapshot.tx();
+    let meta = tx.open_table(meta::TABLE)?;
+    let next = meta.get(meta::NEXT_UPDATE_NAME)?;
+    let next = next.map_or(Ok(1), |value| meta::decode_next_update(value.value()));
+    let next = findings.read(next, || "the number of the next update".to_owned());
+    for entry in tx.open_table(update::TABLE)?.iter()? {
+        let (key, value) = entry?;
+        let number = update::place(key.value()).number;
+        findings.read(update::decode(value.value()), || format!("update {number}"));
+        findings.expect(next.is_none_or(|next| number < next), || {
+            format!("update {number} waits, and the next one is {next:?}")
+        });
     }
     Ok(())
 }

@@ -166,6 +166,7 @@ impl Index {
 
     /// A lease has ended, and with it perhaps what others wait for. `is_done` says that it was not given back.
     pub(super) fn lease_ended(&mut self, id: DeliveryId, is_done: bool) {
+        self.end_wait(id);
         if !is_done && self.careful.claimed.contains(&id) {
             self.careful.given_back.push(id);
         }

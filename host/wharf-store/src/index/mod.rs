@@ -4,6 +4,7 @@
 //! is read from the file, a page at a time, when its turn comes (`page`). Changed only after the commit that it mirrors.
 //! All of it is behind one mutex: each use is short and none does I/O.
 
+mod awaited;
 mod careful;
 mod due;
 mod lease;
@@ -23,6 +24,8 @@ use crate::options::QueueSizes;
 use crate::table::channel::Channel;
 use crate::table::state::State;
 
+use awaited::Awaited;
+pub(crate) use awaited::Hold;
 use careful::Careful;
 pub(crate) use lease::Leased;
 use page::Load;
@@ -47,6 +50,7 @@ pub(crate) struct Index {
     /// the next start files them as ready again.
     stuck: FxHashMap<DeliveryId, bool>,
     careful: Careful,
+    awaited: Awaited,
     /// What happens while a page is read.
     load: Option<Load>,
     resident_bytes: usize,
@@ -77,6 +81,7 @@ impl SharedIndex {
             last_fence: Fence(0),
             stuck: FxHashMap::default(),
             careful: Careful::default(),
+            awaited: Awaited::default(),
             load: None,
             resident_bytes: 0,
             resident_bytes_max,

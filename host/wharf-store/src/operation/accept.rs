@@ -7,7 +7,9 @@ use wharf_core::journal::{Attempt, Subject};
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
 use wharf_core::message::ContentHash;
 use wharf_core::route::Planned;
-use wharf_core::{Cause, DeliveryId, HashKey, Message, MessageSeq, Standing, Status, TimeMs};
+use wharf_core::{
+    Cause, DeliveryId, HashKey, Message, MessageSeq, Standing, Status, TimeMs, update,
+};
 
 use crate::error::{Malformed, ReadError, WriteError};
 use crate::group::{Filed, Group};
@@ -15,6 +17,7 @@ use crate::index::Index;
 use crate::request::Write;
 use crate::stand::Stand;
 use crate::store::Store;
+use crate::table::alias::Alias;
 use crate::table::attempt;
 use crate::table::chunk;
 use crate::table::delivery::Row;
@@ -77,6 +80,8 @@ pub(crate) struct Prepared {
     pub(crate) part: Bytes,
     message: Arc<Message>,
     planned: Vec<Planned>,
+    /// What it is found by beside its id, where its sender has a name for it.
+    alias: Option<Alias>,
     /// Why there are none, and what is said of it, as it is stored.
     unrouted: Option<(Cause, Vec<u8>)>,
 }
@@ -182,6 +187,7 @@ impl Prepared {
             id_hash: IdHash::new(id_key, &message.id),
             content: message.content_hash(id_key),
             part,
+            alias: update::reference(&message).map(|reference| Alias::reference(id_key, reference)),
             message: Arc::new(message),
             planned,
             unrouted: unrouted.map(|unrouted| {
@@ -227,6 +233,9 @@ pub(crate) fn apply(group: &mut Group<'_>, mut prepared: Prepared) -> Result<Ver
     let (at, delay) = (prepared.message.accepted_at, prepared.delay());
     let planned = std::mem::take(&mut prepared.planned);
     let unrouted = prepared.unrouted.take();
+    if let Some(alias) = prepared.alias {
+        group.aliases()?.add(alias, DeliveryId::new(seq, 0))?;
+    }
     group.add(prepared)?;
     if planned.is_empty() {
         let subject = Subject::Message {

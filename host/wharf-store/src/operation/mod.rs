@@ -1,6 +1,7 @@
 //! The commands, one file each: what a handle asks, and what the writer does about it.
 
 pub(crate) mod accept;
+pub(crate) mod apply;
 pub(crate) mod begin;
 pub(crate) mod cancel;
 pub(crate) mod claim;
@@ -16,9 +17,11 @@ pub(crate) mod park;
 pub(crate) mod persist;
 pub(crate) mod promote;
 pub(crate) mod prune;
+pub(crate) mod receive;
 pub(crate) mod redrive;
 pub(crate) mod reroute;
 pub(crate) mod reserve;
 pub(crate) mod settle;
 pub(crate) mod stats;
+pub(crate) mod updates;
 pub(crate) mod watch;

@@ -32,6 +32,14 @@ pub(crate) struct Park {
 }
 
 impl Park {
+    /// Of what comes from no reader of the journal.
+    pub(crate) fn new(parked: Parked) -> Self {
+        Self {
+            parked,
+            reader: None,
+        }
+    }
+
     /// About how much it writes.
     pub(crate) fn bytes(&self) -> usize {
         let Parked {

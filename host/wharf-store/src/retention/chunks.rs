@@ -209,6 +209,14 @@ fn remove(
     for _ in &gone {
         group.state.counts.remove_message();
     }
+    let at = |message: usize| DeliveryId::new(MessageSeq(first + message as u64), 0);
+    let is_gone = |id: DeliveryId| {
+        let message = (id.message().0 - first) as usize;
+        gone.binary_search(&message).is_ok()
+    };
+    group
+        .aliases()?
+        .remove_of(at(0), at(tails.messages_count()), is_gone)?;
     pruned.messages += gone.len() as u64;
     group.set_tails(first, left);
     group.rewrite(first, len, &parts)

@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use redb::{Key, TableDefinition, TableHandle, Value};
 
 use super::{
-    chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta, parked,
-    tails, wire,
+    alias, chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta,
+    parked, tails, update, wire,
 };
 
 /// What is done with each table.
@@ -22,7 +22,7 @@ pub(crate) trait Visit {
 }
 
 /// How many there are.
-pub(crate) const COUNT: u64 = 15;
+pub(crate) const COUNT: u64 = 18;
 
 /// Visits every table, in the order of their numbers: another one comes last.
 pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
@@ -45,7 +45,10 @@ pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
     for table in [cursor::TABLE, keyed::TABLE, meta::TABLE] {
         visit.table(table)?;
     }
-    visit.table(due::TABLE)
+    visit.table(due::TABLE)?;
+    visit.table(alias::TABLE)?;
+    visit.table(alias::OF)?;
+    visit.table(update::TABLE)
 }
 
 /// The number of a table, by which the log knows it.

@@ -2,6 +2,7 @@
 //!
 //! Every stored value starts with a version byte. Numbers on disk are pinned and never reused.
 
+pub(crate) mod alias;
 pub(crate) mod all;
 pub(crate) mod attempt;
 pub(crate) mod blob;
@@ -22,6 +23,7 @@ pub(crate) mod meta;
 pub(crate) mod parked;
 pub(crate) mod state;
 pub(crate) mod tails;
+pub(crate) mod update;
 pub(crate) mod wire;
 
 /// A table of values by number: what most of them are.

@@ -7,10 +7,12 @@ use wharf_core::journal::{Attempt, HookRun};
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
 use wharf_core::route::Planned;
-use wharf_core::{Cursor, Message, MessageSeq, Status, TimeMs, WireForm};
-use wharf_store::{IdSizes, Options, Parked, Redrive, Settle, Target};
+use wharf_core::{Cursor, Message, MessageSeq, Status, TimeMs, Update, WireForm, update};
+use wharf_store::{Apply, IdSizes, Options, Parked, Redrive, Settle, Target};
 
-use crate::fixture::{End, Fixture, T0, accept, after_ms, end, message, retry, settle, to, wait};
+use crate::fixture::{
+    End, Fixture, T0, accept, after_ms, channel, end, id, message, retry, settle, to, wait,
+};
 
 /// Statuses that some command leads to; `held` waits for the resequencer.
 pub(crate) const STATUSES: &[Status] = &[
@@ -29,7 +31,7 @@ pub(crate) const STATUSES: &[Status] = &[
 ];
 
 /// A store with messages of every kind, deliveries in every status that is reachable, redriven and rerouted ones, some in reserve, ids in
-/// the log and in runs, some of them forgotten, cursors, named values and parked things, text and bytes everywhere.
+/// the log and in runs, some of them forgotten, cursors, named values, parked things and status updates, text and bytes everywhere.
 pub(crate) fn everything() -> Fixture {
     let mut options = Options::new([1; 32], T0);
     options.id_sizes = IdSizes {
@@ -86,13 +88,49 @@ pub(crate) fn everything() -> Fixture {
         };
         wait(fixture.store.park(parked, None)).unwrap();
     }
+    report(&fixture);
     fixture.check();
     fixture
+}
+
+/// One update that is a conflict, and one that waits for a message that nobody has sent.
+fn report(fixture: &Fixture) {
+    let said = [("plain-4", "too late"), ("not-yet", "too \"soon\"")];
+    let said = said.map(|(name, reason)| Update {
+        channel: channel("a"),
+        target: update::Target {
+            id: Some(id(name)),
+            token: Some("token".to_owned()),
+            sender: Some("SG".to_owned()),
+            sender_ref: None,
+        },
+        report: update::Report {
+            status: update::Claim::Delivered,
+            code: Some("late".to_owned()),
+            reason: Some(reason.to_owned()),
+            reference: None,
+            notes: vec![("by".to_owned(), "desk 7".to_owned())],
+        },
+        received_at: after_ms(3),
+    });
+    wait(fixture.store.receive(&said)).unwrap();
+    for waiting in fixture.store.updates_due(after_ms(3), 9).unwrap().due {
+        let apply = Apply {
+            place: waiting.place,
+            again: Some(after_ms(50)),
+            at: after_ms(4),
+        };
+        wait(fixture.store.apply(vec![apply])).unwrap();
+    }
+    assert_eq!(fixture.store.updates_count().unwrap(), 1);
 }
 
 /// A message that has every field, and a payload that is no text.
 fn full(name: &str) -> Message {
     Message {
+        attributes: ["sender", "sender_ref", "type"]
+            .map(|name| (name.to_owned(), format!("\"{name}\"")))
+            .to_vec(),
         payload: Bytes::from_static(&[0xc3, 0x28, 0, b'"']),
         ordering_key: Some("customer-7".to_owned()),
         sequence_global: Some(u64::MAX),

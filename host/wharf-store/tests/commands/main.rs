@@ -13,6 +13,7 @@
 mod everything;
 mod fixture;
 mod stepped;
+mod update;
 
 mod accept;
 mod backlog;

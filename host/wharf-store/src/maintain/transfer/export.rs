@@ -11,7 +11,7 @@ use super::content::{Content, Hex};
 use super::known::Known;
 use super::line::{
     CursorLine, DeliveryLine, FORMAT, Header, KeptLine, KnownLine, Line, MessageLine, ParkedLine,
-    PrunedLine, RemovedLine, ReserveLine, RowLine, StandingLine, VERSION, ValueLine,
+    PrunedLine, RemovedLine, ReserveLine, RowLine, StandingLine, UpdateLine, VERSION, ValueLine,
 };
 use crate::error::{Malformed, ReadError};
 use crate::maintain::StoreFile;
@@ -20,7 +20,7 @@ use crate::read::{Rows, Snapshot};
 use crate::recover;
 use crate::table::blob::Blob;
 use crate::table::tails::{Place, Tail, Tails};
-use crate::table::{chunk, cursor, journal, keyed, parked};
+use crate::table::{chunk, cursor, journal, keyed, meta, parked, update};
 
 /// Why an export ended.
 #[derive(Debug, thiserror::Error)]
@@ -117,8 +117,17 @@ impl Export<'_> {
             cursors: len(tx.open_table(cursor::TABLE))?,
             values: len(tx.open_table(keyed::TABLE))?,
             parked: len(tx.open_table(parked::TABLE))?,
+            updates: len(tx.open_table(update::TABLE))?,
+            next_update: self.next_update()?,
         };
         self.line(&Line::Header(header))
+    }
+
+    /// 0 where none was ever received.
+    fn next_update(&self) -> Result<u64, ReadError> {
+        let meta = self.snapshot.tx().open_table(meta::TABLE)?;
+        let stored = ReadableTable::get(&meta, meta::NEXT_UPDATE_NAME)?;
+        Ok(stored.map_or(Ok(0), |value| meta::decode_next_update(value.value()))?)
     }
 
     fn messages(&mut self) -> Result<(), ExportError> {
@@ -267,6 +276,14 @@ impl Export<'_> {
             let number = number.value();
             let parked = named(parked::decode(value.value()), || format!("parked {number}"))?;
             self.line(&Line::Parked(ParkedLine::new(number, parked)))?;
+        }
+        let updates = tx.open_table(update::TABLE).map_err(ReadError::from)?;
+        for entry in updates.iter().map_err(ReadError::from)? {
+            let (key, value) = entry.map_err(ReadError::from)?;
+            let place = update::place(key.value());
+            let what = || format!("update {}", place.number);
+            let update = named(update::decode(value.value()), what)?;
+            self.line(&Line::Update(Box::new(UpdateLine::new(place, update))))?;
         }
         Ok(())
     }

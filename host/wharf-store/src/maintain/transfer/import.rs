@@ -199,6 +199,7 @@ fn take(writer: &mut Writer<'_>, line: Line, lines: &mut Lines<'_>) -> Result<()
         Line::Cursor(cursor) => writer.cursor(&cursor),
         Line::Value(value) => writer.value(&value),
         Line::Parked(parked) => writer.parked(parked),
+        Line::Update(update) => writer.update(*update),
         Line::Header(_) => Err(Refused::field("header", "it comes once, in the first line")),
         Line::Delivery(_) | Line::Reserve(_) => Err(Refused::field(
             "delivery",

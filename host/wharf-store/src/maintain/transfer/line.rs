@@ -8,13 +8,15 @@ use wharf_core::journal::{self, HookRun};
 use wharf_core::message::Priority;
 use wharf_core::outcome::Effect;
 use wharf_core::retry;
+use wharf_core::update::{Report, Target};
 use wharf_core::{
     Cause, ChannelName, Cursor, DeliveryId, Message, MessageId, MessageSeq, Pairs, Standing,
-    Status, TimeMs, WireForm,
+    Status, TimeMs, Update, WireForm,
 };
 
 use super::content::{Content, Hex};
 use crate::operation::park;
+use crate::operation::updates::Place;
 use crate::table::delivery::Row;
 
 /// [`Header::format`] of every export.
@@ -45,6 +47,8 @@ pub(super) enum Line {
     Value(ValueLine),
     /// Something that could not be used.
     Parked(ParkedLine),
+    /// A status update that is not applied yet.
+    Update(Box<UpdateLine>),
 }
 
 /// What it is, and how much of it there is.
@@ -75,6 +79,12 @@ pub(super) struct Header {
     pub(super) cursors: u64,
     pub(super) values: u64,
     pub(super) parked: u64,
+    /// None in exports of before there were any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) updates: u64,
+    /// The number of the next one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) next_update: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -195,9 +205,8 @@ pub(super) struct KeptLine {
     pub(super) is_ambiguous: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -300,6 +309,48 @@ pub(super) struct ParkedLine {
     pub(super) at_ms: TimeMs,
     pub(super) content_type: String,
     pub(super) content: Content,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateLine {
+    pub(super) number: u64,
+    /// When it is looked at again.
+    pub(super) due_ms: TimeMs,
+    /// How often it could not be applied.
+    pub(super) tries: u32,
+    pub(super) channel: String,
+    pub(super) target: Target,
+    pub(super) report: Report,
+    pub(super) received_at_ms: TimeMs,
+}
+
+impl UpdateLine {
+    pub(super) fn new(place: Place, (update, tries): (Update, u32)) -> Self {
+        Self {
+            number: place.number,
+            due_ms: place.due,
+            tries,
+            channel: update.channel.as_str().to_owned(),
+            target: update.target,
+            report: update.report,
+            received_at_ms: update.received_at,
+        }
+    }
+
+    pub(super) fn into_update(self) -> (Place, Update, u32) {
+        let place = Place {
+            due: self.due_ms,
+            number: self.number,
+        };
+        let update = Update {
+            channel: ChannelName::new(&self.channel),
+            target: self.target,
+            report: self.report,
+            received_at: self.received_at_ms,
+        };
+        (place, update, self.tries)
+    }
 }
 
 impl MessageLine {

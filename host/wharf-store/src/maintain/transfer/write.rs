@@ -9,8 +9,9 @@ use wharf_core::{ChannelName, Cursor, DeliveryId, Message, MessageSeq, Standing}
 use super::import::{Refused, expected};
 use super::line::{
     CursorLine, DeliveryLine, Header, MessageLine, ParkedLine, RemovedLine, ReserveLine, RowLine,
-    StandingLine, ValueLine,
+    StandingLine, UpdateLine, ValueLine,
 };
+use crate::aliases::Aliases;
 use crate::channels::{Changed, Channels};
 use crate::error::ReadError;
 use crate::ids::{self, Ids};
@@ -18,13 +19,14 @@ use crate::options::{IdSizes, Options, Planted};
 use crate::read::Snapshot;
 use crate::recover;
 use crate::stand::Stand;
+use crate::table::alias::Alias;
 use crate::table::id_entry::{Entry, IdHash};
 use crate::table::id_manifest::Manifest;
 use crate::table::journal::Draft;
 use crate::table::state::{Space, State};
 use crate::table::tails::{self, Place, Tail};
 use crate::table::{
-    attempt, blob, chunk, cursor, delivery, due, journal, keyed, meta, parked, wire,
+    attempt, blob, chunk, cursor, delivery, due, journal, keyed, meta, parked, update, wire,
 };
 use crate::transaction::{self, Transaction};
 
@@ -46,6 +48,9 @@ struct Numbers {
     cursors: u64,
     values: u64,
     parked: u64,
+    updates: u64,
+    /// The header's: no update comes past it.
+    next_update: u64,
     /// The header's: no row comes past it.
     next_row: Cursor,
 }
@@ -78,6 +83,8 @@ impl Target {
                 cursors: 0,
                 values: 0,
                 parked: 0,
+                updates: 0,
+                next_update: header.next_update,
                 next_row: header.next_row,
             },
             ids: Ids::new(recover::id_key(&snapshot)?, memory),
@@ -103,6 +110,7 @@ impl Target {
             cursors,
             values,
             parked,
+            updates,
             ..
         } = &self.numbers;
         let counts = [
@@ -116,6 +124,7 @@ impl Target {
             ("cursors", *cursors, header.cursors),
             ("values", *values, header.values),
             ("parked", *parked, header.parked),
+            ("updates", *updates, header.updates),
             ("next_message", state.next_seq.0, header.next_message.0),
             ("next_row", state.next_cursor.0, header.next_row.0),
         ];
@@ -147,6 +156,8 @@ pub(super) struct Writer<'a> {
     wire: Numbered<'a>,
     journal: Numbered<'a>,
     parked: Numbered<'a>,
+    update: Table<'a, update::Key, &'static [u8]>,
+    aliases: Aliases<'a>,
     cursor: Named<'a>,
     keyed: Named<'a>,
     meta: transaction::Table<'a, &'static str, &'static [u8]>,
@@ -202,6 +213,8 @@ impl<'a> Writer<'a> {
             wire: tables.open_table(wire::TABLE)?,
             journal: tables.open_table(journal::TABLE)?,
             parked: tables.open_table(parked::TABLE)?,
+            update: tables.open_table(update::TABLE)?,
+            aliases: Aliases::open(tx)?,
             cursor: tables.open_table(cursor::TABLE)?,
             keyed: tables.open_table(keyed::TABLE)?,
             meta: tx.open_table(meta::TABLE)?,
@@ -238,7 +251,12 @@ impl<'a> Writer<'a> {
         }
         let standing = line.standing.take();
         let message = line.into_message();
-        self.id(self.numbers.state.next_seq, &message)?;
+        let seq = self.numbers.state.next_seq;
+        self.id(seq, &message)?;
+        if let Some(reference) = wharf_core::update::reference(&message) {
+            let alias = Alias::reference(self.ids.key(), reference);
+            self.aliases.add(alias, DeliveryId::new(seq, 0))?;
+        }
         Ok(Begun {
             message,
             standing,
@@ -278,6 +296,10 @@ impl<'a> Writer<'a> {
         }
         if let Some(kept) = line.kept {
             let row = kept.into_row(line.status, channel.clone(), line.wire.is_some());
+            if let Some(token) = &row.token {
+                let alias = Alias::token(self.ids.key(), &channel, token);
+                self.aliases.add(alias, id)?;
+            }
             self.bytes += insert(&mut self.delivery, id.0, &row.encode())?;
         }
         if let Some(form) = line.wire {
@@ -477,6 +499,24 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    pub(super) fn update(&mut self, line: UpdateLine) -> Result<(), Refused> {
+        let (place, update, tries) = line.into_update();
+        let next = self.numbers.next_update;
+        if place.number >= next {
+            let detail = format!("header.next_update leaves no update {}", place.number);
+            return Err(Refused::field("update.number", detail));
+        }
+        let value = update::encode(&update, tries);
+        let before = self.update.insert(update::key(place), value.as_slice())?;
+        if before.is_some() {
+            return Err(Refused::field("update.number", "it came before"));
+        }
+        drop(before);
+        self.bytes += value.len();
+        self.numbers.updates += 1;
+        Ok(())
+    }
+
     /// What names a row names one that is to come.
     fn check_row(&self, field: &'static str, row: Cursor) -> Result<(), Refused> {
         if row.0 == 0 || row >= self.numbers.next_row {
@@ -523,6 +563,10 @@ impl<'a> Writer<'a> {
                 .insert(meta::IDS_NAME, manifest.encode().as_slice())?;
         }
         self.changed.write(&mut self.meta)?;
+        if self.numbers.next_update > 0 {
+            let next = meta::encode_next_update(self.numbers.next_update);
+            self.meta.insert(meta::NEXT_UPDATE_NAME, next.as_slice())?;
+        }
         self.meta
             .insert(meta::STATE_NAME, state.encode().as_slice())?;
         Ok(Effects {

@@ -34,17 +34,23 @@ fn another_format_is_refused_by_its_number() {
             tx.commit().unwrap();
         }
     };
-    check(with_format(10), |error| {
+    check(with_format(11), |error| {
         matches!(
             error,
             OpenError::NewerFormat {
-                found: 10,
-                known: 9
+                found: 11,
+                known: 10
             }
         )
     });
     check(with_format(5), |error| {
-        matches!(error, OpenError::OlderFormat { found: 5, known: 9 })
+        matches!(
+            error,
+            OpenError::OlderFormat {
+                found: 5,
+                known: 10
+            }
+        )
     });
 }
 

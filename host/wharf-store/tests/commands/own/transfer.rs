@@ -375,7 +375,13 @@ fn bad_input_is_refused_by_line_and_field() {
     // Cut off, in a line and between lines.
     check(&text[..text.len() - 5], "it is cut off");
     let without_last = lines[..lines.len() - 1].join("\n") + "\n";
-    check(&without_last, "header.parked says 2, here it is 1");
+    check(&without_last, "header.updates says 1, here it is 0");
+    replaced(
+        "{\"update\":",
+        "\"number\":2",
+        "\"number\":3",
+        "update.number: header.next_update leaves no update 3",
+    );
     let without_delivery = {
         let mut lines = lines.clone();
         lines.remove(place(delivery, 0));
