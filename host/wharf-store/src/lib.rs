@@ -14,6 +14,8 @@
 //! unclean stop claims go on disk before they are attempted, until what was ready at the start was tried once: what
 //! kills the process is found and given up (`index::careful` says how).
 //!
+//! What is claimed and cannot be sent now is deferred ([`Store::defer`]): it waits for a time, without an attempt.
+//!
 //! Operators' commands ([`Store::cancel`], [`Store::redrive`], [`Store::reroute`]) are commits of their own: they are decided on what is
 //! stored and on where the index has a delivery, and within a group the index is behind.
 //!
@@ -96,6 +98,7 @@ pub use meter::Distribution;
 pub use operation::accept::{Accept, Accepted};
 pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::{Claim, Claims, Unpersisted};
+pub use operation::defer::Defer;
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver, Unread};
 pub use operation::list::{Entry, Filter, Of, Page};

@@ -103,20 +103,38 @@ impl Current {
     }
 
     /// Flags it to be cancelled instead of being tried again. No step: its journal is as it was.
-    pub(crate) fn flag(mut self, group: &mut Group<'_>) -> Result<(), ReadError> {
-        let before = self.stand();
-        let after = Stand {
-            has_row: true,
-            ..before
+    pub(crate) fn flag(self, group: &mut Group<'_>) -> Result<(), ReadError> {
+        let row = Row {
+            is_cancelled: true,
+            ..self.row.clone()
         };
-        group.stands(&self.row.channel, self.id, Some(before), after)?;
-        self.row.is_cancelled = true;
-        let value = self.row.encode();
-        group.delivery.insert(self.id.0, value.as_slice())?;
-        let place = Place::Delivery(self.row.status, true);
+        self.rewrite(group, &row, None).map(drop)
+    }
+
+    /// Writes its row anew, with the same status, and a wire form where one is to be stored, encoded. No step: its journal
+    /// is as it was. Returns where it stands then.
+    pub(crate) fn rewrite(
+        &self,
+        group: &mut Group<'_>,
+        row: &Row,
+        wire: Option<&[u8]>,
+    ) -> Result<Filed, ReadError> {
+        debug_assert_eq!(row.status, self.row.status, "that would be a step");
+        let stand = Stand {
+            status: row.status,
+            has_row: true,
+            due: row.due,
+        };
+        group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
+        if let Some(form) = wire {
+            group.wire.insert(self.id.0, form)?;
+        }
+        group.delivery.insert(self.id.0, row.encode().as_slice())?;
+        let place = Place::Delivery(row.status, true);
         let last = self.last;
         group.set_tail(self.slot, Tail { place, last });
-        Ok(())
+        let id = self.id;
+        Ok(Filed { id, stand })
     }
 
     /// Writes the step; returns its journal row, and where the delivery stands then. What that means for the index is for

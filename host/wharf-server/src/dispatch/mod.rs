@@ -166,6 +166,7 @@ async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim, place: P
         Ok([Settled::Unreadable]) => {
             tracing::error!(message_id = %claim.message.id, delivery, channel = %channel.name, "what became of an attempt is not recorded: what is stored of it cannot be read");
         }
+        Ok([Settled::Deferred]) => unreachable!("it was settled"),
         Ok(answers) => unreachable!("one settle is answered once, not {} times", answers.len()),
         // The store has failed and the process ends; the next start tries the delivery again.
         Err(_) => {

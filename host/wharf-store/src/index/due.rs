@@ -81,6 +81,22 @@ impl Index {
         count
     }
 
+    /// Makes those of a queue ready that wait for these times and are in memory, as far as there is room. Returns how many.
+    pub(crate) fn hasten(&mut self, at: QueueAt, dues: &[Due]) -> usize {
+        let mut count = 0;
+        for due in dues {
+            if self.queues[at.0].ready_lens().1 >= self.sizes.ready {
+                break;
+            }
+            if self.queues[at.0].due.remove(due) {
+                let ready = self.promoted(*due);
+                self.queues[at.0].push(ready);
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// All queues.
     pub(crate) fn all(&self) -> impl Iterator<Item = QueueAt> + use<> {
         (0..self.queues.len()).map(QueueAt)

@@ -6,6 +6,7 @@ pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod close;
 pub(crate) mod cursor;
+pub(crate) mod defer;
 pub(crate) mod forget;
 pub(crate) mod get;
 pub(crate) mod journal;

@@ -9,6 +9,7 @@ use crate::error::{ReadError, WriteError};
 use crate::group::{Filed, Group};
 use crate::index::Index;
 use crate::lease::Lease;
+use crate::operation::defer;
 use crate::request::Write;
 use crate::step::{Current, Step};
 use crate::store::Store;
@@ -45,16 +46,29 @@ pub enum Settled {
     /// What is stored of the delivery cannot be read; the log says why. Nothing changed, and it is kept back until a
     /// restart.
     Unreadable,
+    /// It was no settle: see [`crate::Defer`].
+    Deferred,
 }
 
-/// A settle made ready for the writer by its caller's thread.
+/// The end of a lease made ready for the writer by its caller's thread.
 pub(crate) struct Ended {
     pub(crate) lease: Lease,
-    transition: Transition,
-    /// Its number, and its facts as they are stored. Those of a batch share one allocation.
-    attempt: Option<(u32, Bytes)>,
-    wire: Option<Vec<u8>>,
-    at: TimeMs,
+    pub(crate) how: How,
+    /// To be stored; only where none is.
+    pub(crate) wire: Option<Vec<u8>>,
+}
+
+/// How a lease ends.
+pub(crate) enum How {
+    /// With a step of the status machine.
+    Settled {
+        transition: Transition,
+        /// Its number, and its facts as they are stored. Those of a batch share one allocation.
+        attempt: Option<(u32, Bytes)>,
+        at: TimeMs,
+    },
+    /// With none: its delivery is not claimed again before then.
+    Deferred { until: TimeMs },
 }
 
 impl Store {
@@ -118,30 +132,45 @@ impl Ended {
         );
         let is_wire_new = !to.is_final() && !lease.has_wire;
         Self {
-            attempt: attempt.map(|attempt| (attempt.number, facts)),
             wire: wire.filter(|_| is_wire_new).map(|form| wire::encode(&form)),
             lease,
-            transition,
-            at,
+            how: How::Settled {
+                transition,
+                attempt: attempt.map(|attempt| (attempt.number, facts)),
+                at,
+            },
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.attempt.as_ref().map_or(0, |(_, facts)| facts.len())
-            + self.wire.as_ref().map_or(0, Vec::len)
+        let facts = match &self.how {
+            How::Settled { attempt, .. } => attempt.as_ref().map_or(0, |(_, facts)| facts.len()),
+            How::Deferred { .. } => 0,
+        };
+        facts + self.wire.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// The writer's part, for a settle whose lease is live.
+/// The writer's part, where the lease is live.
 pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, ReadError> {
     let id = ended.lease.delivery();
     let current = Current::leased(group, id, ended.lease.channel())?;
+    let (transition, attempt, at) = match ended.how {
+        How::Settled {
+            transition,
+            attempt,
+            at,
+        } => (transition, attempt, at),
+        How::Deferred { until } => {
+            return defer::apply(group, current, until, ended.wire.as_deref());
+        }
+    };
     let before = &current.row;
-    let wanted = ended.transition.to;
+    let wanted = transition.to;
     let transition = if before.is_cancelled {
-        operator::cancelled_instead(before.status, ended.transition)
+        operator::cancelled_instead(before.status, transition)
     } else {
-        ended.transition
+        transition
     };
     let Transition {
         to,
@@ -149,7 +178,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         due,
         token,
     } = transition;
-    let made = ended.attempt.as_ref().map_or(0, |(number, _)| *number);
+    let made = attempt.as_ref().map_or(0, |(number, _)| *number);
     let token = match (to, cause) {
         (Status::Pending | Status::Provisional, _) => token,
         // Nobody knows what became of it: redriven, it is asked for first.
@@ -168,8 +197,8 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
     let step = Step {
         row,
         cause,
-        at: ended.at,
-        attempt: ended.attempt.as_ref().map(|(_, facts)| &**facts),
+        at,
+        attempt: attempt.as_ref().map(|(_, facts)| &**facts),
         wire: ended.wire.as_deref(),
     };
     let (last, filed) = current.step(group, &step)?;

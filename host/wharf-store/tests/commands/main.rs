@@ -20,6 +20,7 @@ mod cancel;
 mod careful;
 mod claim;
 mod cursor;
+mod defer;
 mod journal;
 mod keyed;
 mod list;
