@@ -21,6 +21,7 @@ mod a_faulty_hook_hurts_only_its_message;
 mod a_full_disk_stops_what_would_fill_it;
 mod a_hook_is_told_of_what_it_missed;
 mod a_host_killed_again_and_again_loses_nothing;
+mod a_lane_slows_no_other;
 mod a_message_id_is_accepted_once;
 mod a_message_that_kills_the_host_is_given_up;
 mod a_message_waits_and_expires;

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::degraded::Degraded;
 use crate::disk::Disk;
-use crate::dispatch::{self, Dispatcher};
+use crate::dispatch::{self, Dispatcher, LaneNumbers, Lanes};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
 use crate::metrics::{
@@ -98,6 +98,13 @@ pub async fn serve(
     metrics.add(DiskNumbers(disk.subscribe_free()));
     let pauses = Arc::new(Pauses::load(&config, &store, &degraded));
     metrics.add(PauseNumbers(Arc::clone(&pauses)));
+    let lanes: Vec<_> = config
+        .channels
+        .iter()
+        .zip(pauses.subscribe_lanes())
+        .map(|(channel, paused)| Lanes::new(channel.name.clone(), &channel.protection, paused))
+        .collect();
+    metrics.add(LaneNumbers(lanes.clone()));
     let keeper = Keeper::start(&config, plugins.clone(), uses, degraded.clone(), rescan).await;
     let listener = TcpListener::bind(config.listen)
         .await
@@ -117,14 +124,18 @@ pub async fn serve(
     ));
     let mut channels = Vec::with_capacity(config.channels.len());
     let configured = config.channels.iter().zip(&keeper.uses().channels);
-    for ((channel, used), paused) in configured.zip(pauses.subscribe()) {
-        channels.push(http::Shown::new(channel, used.subscribe()));
+    let paused = pauses.subscribe().zip(pauses.subscribe_lanes());
+    for (((channel, used), (paused, lanes_paused)), lanes) in configured.zip(paused).zip(&lanes) {
+        channels.push(http::Shown::new(channel, used.subscribe(), lanes));
         let dispatcher = Dispatcher {
             store: store.clone(),
             name: channel.name.clone(),
             channel: used.subscribe(),
             paused,
             room: disk.subscribe(),
+            lanes: Arc::clone(lanes),
+            lanes_paused,
+            pauses: Arc::clone(&pauses),
         };
         workers
             .dispatchers

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::token::Tokens;
-use super::value::{Duration, Secret, Setting, Size};
+use super::value::{Duration, Rate, Secret, Setting, Size};
 
 /// `wharf.toml`.
 #[derive(Debug, Default, Deserialize)]
@@ -257,9 +257,35 @@ pub(super) struct Channel {
     /// Time for the exchanges of one attempt, or for the one call into a plugin that does its own I/O, at most `24h`.
     /// Default `30s`.
     pub(super) timeout: Option<Duration>,
+    /// Attempts at the same time of one lane, which is what of a channel goes to one scheme and authority: 1 to
+    /// `parallelism`. By default a lane has any place, but where a channel has eight places or more one of four stays
+    /// free for the others.
+    pub(super) lane_parallelism: Option<usize>,
+    /// Attempts of the channel, such as `100/s`, `600/m` or `5000/h`; up to 100 ms' worth at once. Default: any.
+    pub(super) rate: Option<Rate>,
+    /// Attempts of each of its lanes.
+    pub(super) lane_rate: Option<Rate>,
+    /// When a lane, or the channel, that fails again and again is left alone.
+    #[serde(default)]
+    pub(super) breaker: Breaker,
     /// When to try again.
     #[serde(default)]
     pub(super) retry: Retry,
+}
+
+/// `[channel.breaker]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Breaker {
+    /// Failures in a row that open it, up to 1000000; 0: it never opens. Those count that are said to be the
+    /// destination's or the channel's, no others. Default 10.
+    pub(super) failures: Option<u32>,
+    /// How long nothing is sent the first time, at most `24h`; twice as long each time that it fails again. Default `5s`.
+    pub(super) wait: Option<Duration>,
+    /// The longest wait, from `wait` to `24h`. Default `5m`, or `wait` where that is longer.
+    pub(super) wait_max: Option<Duration>,
+    /// Attempts after a wait that have to do well until all are made again, 1 to 1000. Default 1.
+    pub(super) probes: Option<u32>,
 }
 
 /// `[channel.retry]`
