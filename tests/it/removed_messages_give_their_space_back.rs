@@ -7,7 +7,8 @@ use crate::support::{SOON, channel, host, post_batch};
 const MESSAGES: usize = 64;
 const PAYLOAD_BYTES: usize = 64 << 10;
 
-const ROUNDS: usize = 8;
+/// Several logs full.
+const ROUNDS: usize = 16;
 
 /// Goal: what retention removes is room for what comes next: the file does not grow with each round of messages, of which
 /// nothing is left in the end.

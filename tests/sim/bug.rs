@@ -21,6 +21,8 @@ pub(crate) enum Bug {
     DropJournalRow,
     /// Retention removes what has not been kept for long enough.
     PruneTooEarly,
+    /// A row that a commit changes is not in its record of the log.
+    LoseLogChange,
 }
 
 impl Bug {
@@ -33,6 +35,7 @@ impl Bug {
         Self::ForgetDue,
         Self::DropJournalRow,
         Self::PruneTooEarly,
+        Self::LoseLogChange,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Bug {
             Self::ForgetDue => "forget-due",
             Self::DropJournalRow => "drop-journal-row",
             Self::PruneTooEarly => "prune-too-early",
+            Self::LoseLogChange => "lose-log-change",
         }
     }
 
@@ -67,6 +71,7 @@ impl Bug {
             Self::ForgetDue => Planted::ForgetDue,
             Self::DropJournalRow => Planted::DropJournalRow,
             Self::PruneTooEarly => Planted::PruneTooEarly,
+            Self::LoseLogChange => Planted::LoseLogChange,
         }
     }
 }

@@ -131,6 +131,11 @@ fn what_is_removed_too_early_is_found() {
 }
 
 #[test]
+fn a_change_that_is_not_in_the_log_is_found() {
+    check(Bug::LoseLogChange);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run_on_any_number_of_threads() {
     let plan = plan("--seed 7 --cuts 200");
     let alone = run::run(&plan, 1, |_| {}).unwrap();

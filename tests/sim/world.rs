@@ -26,8 +26,11 @@ const RESIDENT_BYTES: &[usize] = &[0, 8 << 10, 1 << 20];
 /// Memory for pages: none, so that whatever is read is read from the disk, and enough.
 const CACHE_BYTES: &[usize] = &[0, 4 << 20, 4 << 20];
 
+/// Length of the log: a record or two, some, and more than a life needs.
+const WAL_BYTES: &[u64] = &[16 << 10, 64 << 10, 1 << 20];
+
 /// Ids in memory before they become a run, so that runs are written every few messages, and merged.
-pub(crate) const RECENT_IDS: usize = 6;
+pub(crate) const RECENT_IDS: usize = 24;
 
 /// Memory for filters of ids: some are in memory and some are not.
 const ID_FILTER_BYTES: usize = 1_000;
@@ -246,7 +249,7 @@ impl World {
         self.options.now = self.now;
         self.options.cache_bytes = *self.random.pick(CACHE_BYTES);
         self.options.resident_bytes_max = *self.random.pick(RESIDENT_BYTES);
-        self.options.quick_repair_bytes = *self.random.pick(&[0, u64::MAX]);
+        self.options.wal_bytes_max = *self.random.pick(WAL_BYTES);
         self.open(&mut opened)?;
         if let Some(pruning) = self.pruning.take() {
             opened.was_pruning = true;

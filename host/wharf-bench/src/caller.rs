@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Message};
 use wharf_store::{
-    Accept, Accepted, Claim, Claims, Options, PRUNE_VALUES_MAX, Prune, Settle, Settled, Store,
+    Accept, Accepted, Backends, Claim, Claims, Options, PRUNE_VALUES_MAX, Prune, Settle, Settled,
+    Store,
 };
 
 use crate::disk::{Counters, Disk};
@@ -40,10 +41,17 @@ pub(crate) struct Caller {
 impl Caller {
     /// Opens the store in a file, which is made where there is none.
     pub(crate) fn open(path: &Path, retention: Retention, clock: Clock) -> Result<Self> {
-        let disk = Disk::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let counters = disk.counters();
+        let counters = Arc::<Counters>::default();
+        let open = |path: &Path| {
+            let disk = Disk::open(path, counters.clone());
+            disk.with_context(|| format!("cannot open {}", path.display()))
+        };
+        let backends = Backends {
+            tables: Box::new(open(path)?),
+            log: Box::new(open(&path.with_added_extension("wal"))?),
+        };
         let options = Options::new([7; 32], clock.now());
-        let store = Store::open_backend(Box::new(disk), &options)
+        let store = Store::open_backends(backends, &options)
             .with_context(|| format!("cannot open the store {}", path.display()))?;
         let channel = ChannelName::new(CHANNEL);
         Ok(Self {

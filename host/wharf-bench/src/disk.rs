@@ -38,22 +38,15 @@ impl Counters {
 }
 
 impl Disk {
-    /// Opens a file, which is made where there is none.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    /// Opens a file, which is made where there is none, and counts with others.
+    pub(crate) fn open(path: &Path, counters: Arc<Counters>) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)?;
-        Ok(Self {
-            file,
-            counters: Arc::default(),
-        })
-    }
-
-    pub(crate) fn counters(&self) -> Arc<Counters> {
-        self.counters.clone()
+        Ok(Self { file, counters })
     }
 }
 

@@ -1,77 +1,50 @@
 //! Where the bytes go.
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use std::path::Path;
 
 /// What a store is kept in: a file, or what a test puts in its place. Named here, so that whoever implements it
 /// need not name the engine.
 pub use redb::StorageBackend as Backend;
 
-/// A backend behind a pointer: the engine takes a sized one. Tells how long it is.
+/// What a store is kept in, where it is not a file.
 #[derive(Debug)]
-pub(crate) struct Boxed {
-    backend: Box<dyn Backend>,
-    len: Arc<AtomicU64>,
+pub struct Backends {
+    /// In place of its file. Empty where the store is yet to be made.
+    pub tables: Box<dyn Backend>,
+    /// In place of its log.
+    pub log: Box<dyn Backend>,
 }
 
-/// How long a store's file is.
-pub(crate) enum Length {
-    Of(PathBuf),
-    Told(Arc<AtomicU64>),
-}
-
-impl Length {
-    /// In bytes; 0 where it cannot be told.
-    pub(crate) fn bytes(&self) -> u64 {
-        match self {
-            Self::Of(path) => fs::metadata(path).map_or(0, |file| file.len()),
-            Self::Told(len) => len.load(Relaxed),
-        }
-    }
-}
-
-impl Boxed {
-    pub(crate) fn new(backend: Box<dyn Backend>) -> Io<Self> {
-        let len = Arc::new(AtomicU64::new(backend.len()?));
-        Ok(Self { backend, len })
-    }
-
-    pub(crate) fn length(&self) -> Length {
-        Length::Told(self.len.clone())
-    }
-}
+/// A backend behind a pointer: the engine takes a sized one.
+#[derive(Debug)]
+pub(crate) struct Boxed(pub(crate) Box<dyn Backend>);
 
 type Io<T> = Result<T, std::io::Error>;
 
 impl Backend for Boxed {
     fn len(&self) -> Io<u64> {
-        self.backend.len()
+        self.0.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Io<()> {
-        self.backend.read(offset, out)
+        self.0.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> Io<()> {
-        self.backend.set_len(len)?;
-        self.len.store(len, Relaxed);
-        Ok(())
+        self.0.set_len(len)
     }
 
     fn sync_data(&self) -> Io<()> {
-        self.backend.sync_data()
+        self.0.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Io<()> {
-        self.backend.write(offset, data)
+        self.0.write(offset, data)
     }
 
     fn close(&self) -> Io<()> {
-        self.backend.close()
+        self.0.close()
     }
 }
 

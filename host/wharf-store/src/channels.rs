@@ -1,6 +1,6 @@
 //! The channels that something was ever planned for: what is counted of each, and the number that keys know it by.
 
-use redb::{ReadableTable, Table};
+use redb::ReadableTable;
 use rustc_hash::FxHashMap;
 use wharf_core::ChannelName;
 
@@ -8,6 +8,7 @@ use crate::error::ReadError;
 use crate::read::Snapshot;
 use crate::table::channel::{self, Channel};
 use crate::table::meta;
+use crate::transaction::Table;
 
 /// All channels, as of the last commit.
 #[derive(Debug, Default)]

@@ -84,6 +84,10 @@ impl<'a> Take<'a> {
         self.rest
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     /// Asserts that nothing is left.
     pub(crate) fn end(self) -> Result<(), Malformed> {
         if self.rest.is_empty() {

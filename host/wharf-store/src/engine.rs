@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use wharf_core::{Cursor, DeliveryId, MessageSeq, TimeMs};
 
-use crate::backend::{Length, forget_cached};
+use crate::backend::forget_cached;
 use crate::channels::Channels;
 use crate::check;
 use crate::error::{CheckError, CloseError, FileError, ReadError, WriteError};
@@ -37,6 +37,8 @@ use crate::retention::Walks;
 use crate::store::{FailureReason, Shared};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
+use crate::transaction::Transaction;
+use crate::wal::{self, Wal};
 
 /// The single writer of a store: everything that is not shared with the handles.
 ///
@@ -53,8 +55,7 @@ pub struct Engine {
     id_sizes: IdSizes,
     planted: Planted,
     is_open: bool,
-    length: Length,
-    quick_repair_bytes: u64,
+    wal: Wal,
 }
 
 /// An answer that waits for its commit.
@@ -125,7 +126,7 @@ impl Engine {
     pub(crate) fn new(
         shared: Arc<Shared>,
         requests: mpsc::Receiver<Request>,
-        length: Length,
+        wal: Wal,
         state: State,
         channels: Channels,
         manifest: Manifest,
@@ -141,8 +142,7 @@ impl Engine {
             id_sizes: options.id_sizes,
             planted: options.planted,
             is_open: true,
-            length,
-            quick_repair_bytes: options.quick_repair_bytes,
+            wal,
         }
     }
 
@@ -150,7 +150,8 @@ impl Engine {
     pub(crate) fn begin(&mut self, past: &Past, now: TimeMs) -> Result<(), ReadError> {
         let shared = self.shared.clone();
         shared.with_database(|database| {
-            self.transact(database, &mut Vec::new(), |_, tables, _| {
+            let tx = Transaction::checkpoint(database)?;
+            self.transact(tx, &mut Vec::new(), |_, tables, _| {
                 begin::apply(tables, &shared.index, past, now)
             })
         })
@@ -223,7 +224,7 @@ impl Engine {
             };
         }
         if !group.is_empty() {
-            self.commit(group, items_count);
+            self.commit(group, items_count, bytes);
         }
         match next {
             Some(Request::Check(answer)) => drop(answer.send(self.check())),
@@ -235,7 +236,7 @@ impl Engine {
         requests_count
     }
 
-    fn commit(&mut self, group: Vec<Write>, items_count: usize) {
+    fn commit(&mut self, group: Vec<Write>, items_count: usize, bytes: usize) {
         if !self.is_open {
             return group.into_iter().for_each(Write::refuse);
         }
@@ -246,7 +247,8 @@ impl Engine {
         let mut writes = group.into_iter();
         let running = shared.meter.begin();
         let committed = shared.with_database(|database| {
-            self.transact(database, &mut replies, |engine, tables, replies| {
+            let tx = self.begin_group(database, items_count, bytes)?;
+            self.transact(tx, &mut replies, |engine, tables, replies| {
                 for write in writes.by_ref() {
                     let (reply, outcome) = engine.apply(tables, write);
                     replies.push(reply);
@@ -265,16 +267,29 @@ impl Engine {
         }
     }
 
+    /// A group goes through the log where that has room for it, and where it leaves room for recent ids: only a checkpoint
+    /// makes runs of them.
+    fn begin_group(
+        &mut self,
+        database: &Database,
+        items_count: usize,
+        bytes: usize,
+    ) -> Result<Transaction, ReadError> {
+        let ids_count = self.shared.ids.recent_count() + items_count;
+        if self.wal.has_room_for(bytes as u64) && ids_count < self.id_sizes.recent {
+            Transaction::logged(database, self.wal.changes())
+        } else {
+            Transaction::checkpoint(database)
+        }
+    }
+
     /// Applies something in one transaction and commits it; `apply` fills in who is answered then.
     fn transact(
         &mut self,
-        database: &Database,
+        tx: Transaction,
         replies: &mut Vec<Reply>,
         apply: impl FnOnce(&Self, &mut Group<'_>, &mut Vec<Reply>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        let mut tx = database.begin_write()?;
-        // Repairing a large file takes longer than a start may; then it is in order after each commit, at two syncs each.
-        tx.set_quick_repair(self.length.bytes() > self.quick_repair_bytes);
         let planted = self.planted.in_commit(self.state.next_cursor);
         let ids = ids::Change::begin(
             &tx,
@@ -286,13 +301,12 @@ impl Engine {
         let mut tables = Group::begin(&tx, self.state, &self.channels, ids, planted)?;
         apply(self, &mut tables, replies)?;
         let Some((state, effects)) = tables.finish()? else {
-            tx.abort()?;
-            return Ok(());
+            return tx.abort(&mut self.wal);
         };
         if planted == Planted::AnswerBeforeCommit {
             replies.drain(..).for_each(Reply::send);
         }
-        tx.commit()?;
+        tx.commit(&mut self.wal, planted)?;
         self.state = state;
         self.reflect(effects);
         Ok(())
@@ -440,12 +454,19 @@ impl Engine {
             .ok_or(CloseError::AlreadyClosed)?;
         self.is_open = false;
         self.refuse_waiting();
-        let marked = open::mark_clean_stop(&database);
-        let closed = marked.and_then(|()| database.close().map_err(FileError::from));
+        let closed = self.close_files(database);
         closed.map_err(|cause| {
             self.forget_cached();
             CloseError::Unclean(cause)
         })
+    }
+
+    fn close_files(&self, database: Database) -> Result<(), FileError> {
+        open::mark_clean_stop(&database, self.wal.position())?;
+        database.close()?;
+        // It counts no more, whether this is done or not.
+        let _ = self.wal.remove();
+        Ok(())
     }
 
     /// After a failed commit nothing is known of what the file holds: refuse everything from now on.
@@ -464,8 +485,9 @@ impl Engine {
     }
 
     fn forget_cached(&self) {
-        if let Length::Of(path) = &self.length {
-            forget_cached(path);
+        if let Some(file) = self.wal.store() {
+            forget_cached(file);
+            forget_cached(&wal::path(file));
         }
     }
 

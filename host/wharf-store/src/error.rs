@@ -55,6 +55,14 @@ pub enum OpenError {
         /// What the engine says.
         detail: String,
     },
+    /// The store was not closed, and its log is gone.
+    #[error(
+        "the store was not closed, and {path} is missing, which has what was committed last: put it back beside the store; an empty file of that name says to go on without"
+    )]
+    LogMissing {
+        /// The log.
+        path: PathBuf,
+    },
     /// The operating system does not let this user at the file.
     #[error("no permission for {path}")]
     Permission {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::ReadableTable;
 use wharf_core::journal::Subject;
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status};
 
@@ -18,12 +18,13 @@ use crate::table::journal::Draft;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
 use crate::table::{blob, chunk, claimed, cursor, delivery, due, journal, meta, wire};
+use crate::transaction::{Table, Transaction};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 
 pub(crate) struct Group<'tx> {
     /// For tables that few commits change.
-    pub(crate) tx: &'tx WriteTransaction,
+    pub(crate) tx: &'tx Transaction,
     pub(crate) ids: ids::Change<'tx>,
     pub(crate) delivery: Numbered<'tx>,
     pub(crate) wire: Numbered<'tx>,
@@ -106,7 +107,7 @@ struct Touched {
 
 impl<'tx> Group<'tx> {
     pub(crate) fn begin(
-        tx: &'tx WriteTransaction,
+        tx: &'tx Transaction,
         state: State,
         channels: &'tx Channels,
         ids: ids::Change<'tx>,
@@ -183,13 +184,12 @@ impl<'tx> Group<'tx> {
         let end = ends[count - 1];
         let len = blob::len(count, end);
         self.state.space.journal_bytes += len as u64;
-        let mut value = self.journal.insert_reserve(first.0, len)?;
         let parts = (0..count).map(|n| {
             let start = if n == 0 { 0 } else { ends[n - 1] };
             &bytes[start..ends[n]]
         });
-        blob::write(value.as_mut(), parts);
-        drop(value);
+        self.journal
+            .insert_with(first.0, len, |value| blob::write(value, parts))?;
         first.0 += count as u64;
         bytes.drain(..end);
         ends.drain(..count);
@@ -263,9 +263,8 @@ impl<'tx> Group<'tx> {
         let bytes = parts.clone().map(<[u8]>::len).sum();
         let len = blob::len(count, bytes);
         self.state.space.message_bytes += len as u64;
-        let mut value = self.chunk.insert_reserve(key, len)?;
-        blob::write(value.as_mut(), parts);
-        drop(value);
+        self.chunk
+            .insert_with(key, len, |value| blob::write(value, parts))?;
         let tails = self.new.tails.take(count).build();
         let table = if tails.is_open()? {
             &mut self.open
@@ -332,7 +331,7 @@ impl<'tx> Group<'tx> {
     }
 
     fn touch(&mut self, seq: u64) -> Result<Option<u64>, ReadError> {
-        let found = tails::find(&self.open, &self.closed, seq)?;
+        let found = tails::find(&*self.open, &*self.closed, seq)?;
         let Some((first, tails, was_open)) = found else {
             return Ok(None);
         };
@@ -440,8 +439,9 @@ impl<'tx> Group<'tx> {
         parts: &[Vec<u8>],
     ) -> Result<(), ReadError> {
         let len = blob::len(parts.len(), parts.iter().map(Vec::len).sum());
-        let mut value = self.chunk.insert_reserve(first, len)?;
-        blob::write(value.as_mut(), parts.iter().map(Vec::as_slice));
+        let parts = parts.iter().map(Vec::as_slice);
+        self.chunk
+            .insert_with(first, len, |value| blob::write(value, parts))?;
         let bytes = &mut self.state.space.message_bytes;
         *bytes = *bytes - len_before as u64 + len as u64;
         self.is_changed = true;

@@ -7,7 +7,10 @@
 //! # How it works
 //! All writes go through one writer thread, the [`Engine`]. It blocks on the first request, takes what else is
 //! waiting, applies it in one transaction, commits, brings the indexes in memory up to date, and only then answers
-//! each waiter (*group commit*). Nothing is answered before it is on disk.
+//! each waiter (*group commit*). Nothing is answered before it is on disk, and nothing is seen before either.
+//!
+//! What a commit changes is noted (`transaction`) and made durable as one record of a log (`wal`); every so often one is
+//! a checkpoint, which puts the engine's tables on disk. A start applies what is in the log.
 //!
 //! Leases are in memory only: a crash makes every delivery ready again that was being attempted. A claim reads the
 //! store only for what is not resident: after a retry, after a restart, or past the bound on resident bytes. After an
@@ -42,8 +45,9 @@
 //!   millions wait for one channel, each other channel that has more than its first ones reads past those once.
 //! - After an unclean stop a commit comes before each attempt for a while, and what was being attempted then runs alone,
 //!   one after the other: where receivers are slow, that takes long.
-//! - A file of more than a GiB takes two syncs a commit, and each writes what of it is free, some 200 KB a GiB: repairing
-//!   it after a crash would take seconds.
+//! - What outlasts a checkpoint is written twice: into the log, and into the file. A checkpoint keeps everyone waiting for as
+//!   long as writing that takes, some 20 ms.
+//! - A store that was not closed is two files, which belong together.
 //! - A commit that failed is *unknown*, not rolled back: the store refuses everything after it, and the process
 //!   has to end. Message ids decide what the next one finds.
 //! - After a failed sync Linux keeps pages in memory that never came to the disk, and takes them for written. A store in a
@@ -75,9 +79,11 @@ mod stand;
 mod step;
 mod store;
 mod table;
+mod transaction;
+mod wal;
 mod walk;
 
-pub use backend::Backend;
+pub use backend::{Backend, Backends};
 pub use check::Report;
 pub use engine::Engine;
 pub use error::{
@@ -87,8 +93,8 @@ pub use error::{
 pub use lease::Lease;
 pub use limits::{
     CACHE_BYTES_DEFAULT, ID_FILTER_BYTES_DEFAULT, LIST_ENTRIES_MAX, PRUNE_VALUES_MAX,
-    QUICK_REPAIR_BYTES_DEFAULT, RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX,
-    STATE_NAME_BYTES_MAX,
+    RESIDENT_BYTES_DEFAULT, STATE_BYTES_MAX, STATE_COUNT_MAX, STATE_NAME_BYTES_MAX,
+    WAL_BYTES_DEFAULT,
 };
 pub use maintain::{
     BackupError, CompactError, Compacted, ExportError, ImportError, ImportStage, Inspection,

@@ -63,9 +63,12 @@ pub(crate) const PRUNE_READ_BYTES_MAX: usize = 4 << 20;
 /// Memory that the engine caches pages in. Measured: 64 to 256 MiB are as fast as its default of 1 GiB.
 pub const CACHE_BYTES_DEFAULT: usize = 128 << 20;
 
-/// Size from which on a file is kept in order by each commit: repairing this much takes 1 to 3 s, and the start takes as
-/// much longer.
-pub const QUICK_REPAIR_BYTES_DEFAULT: u64 = 1 << 30;
+/// Length of the log. A commit that finds it full is a checkpoint, for which everyone waits: that is in proportion, and so
+/// is what a start reads after a crash.
+pub const WAL_BYTES_DEFAULT: u64 = 16 << 20;
+
+/// How much longer the log gets at once, until it has its length: what is written once is quicker to write again.
+pub(crate) const WAL_STEP_BYTES: u64 = 1 << 20;
 
 /// Memory for messages between their acceptance and their first claim. At 100k messages/s of 1 KiB it is half a
 /// second of work, which is more than a dispatcher that keeps up ever has waiting.

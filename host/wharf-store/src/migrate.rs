@@ -4,14 +4,15 @@
 //! the next start makes it. A file of several formats ago goes through all of them in turn. A step is kept for as long as
 //! files of its format are about, with a file of that format among the golden ones.
 //!
-//! There is none yet: what is older than the first release is a draft, and is refused. `wharf store export` of the version
-//! that wrote it, and `import` of this one, bring over what has no step.
+//! What is older than the first of them is a draft, and is refused. `wharf store export` of the version that wrote it, and
+//! `import` of this one, bring over what has no step.
 
 use redb::{Database, WriteTransaction};
 
 use crate::error::{OpenError, ReadError};
 use crate::open;
 use crate::table::meta;
+use crate::wal::Position;
 
 /// From one format to the next.
 #[derive(Clone, Copy)]
@@ -22,7 +23,17 @@ pub(crate) struct Step {
 }
 
 /// In the order of their formats, without a gap, up to the one before [`meta::FORMAT`].
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[Step {
+    from: 7,
+    apply: add_log,
+}];
+
+/// From 7: until then there was no log.
+fn add_log(tx: &WriteTransaction) -> Result<(), ReadError> {
+    tx.open_table(meta::TABLE)?
+        .insert(meta::LOG_NAME, Position::default().encode().as_slice())?;
+    Ok(())
+}
 
 /// Whether a file of this format can be brought to the one that is read.
 pub(crate) fn is_known(found: u32) -> bool {

@@ -14,8 +14,9 @@ use redb::{
 };
 use tokio::sync::mpsc;
 use tracing::{info, warn};
+use wharf_core::HashKey;
 
-use crate::backend::{Backend, Boxed, Length, forget_cached};
+use crate::backend::{Backends, Boxed, forget_cached};
 use crate::channels::Channels;
 use crate::engine::Engine;
 use crate::error::{FileError, OpenError, ReadError};
@@ -32,6 +33,7 @@ use crate::store::{Shared, Store};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::State;
 use crate::table::{all, meta};
+use crate::wal::{self, Place, Position, Wal};
 
 impl Store {
     /// Opens the store in a file, which is created where there is none, and starts its writer.
@@ -45,39 +47,41 @@ impl Store {
             }
             let opened = warning_builder(options).open(path);
             let opened = opened.map_err(|cause| open_error(cause, path));
-            let length = Length::Of(path.to_owned());
-            let started = opened.and_then(|database| start(database, length, options));
+            let log = Place::Beside(path.to_owned());
+            let started = opened.and_then(|database| start(database, log, options));
             // What a sync that failed leaves in memory is not to be believed by whoever tries next.
-            let (store, engine) = started.inspect_err(|_| forget_cached(path))?;
+            let (store, engine) = started.inspect_err(|_| {
+                forget_cached(path);
+                forget_cached(&wal::path(path));
+            })?;
             store.run(engine).map_err(in_path)
         })
     }
 
-    /// Opens the store in a backend, made there where it is empty, and starts its writer.
-    pub fn open_backend(backend: Box<dyn Backend>, options: &Options) -> Result<Self, OpenError> {
-        let (store, engine) = Self::open_stepped(backend, options)?;
+    /// Opens the store in backends, made there where they are empty, and starts its writer.
+    pub fn open_backends(backends: Backends, options: &Options) -> Result<Self, OpenError> {
+        let (store, engine) = Self::open_stepped(backends, options)?;
         store
             .run(engine)
             .map_err(|source| io_error(source, Path::new("")))
     }
 
-    /// Opens the store in a backend with no thread: nothing is committed until the caller steps the engine. For
+    /// Opens the store in backends with no thread: nothing is committed until the caller steps the engine. For
     /// simulations, which need every run to be the same.
     pub fn open_stepped(
-        backend: Box<dyn Backend>,
+        backends: Backends,
         options: &Options,
     ) -> Result<(Self, Engine), OpenError> {
         let in_backend = |cause| open_error(cause, Path::new(""));
-        let backend = Boxed::new(backend).map_err(|source| io_error(source, Path::new("")))?;
-        let length = backend.length();
-        let is_new = length.bytes() == 0;
+        let len = backends.tables.len();
+        let is_new = len.map_err(|source| io_error(source, Path::new("")))? == 0;
         let database = warning_builder(options)
-            .create_with_backend(backend)
+            .create_with_backend(Boxed(backends.tables))
             .map_err(in_backend)?;
         if is_new {
             lay_out(&database, options).map_err(OpenError::Read)?;
         }
-        start(database, length, options)
+        start(database, Place::Backend(backends.log), options)
     }
 
     fn run(self, engine: Engine) -> std::io::Result<Self> {
@@ -181,12 +185,16 @@ pub(crate) fn create_as<E: From<OpenError>>(
     // Gone already where it was renamed.
     let _ = fs::remove_file(&temporary);
     let is_new = made?;
+    sync_folder(path).map_err(in_path)?;
+    Ok(is_new)
+}
+
+/// Makes it durable that there is a file, or that there is none.
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(in_path)?;
-    folder.sync_all().map_err(in_path)?;
-    Ok(is_new)
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn temporary_path(path: &Path) -> PathBuf {
@@ -229,6 +237,7 @@ fn lay_out(database: &Database, options: &Options) -> Result<(), ReadError> {
         table.insert(meta::STATE_NAME, State::empty().encode().as_slice())?;
         table.insert(meta::IDS_NAME, Manifest::empty().encode().as_slice())?;
         table.insert(meta::CLEAN_STOP_NAME, [meta::CLEAN_STOP_VERSION].as_slice())?;
+        table.insert(meta::LOG_NAME, Position::default().encode().as_slice())?;
     }
     tx.commit()?;
     Ok(())
@@ -248,23 +257,24 @@ impl all::Visit for LayOut<'_> {
     }
 }
 
-/// The last commit before a file is closed. The next start takes it that nothing was being attempted.
-pub(crate) fn mark_clean_stop(database: &Database) -> Result<(), FileError> {
-    let tx = database.begin_write()?;
-    let mark = [meta::CLEAN_STOP_VERSION];
-    tx.open_table(meta::TABLE)?
-        .insert(meta::CLEAN_STOP_NAME, mark.as_slice())?;
+/// The last commit before a file is closed: it has all that was in the log. The next start takes it that nothing was being
+/// attempted.
+pub(crate) fn mark_clean_stop(database: &Database, log: Position) -> Result<(), FileError> {
+    let mut tx = database.begin_write()?;
+    tx.set_quick_repair(true);
+    {
+        let mut table = tx.open_table(meta::TABLE)?;
+        table.insert(meta::CLEAN_STOP_NAME, [meta::CLEAN_STOP_VERSION].as_slice())?;
+        table.insert(meta::LOG_NAME, log.closed().encode().as_slice())?;
+    }
     Ok(tx.commit()?)
 }
 
-fn start(
-    database: Database,
-    length: Length,
-    options: &Options,
-) -> Result<(Store, Engine), OpenError> {
+fn start(database: Database, log: Place, options: &Options) -> Result<(Store, Engine), OpenError> {
     let started_at = Instant::now();
     check_format(&database)?;
     migrate::run(&database)?;
+    let wal = open_log(&database, log, options)?;
     let index = SharedIndex::new(options.resident_bytes_max, options.queue_sizes);
     let read = || -> Result<_, ReadError> {
         let snapshot = Snapshot::new(database.begin_read()?);
@@ -299,7 +309,7 @@ fn start(
     let mut engine = Engine::new(
         shared.clone(),
         receiver,
-        length,
+        wal,
         state,
         channels,
         manifest,
@@ -307,6 +317,36 @@ fn start(
     );
     engine.begin(&past, options.now).map_err(OpenError::Read)?;
     Ok((Store::new(shared, sender), engine))
+}
+
+/// Opens the log, and brings the tables to where it ends.
+fn open_log(database: &Database, place: Place, options: &Options) -> Result<Wal, OpenError> {
+    let (stands, key) = log_position(database).map_err(OpenError::Read)?;
+    let log = place.open(stands.is_open)?;
+    let position = if stands.is_open {
+        wal::replay(database, &log, &key, stands)?
+    } else {
+        stands
+    };
+    Wal::open(log, key, position, options.wal_bytes_max)
+}
+
+/// Brings the tables of a store that no host runs on to where its log ends. The log stays as it is.
+pub(crate) fn apply_log(database: &Database, path: &Path) -> Result<(), OpenError> {
+    let (stands, key) = log_position(database).map_err(OpenError::Read)?;
+    if stands.is_open {
+        wal::replay(database, &wal::open_to_read(path)?, &key, stands)?;
+    }
+    Ok(())
+}
+
+/// Where in the log the tables stand, and the key of its records.
+pub(crate) fn log_position(database: &Database) -> Result<(Position, HashKey), ReadError> {
+    let snapshot = Snapshot::new(database.begin_read()?);
+    Ok((
+        recover::log_position(&snapshot)?,
+        recover::id_key(&snapshot)?,
+    ))
 }
 
 /// Refuses a format that cannot be read, nor brought to the one that is.

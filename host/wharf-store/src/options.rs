@@ -4,8 +4,8 @@ use wharf_core::{Cursor, TimeMs};
 
 use crate::limits::{
     CACHE_BYTES_DEFAULT, DUE_COUNT_MAX, ID_BLOCK_ENTRIES, ID_FILTER_BYTES_DEFAULT,
-    ID_RECENT_COUNT_MAX, ID_SEGMENT_ENTRIES, PAGE_COUNT, PLANTED_ONE_IN,
-    QUICK_REPAIR_BYTES_DEFAULT, READY_COUNT_MAX, RESIDENT_BYTES_DEFAULT,
+    ID_RECENT_COUNT_MAX, ID_SEGMENT_ENTRIES, PAGE_COUNT, PLANTED_ONE_IN, READY_COUNT_MAX,
+    RESIDENT_BYTES_DEFAULT, WAL_BYTES_DEFAULT,
 };
 
 /// How a store is opened.
@@ -17,9 +17,8 @@ pub struct Options {
     pub resident_bytes_max: usize,
     /// Memory for the filters that say which ids were never seen; past it the file is read.
     pub id_filter_bytes_max: usize,
-    /// A file of more bytes is kept in order by each commit, at two syncs instead of one, so that a start after a crash
-    /// takes no longer than any other. A smaller one is repaired, which takes some 3 s a GiB.
-    pub quick_repair_bytes: u64,
+    /// Length of the log that commits go to before they go to the file.
+    pub wal_bytes_max: u64,
     /// 32 random bytes that key the hash of message ids, so that no sender can choose ids that collide. Kept in
     /// the file when it is created, ignored afterwards.
     pub id_key: [u8; 32],
@@ -44,7 +43,7 @@ impl Options {
             cache_bytes: CACHE_BYTES_DEFAULT,
             resident_bytes_max: RESIDENT_BYTES_DEFAULT,
             id_filter_bytes_max: ID_FILTER_BYTES_DEFAULT,
-            quick_repair_bytes: QUICK_REPAIR_BYTES_DEFAULT,
+            wal_bytes_max: WAL_BYTES_DEFAULT,
             id_key,
             now,
             id_sizes: IdSizes::default(),
@@ -119,6 +118,8 @@ pub enum Planted {
     DropJournalRow,
     /// Messages are removed as soon as they ended.
     PruneTooEarly,
+    /// The last row that a commit changes is not in its record of the log.
+    LoseLogChange,
 }
 
 impl Planted {

@@ -17,6 +17,7 @@ use crate::table::claimed::{self, Claimed};
 use crate::table::state::State;
 use crate::table::tails::Place;
 use crate::table::{keyed, meta};
+use crate::wal::Position;
 
 /// The writer's state as of the last commit.
 pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
@@ -24,6 +25,14 @@ pub(crate) fn state(snapshot: &Snapshot) -> Result<State, ReadError> {
     let value = ReadableTable::get(&table, meta::STATE_NAME)?;
     let value = value.ok_or(Malformed("the state row is missing"))?;
     Ok(State::decode(value.value())?)
+}
+
+/// Where in the log the tables stand.
+pub(crate) fn log_position(snapshot: &Snapshot) -> Result<Position, ReadError> {
+    let table = snapshot.tx().open_table(meta::TABLE)?;
+    let value = ReadableTable::get(&table, meta::LOG_NAME)?;
+    let value = value.ok_or(Malformed("where the log stands is missing"))?;
+    Ok(Position::decode(value.value())?)
 }
 
 /// The key that this store hashes ids with.

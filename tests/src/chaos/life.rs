@@ -1,6 +1,5 @@
 //! The run: cycles of start, load and stop over one file, then the reckoning.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -18,6 +17,12 @@ use super::verify;
 
 /// The store's file, in the host's folder.
 pub(super) const STORE: &str = "wharf.redb";
+
+/// It, and its log.
+const FILES: [&str; 2] = [STORE, "wharf.redb-wal"];
+
+/// What a copy of a file is called.
+const BEFORE: &str = "before";
 
 /// One life of so many is short, so that the same deliveries are out at several kills in a row.
 const SHORT_LIFE_ONE_IN: u64 = 3;
@@ -106,14 +111,15 @@ impl World {
 
     fn run(&mut self, plan: &Plan) -> Result<Report> {
         for cycle in 1..=plan.cycles {
-            let copy = (plan.planted == Planted::OldFile && cycle == plan.cycles)
-                .then(|| self.copy_store())
-                .transpose()?;
+            let is_undone = plan.planted == Planted::OldFile && cycle == plan.cycles;
+            if is_undone {
+                self.copy_store()?;
+            }
             self.start()?;
             let life = self.live(plan)?;
             eprintln!("cycle {cycle}/{}: {life}", plan.cycles);
-            if let Some(copy) = copy {
-                std::fs::rename(copy, self.host.path(STORE))?;
+            if is_undone {
+                self.put_back()?;
             }
         }
         self.start()?;
@@ -130,11 +136,27 @@ impl World {
         Ok(std::mem::take(&mut self.report))
     }
 
-    /// The file as it is while no host runs.
-    fn copy_store(&self) -> Result<PathBuf> {
-        let (store, copy) = (self.host.path(STORE), self.host.path("before"));
-        std::fs::copy(store, &copy)?;
-        Ok(copy)
+    /// Copies the store and its log as they are while no host runs.
+    fn copy_store(&self) -> Result<()> {
+        for name in FILES {
+            // The first start of all finds none.
+            let file = self.host.path(name);
+            if file.exists() {
+                std::fs::copy(&file, file.with_added_extension(BEFORE))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_back(&self) -> Result<()> {
+        for name in FILES {
+            let file = self.host.path(name);
+            let before = file.with_added_extension(BEFORE);
+            if before.exists() {
+                std::fs::rename(before, file)?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts the host, perhaps after starts that are killed on their way.

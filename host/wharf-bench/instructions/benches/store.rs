@@ -15,7 +15,7 @@ use gungraun::prelude::*;
 use redb::backends::InMemoryBackend;
 use wharf_core::route::Planned;
 use wharf_core::{ChannelName, Message, TimeMs};
-use wharf_store::{Accept, Accepted, Claim, Claims, Engine, Options, Settle, Settled, Store};
+use wharf_store::{Accept, Accepted, Backends, Claim, Claims, Engine, Options, Settle, Settled, Store};
 
 use crate::work::{CHANNEL, Clock, ROUTE, Sent, Work};
 
@@ -48,7 +48,11 @@ impl Bench {
             resident_bytes_max,
             ..Options::new([7; 32], NOW)
         };
-        let (store, engine) = Store::open_stepped(Box::new(InMemoryBackend::new()), &options)
+        let backends = Backends {
+            tables: Box::new(InMemoryBackend::new()),
+            log: Box::new(InMemoryBackend::new()),
+        };
+        let (store, engine) = Store::open_stepped(backends, &options)
             .expect("a store in memory opens");
         let mut bench = Self {
             store,

@@ -5,13 +5,14 @@
 //! everything that is measured is at a disadvantage; so are those whose round is more than one sync.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use wharf_core::Message;
 use wharf_store::Backend as _;
 
 use super::{Engine, Io};
-use crate::disk::Disk;
+use crate::disk::{Counters, Disk};
 
 /// Length of the file. Longer than what a disk would take for one place that is written again and again.
 const RING_BYTES: u64 = 64 << 20;
@@ -21,6 +22,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 pub(crate) struct Control {
     disk: Disk,
+    counters: Arc<Counters>,
     at: u64,
     rounds_count: u64,
     message_bytes: usize,
@@ -31,7 +33,9 @@ pub(crate) struct Control {
 impl Control {
     /// `message_bytes`: what is written for a message.
     pub(crate) fn open(folder: &Path, message_bytes: usize) -> Result<Self> {
-        let disk = Disk::open(&folder.join("control")).context("cannot make the control's file")?;
+        let counters = Arc::<Counters>::default();
+        let disk = Disk::open(&folder.join("control"), counters.clone())
+            .context("cannot make the control's file")?;
         let block = vec![1; BLOCK_BYTES];
         for at in (0..RING_BYTES).step_by(BLOCK_BYTES) {
             disk.write(at, &block)?;
@@ -39,6 +43,7 @@ impl Control {
         disk.sync_data()?;
         Ok(Self {
             disk,
+            counters,
             at: 0,
             rounds_count: 0,
             message_bytes,
@@ -62,7 +67,7 @@ impl Engine for Control {
     }
 
     fn io(&self) -> Result<Io> {
-        let counters = self.disk.counters();
+        let counters = &self.counters;
         Ok(Io {
             written_bytes: counters.written_bytes(),
             syncs_count: Some(counters.syncs_count()),

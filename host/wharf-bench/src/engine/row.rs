@@ -33,8 +33,9 @@ pub(crate) struct RowLayout {
 
 impl RowLayout {
     pub(crate) fn open(folder: &Path, clock: Clock) -> Result<Self> {
-        let disk = Disk::open(&folder.join("row")).context("cannot make the row layout's file")?;
-        let counters = disk.counters();
+        let counters = Arc::<Counters>::default();
+        let disk = Disk::open(&folder.join("row"), counters.clone())
+            .context("cannot make the row layout's file")?;
         let database = redb::Builder::new()
             .set_cache_size(wharf_store::CACHE_BYTES_DEFAULT)
             .create_with_backend(disk)?;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use redb::WriteTransaction;
 use rustc_hash::FxHashMap;
 use wharf_core::{HashKey, MessageId, MessageSeq};
 
@@ -17,10 +16,11 @@ use crate::table::id_filter::Segment;
 use crate::table::id_log;
 use crate::table::id_manifest::{Manifest, Run};
 use crate::table::id_run::RunNumber;
+use crate::transaction::Transaction;
 
 /// What a group changes of the index, while it is made.
 pub(crate) struct Change<'a> {
-    tx: &'a WriteTransaction,
+    tx: &'a Transaction,
     ids: &'a Ids,
     sizes: &'a IdSizes,
     planted: Planted,
@@ -62,7 +62,7 @@ pub(super) enum FilterChange {
 
 impl<'a> Change<'a> {
     pub(crate) fn begin(
-        tx: &'a WriteTransaction,
+        tx: &'a Transaction,
         ids: &'a Ids,
         manifest: &'a Manifest,
         sizes: &'a IdSizes,
@@ -124,12 +124,13 @@ impl<'a> Change<'a> {
         is_higher
     }
 
-    /// Writes what was collected, and makes the steps of merges that it pays for. Returns it with the manifest where
-    /// that changed.
+    /// Writes what was collected; a checkpoint makes runs too, and the steps of merges that are paid for. Returns it with
+    /// the manifest where that changed.
     pub(crate) fn finish(mut self, next_seq: MessageSeq) -> Result<Effects, ReadError> {
         let mut effects = Effects::default();
         if !self.new_in_order.is_empty() {
-            let is_full = self.ids.recent_count() + self.new.len() >= self.sizes.recent;
+            let is_full = self.ids.recent_count() + self.new.len() >= self.sizes.recent
+                && self.tx.is_checkpoint();
             effects.moved = if is_full {
                 self.flush(&mut effects.filters)?;
                 Moved::IntoRun
@@ -138,8 +139,7 @@ impl<'a> Change<'a> {
                 Moved::IntoLog
             };
         }
-        let is_changed = matches!(self.manifest, Cow::Owned(_));
-        if is_changed || merge::is_due(&self.manifest, next_seq, self.sizes) {
+        if self.tx.is_checkpoint() {
             merge::advance(
                 tables(&mut self.tables, self.tx)?,
                 self.manifest.to_mut(),
@@ -187,18 +187,19 @@ impl<'a> Change<'a> {
             manifest.runs.push(run);
         }
         // Quicker than to remove value by value.
-        self.tx.delete_table(id_log::TABLE)?;
-        self.tx.open_table(id_log::TABLE)?;
+        let tx = self.tx.unlogged();
+        tx.delete_table(id_log::TABLE)?;
+        tx.open_table(id_log::TABLE)?;
         Ok(())
     }
 }
 
 fn tables<'a, 'tx>(
     tables: &'a mut Option<RunTables<'tx>>,
-    tx: &'tx WriteTransaction,
+    tx: &'tx Transaction,
 ) -> Result<&'a mut RunTables<'tx>, ReadError> {
     match tables {
         Some(tables) => Ok(tables),
-        none => Ok(none.insert(RunTables::open(tx)?)),
+        none => Ok(none.insert(RunTables::open(tx.unlogged())?)),
     }
 }

@@ -16,12 +16,6 @@ use crate::table::id_entry::{IdHash, Keyed};
 use crate::table::id_manifest::{Manifest, Merge, Run};
 use crate::table::id_run::RunNumber;
 
-/// Whether a merge has a step that is due.
-pub(super) fn is_due(manifest: &Manifest, next_seq: MessageSeq, sizes: &IdSizes) -> bool {
-    let mut merges = manifest.merges.iter();
-    merges.any(|merge| is_paid(merge, next_seq, sizes))
-}
-
 /// Makes the steps that are due, and begins merges where there are enough runs.
 pub(super) fn advance(
     tables: &mut RunTables<'_>,

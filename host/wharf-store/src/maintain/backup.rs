@@ -17,6 +17,7 @@ use crate::error::{FileError, ReadError};
 use crate::limits::{COPY_CACHE_BYTES, COPY_COMMIT_BYTES};
 use crate::open;
 use crate::read::Snapshot;
+use crate::recover;
 use crate::store::Store;
 use crate::table::all::{self, Visit};
 use crate::table::claimed;
@@ -57,7 +58,8 @@ pub(super) fn copy(
         steps: Steps::new(count.rows, told),
     };
     all::each(&mut copy)?;
-    open::mark_clean_stop(&to).map_err(BackupError::Write)?;
+    let log = recover::log_position(snapshot)?;
+    open::mark_clean_stop(&to, log).map_err(BackupError::Write)?;
     to.close().map_err(BackupError::write)
 }
 

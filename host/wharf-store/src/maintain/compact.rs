@@ -12,6 +12,7 @@ use redb::CompactionError;
 
 use super::progress::Progress;
 use crate::error::{FileError, OpenError};
+use crate::migrate;
 use crate::open;
 
 /// What compacting gave back.
@@ -50,6 +51,8 @@ pub fn compact(
         .open(path)
         .map_err(|cause| open::open_error(cause, path))?;
     open::check_format(&database)?;
+    migrate::run(&database)?;
+    open::apply_log(&database, path)?;
     database.compact().map_err(engine)?;
     database
         .close()

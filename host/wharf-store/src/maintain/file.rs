@@ -47,6 +47,7 @@ impl StoreFile {
             open::check_format(&database)?;
             // In memory, like all that is written.
             migrate::run(&database)?;
+            open::apply_log(&database, path)?;
             Ok(database)
         })?;
         Ok(Self {

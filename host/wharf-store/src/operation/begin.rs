@@ -19,7 +19,8 @@ pub(crate) fn apply(
     now: TimeMs,
 ) -> Result<(), ReadError> {
     group.begin_run()?;
-    let mut table = group.tx.open_table(claimed::TABLE)?;
+    // The first commit of a run is a checkpoint.
+    let mut table = group.tx.unlogged().open_table(claimed::TABLE)?;
     table.retain(|_, _| false)?;
     for (id, claimed) in &past.claimed {
         if index.lock().claimed().contains(id) {

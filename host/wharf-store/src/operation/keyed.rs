@@ -101,8 +101,8 @@ pub(crate) fn apply(group: &mut Group<'_>, set: Set) -> Result<Verdict, ReadErro
     }
     match value {
         Some(_) if stands.is_none() && table.len()? >= STATE_COUNT_MAX => return Ok(Verdict::Full),
-        Some(value) => drop(table.insert(name.as_str(), keyed::encode(value).as_slice())?),
-        None => drop(table.remove(name.as_str())?),
+        Some(value) => table.insert(name.as_str(), keyed::encode(value).as_slice())?,
+        None => table.remove(name.as_str())?,
     }
     drop(table);
     group.set_state(set);

@@ -136,7 +136,7 @@ pub(crate) fn apply(
     } = walks;
     for (horizon, age) in [(&mut *ended_walk, ended), (&mut *dead_walk, dead)] {
         let limit = before(prune.now, age);
-        is_through &= horizon.advance(&group.journal, &space, limit, &mut work())?;
+        is_through &= horizon.advance(&*group.journal, &space, limit, &mut work())?;
     }
     let limits = Limits {
         ended: ended_walk.cursor.min(read_to),

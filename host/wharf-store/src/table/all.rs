@@ -1,6 +1,9 @@
-//! Every table of a file, once: what a new file is laid out with, what a backup copies, what is measured.
+//! Every table of a file, once: what a new file is laid out with, what a backup copies, what is measured, and the number
+//! by which the log knows it.
 
-use redb::{Key, TableDefinition, Value};
+use std::convert::Infallible;
+
+use redb::{Key, TableDefinition, TableHandle, Value};
 
 use super::{
     chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta, parked,
@@ -21,7 +24,7 @@ pub(crate) trait Visit {
 /// How many there are.
 pub(crate) const COUNT: u64 = 15;
 
-/// Visits every table.
+/// Visits every table, in the order of their numbers: another one comes last.
 pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
     for table in [
         chunk::TABLE,
@@ -43,4 +46,36 @@ pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
         visit.table(table)?;
     }
     visit.table(due::TABLE)
+}
+
+/// The number of a table, by which the log knows it.
+pub(crate) fn number(table: &impl TableHandle) -> u8 {
+    let mut find = Find {
+        name: table.name(),
+        next: 0,
+        found: None,
+    };
+    let Ok(()) = each(&mut find);
+    find.found.expect("every table is visited")
+}
+
+struct Find<'a> {
+    name: &'a str,
+    next: u8,
+    found: Option<u8>,
+}
+
+impl Visit for Find<'_> {
+    type Error = Infallible;
+
+    fn table<K: Key + 'static, V: Value + 'static>(
+        &mut self,
+        table: TableDefinition<'static, K, V>,
+    ) -> Result<(), Infallible> {
+        if table.name() == self.name {
+            self.found = Some(self.next);
+        }
+        self.next += 1;
+        Ok(())
+    }
 }

@@ -15,8 +15,8 @@ pub(crate) const FORMAT_NAME: &str = "format";
 /// 1 was that of the drafts before the id index had runs, 2 that of those before an attempt kept how long its hooks
 /// took, 3 that of those before there were named values,
 /// 4 that of those before claims were put on disk after an unclean stop, 6 that of those before a start read neither
-/// tails nor rows of deliveries, and before anything was removed.
-pub(crate) const FORMAT: u32 = 7;
+/// tails nor rows of deliveries, and before anything was removed, 7 that of those before there was a log.
+pub(crate) const FORMAT: u32 = 8;
 
 /// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
 pub(crate) const ID_KEY_NAME: &str = "id-key";
@@ -26,6 +26,9 @@ pub(crate) const STATE_NAME: &str = "state";
 
 /// Value: [`super::id_manifest::Manifest`]. Rewritten by commits that change runs.
 pub(crate) const IDS_NAME: &str = "ids";
+
+/// Value: [`crate::wal::Position`]. Rewritten by every commit.
+pub(crate) const LOG_NAME: &str = "log";
 
 /// Value: version byte 1. There while the store is closed and was closed cleanly: close writes it last, a start removes
 /// it first.

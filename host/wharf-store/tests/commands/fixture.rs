@@ -146,6 +146,13 @@ pub(crate) fn settle(claim: Claim, end: End) -> Settle {
     }
 }
 
+/// The log of a store that is open, or was not closed.
+pub(crate) fn log_of(store: &Path) -> PathBuf {
+    let mut log = store.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
 /// Opens a store, behind which is the engine that the suite is run for.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     Store::open(path, options)
@@ -185,12 +192,25 @@ impl Fixture {
 
     /// The same, with something done to the file in between, unchecked.
     pub(crate) fn kill_and(&mut self, change: impl FnOnce(&Path)) {
-        let left_behind = self.folder.path().join("left-behind");
-        fs::copy(self.path(), &left_behind).unwrap();
+        let left_behind = self.left_behind();
         wait(self.store.close()).unwrap();
         change(&left_behind);
-        fs::rename(&left_behind, self.path()).unwrap();
+        self.put_back(&left_behind);
         self.store = open(&self.path(), &self.options).unwrap();
+    }
+
+    /// A copy of what would be left behind if the process ended now.
+    pub(crate) fn left_behind(&self) -> PathBuf {
+        let copy = self.folder.path().join("left-behind");
+        fs::copy(self.path(), &copy).unwrap();
+        fs::copy(log_of(&self.path()), log_of(&copy)).unwrap();
+        copy
+    }
+
+    /// Puts what was left behind in the place of the store, which is closed.
+    pub(crate) fn put_back(&self, left_behind: &Path) {
+        fs::rename(left_behind, self.path()).unwrap();
+        fs::rename(log_of(left_behind), log_of(&self.path())).unwrap();
     }
 
     pub(crate) fn check(&self) -> Report {

@@ -3,8 +3,8 @@
 //!
 //! # Another engine
 //! It stands behind [`wharf_store::Store`] itself, chosen when a store is opened: the commands stay as they are, and so
-//! do these tests. `fixture::open` is the one place here that opens a store, and [`fixture::Fixture::kill_and`] the one
-//! that knows what a killed process leaves behind: a file. These two learn of another engine, and the suite is run once
+//! do these tests. `fixture::open` is the one place here that opens a store, and [`fixture::Fixture::left_behind`] the one
+//! that knows what a killed process leaves behind: files. These two learn of another engine, and the suite is run once
 //! for each. Stores that are closed, killed and opened again have to be found under the same path.
 //!
 //! Only `own` knows what is behind the commands (redb's tables, its file, the calls that it makes to a disk): no test

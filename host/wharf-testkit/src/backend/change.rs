@@ -5,6 +5,16 @@ use crate::random::Random;
 /// What a disk writes at once or not at all.
 const SECTOR_BYTES: usize = 512;
 
+/// The files of a store: its own, and its log.
+pub(super) type Files = [Vec<u8>; 2];
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Tables,
+    Log,
+}
+
 #[derive(Debug)]
 pub(super) enum Change {
     Write { offset: usize, data: Vec<u8> },
@@ -52,7 +62,7 @@ impl Change {
 }
 
 /// Makes durable what chance lets survive.
-pub(super) fn survive(changes: Vec<Change>, durable: &mut Vec<u8>, random: &mut Random) {
+pub(super) fn survive(changes: Vec<(Of, Change)>, durable: &mut Files, random: &mut Random) {
     let survivors = *random.pick(&[
         Survivors::None,
         Survivors::All,
@@ -61,7 +71,8 @@ pub(super) fn survive(changes: Vec<Change>, durable: &mut Vec<u8>, random: &mut 
         Survivors::Sectors,
     ]);
     let beginning = random.below(changes.len() as u64 + 1) as usize;
-    for (index, change) in changes.into_iter().enumerate() {
+    for (index, (of, change)) in changes.into_iter().enumerate() {
+        let durable = &mut durable[of as usize];
         let survives = match survivors {
             Survivors::None => false,
             Survivors::All | Survivors::Sectors => true,

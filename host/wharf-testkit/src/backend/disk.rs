@@ -4,9 +4,9 @@ use std::io;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use wharf_store::Backend;
+use wharf_store::Backends;
 
-use super::change::{Change, survive};
+use super::change::{Change, Files, Of, survive};
 use super::fault::{Call, Fault};
 use super::plug::Plug;
 use crate::random::Random;
@@ -18,11 +18,11 @@ pub struct PowerCut(Arc<Mutex<Disk>>);
 #[derive(Debug)]
 pub(super) struct Disk {
     /// What a cut leaves of the past.
-    durable: Vec<u8>,
+    durable: Files,
     /// What reads see.
-    pub(super) current: Vec<u8>,
+    pub(super) current: Files,
     /// What lies between the two, in order. After a failed sync it is not all: the rest counts as written.
-    unsynced: Vec<Change>,
+    unsynced: Vec<(Of, Change)>,
     /// Calls that change something until the power goes.
     calls_left: Option<u64>,
     /// What is to go wrong, and how many calls of its kind until then.
@@ -38,12 +38,13 @@ pub(super) struct Disk {
 }
 
 impl PowerCut {
-    /// A disk that holds `image`. The seed decides what its cuts leave.
+    /// A disk that holds `image`, a store that was closed. The seed decides what its cuts leave.
     #[must_use]
     pub fn new(image: Vec<u8>, seed: u64) -> Self {
+        let files = [image, Vec::new()];
         Self(Arc::new(Mutex::new(Disk {
-            durable: image.clone(),
-            current: image,
+            durable: files.clone(),
+            current: files,
             unsynced: Vec::new(),
             calls_left: None,
             armed: None,
@@ -117,24 +118,33 @@ impl PowerCut {
     pub fn restart(&self) {
         let mut disk = self.disk();
         let mut current = disk.durable.clone();
-        disk.unsynced.iter().for_each(|c| c.apply(&mut current));
+        for (of, change) in &disk.unsynced {
+            change.apply(&mut current[*of as usize]);
+        }
         disk.current = current;
         disk.plug_in();
     }
 
-    /// What is on the disk, for a reader that sees what was not synced too.
+    /// The store's own file, for a reader that sees what was not synced too.
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
-        self.disk().current.clone()
+        self.disk().current[Of::Tables as usize].clone()
     }
 
-    /// A handle for a store. It dies with the next [`PowerCut::reboot`] or [`PowerCut::restart`].
+    /// Handles for a store. They die with the next [`PowerCut::reboot`] or [`PowerCut::restart`].
     #[must_use]
-    pub fn plug(&self) -> Box<dyn Backend> {
-        Box::new(Plug {
-            disk: self.clone(),
-            number: self.disk().plug,
-        })
+    pub fn plug(&self) -> Backends {
+        let plug = |of| {
+            Box::new(Plug {
+                disk: self.clone(),
+                of,
+                number: self.disk().plug,
+            })
+        };
+        Backends {
+            tables: plug(Of::Tables),
+            log: plug(Of::Log),
+        }
     }
 
     pub(super) fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -148,23 +158,23 @@ impl Disk {
         self.plug += 1;
     }
 
-    pub(super) fn change(&mut self, call: Call, change: Change) -> io::Result<()> {
+    pub(super) fn change(&mut self, call: Call, of: Of, change: Change) -> io::Result<()> {
         let outcome = self.may_fail(call);
         if let Err(cause) = outcome {
             // A write that fails may have got somewhere; one without space has not.
             if self.failed == Some(Fault::Write) && self.random.once_in(2) {
-                change.apply(&mut self.current);
-                self.unsynced.push(change);
+                change.apply(&mut self.current[of as usize]);
+                self.unsynced.push((of, change));
             }
             return Err(cause);
         }
-        change.apply(&mut self.current);
+        change.apply(&mut self.current[of as usize]);
         // The call that the power goes at may have got as far as the disk.
-        self.unsynced.push(change);
+        self.unsynced.push((of, change));
         self.count_call()
     }
 
-    pub(super) fn sync(&mut self) -> io::Result<()> {
+    pub(super) fn sync(&mut self, of: Of) -> io::Result<()> {
         self.count_call()?;
         let outcome = self.may_fail(Call::Sync);
         if self
@@ -173,9 +183,15 @@ impl Disk {
         {
             return outcome;
         }
-        let unsynced = mem::take(&mut self.unsynced);
+        let (unsynced, others) = mem::take(&mut self.unsynced)
+            .into_iter()
+            .partition(|(changed, _)| *changed == of);
+        self.unsynced = others;
+        let unsynced: Vec<(Of, Change)> = unsynced;
         if outcome.is_ok() {
-            unsynced.iter().for_each(|c| c.apply(&mut self.durable));
+            for (of, change) in &unsynced {
+                change.apply(&mut self.durable[*of as usize]);
+            }
         } else {
             survive(unsynced, &mut self.durable, &mut self.random);
         }

@@ -9,7 +9,7 @@ fn what_was_synced_survives_and_the_rest_may_not() {
     let mut kept = 0;
     for seed in 0..100 {
         let disk = PowerCut::new(vec![0; 2048], seed);
-        let plug = disk.plug();
+        let plug = disk.plug().tables;
         plug.write(0, &[1; 1024]).unwrap();
         plug.sync_data().unwrap();
         disk.arm(2);
@@ -40,7 +40,7 @@ fn what_a_failed_sync_loses_no_later_sync_brings_back() {
     let mut lost = 0;
     for seed in 0..100 {
         let disk = PowerCut::new(vec![0; 1024], seed);
-        let plug = disk.plug();
+        let plug = disk.plug().tables;
         disk.arm_fault(Fault::Sync, 1);
         plug.write(0, &[1; 512]).unwrap();
         assert!(plug.sync_data().is_err());
@@ -62,17 +62,17 @@ fn what_a_failed_sync_loses_no_later_sync_brings_back() {
 fn a_full_disk_stays_full_until_there_is_room() {
     let disk = PowerCut::new(vec![0; 512], 1);
     disk.arm_fault(Fault::Full, 2);
-    disk.plug().set_len(1024).unwrap();
+    disk.plug().tables.set_len(1024).unwrap();
     for _ in 0..3 {
-        let refused = disk.plug().set_len(2048).unwrap_err();
+        let refused = disk.plug().tables.set_len(2048).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::StorageFull);
         assert_eq!(disk.failed(), Some(Fault::Full));
-        disk.plug().set_len(512).unwrap();
-        disk.plug().sync_data().unwrap();
+        disk.plug().tables.set_len(512).unwrap();
+        disk.plug().tables.sync_data().unwrap();
         disk.restart();
     }
     disk.make_room();
-    disk.plug().set_len(2048).unwrap();
+    disk.plug().tables.set_len(2048).unwrap();
     assert_eq!(disk.failed(), None);
 }
 
@@ -81,7 +81,7 @@ fn a_full_disk_stays_full_until_there_is_room() {
 fn a_fault_comes_once_and_with_its_own_kind_of_call() {
     for (fault, others) in [(Fault::Read, Fault::Write), (Fault::Write, Fault::Read)] {
         let disk = PowerCut::new(vec![0; 512], 1);
-        let plug = disk.plug();
+        let plug = disk.plug().tables;
         let call = |of: Fault| match of {
             Fault::Read => plug.read(0, &mut [0; 8]),
             _ => plug.write(0, &[1; 8]),
@@ -98,8 +98,8 @@ fn a_fault_comes_once_and_with_its_own_kind_of_call() {
 #[test]
 fn what_was_written_survives_the_process() {
     let disk = PowerCut::new(vec![0; 512], 1);
-    disk.plug().write(0, &[1; 512]).unwrap();
-    let plug = disk.plug();
+    disk.plug().tables.write(0, &[1; 512]).unwrap();
+    let plug = disk.plug().tables;
     disk.restart();
     assert!(plug.len().is_err(), "a handle of another process is dead");
     assert_eq!(disk.image(), [1; 512]);

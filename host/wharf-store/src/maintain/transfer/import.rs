@@ -17,6 +17,7 @@ use crate::maintain::StoreFile;
 use crate::maintain::progress::Progress;
 use crate::open;
 use crate::options::Options;
+use crate::transaction::Transaction;
 
 /// Why an export was not imported. No file is left of it.
 #[derive(Debug, thiserror::Error)]
@@ -113,7 +114,7 @@ fn read_into(
     let mut target = Target::new(database, options, header).map_err(stored)?;
     let mut is_through = false;
     while !is_through {
-        let tx = database.begin_write().map_err(write)?;
+        let tx = Transaction::checkpoint(database).map_err(stored)?;
         let mut writer = Writer::begin(&tx, &mut target).map_err(stored)?;
         while writer.bytes() < IMPORT_COMMIT_BYTES {
             let Some(line) = lines.next()? else {
@@ -123,7 +124,7 @@ fn read_into(
             take(&mut writer, line, lines)?;
         }
         let effects = writer.finish().map_err(stored)?;
-        tx.commit().map_err(write)?;
+        tx.commit_without_log().map_err(stored)?;
         target.reflect(effects);
         told(ImportStage::Reading(lines.bytes));
     }

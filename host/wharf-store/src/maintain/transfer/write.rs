@@ -1,6 +1,6 @@
 //! Writing what an export says, a commit at a time.
 
-use redb::{Database, ReadableDatabase, Table, WriteTransaction};
+use redb::{Database, ReadableDatabase, Table};
 use wharf_core::limits::DELIVERIES_COUNT_MAX;
 use wharf_core::message::ContentHash;
 use wharf_core::route::Planned;
@@ -26,6 +26,7 @@ use crate::table::tails::{self, Place, Tail};
 use crate::table::{
     attempt, blob, chunk, cursor, delivery, due, journal, keyed, meta, parked, wire,
 };
+use crate::transaction::{self, Transaction};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
 type Named<'tx> = Table<'tx, &'static str, &'static [u8]>;
@@ -148,7 +149,7 @@ pub(super) struct Writer<'a> {
     parked: Numbered<'a>,
     cursor: Named<'a>,
     keyed: Named<'a>,
-    meta: Named<'a>,
+    meta: transaction::Table<'a, &'static str, &'static [u8]>,
     /// Messages that are in no chunk yet: the last ones.
     messages: Parts,
     tails: tails::Builder,
@@ -179,10 +180,7 @@ impl Begun {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn begin(
-        tx: &'a WriteTransaction,
-        target: &'a mut Target,
-    ) -> Result<Self, ReadError> {
+    pub(super) fn begin(tx: &'a Transaction, target: &'a mut Target) -> Result<Self, ReadError> {
         let Target {
             numbers,
             ids,
@@ -190,21 +188,22 @@ impl<'a> Writer<'a> {
             id_sizes,
             channels,
         } = target;
+        let tables = tx.unlogged();
         Ok(Self {
             numbers,
             ids: ids::Change::begin(tx, ids, manifest, id_sizes, Planted::None),
             channels,
             changed: Changed::default(),
-            due: tx.open_table(due::TABLE)?,
-            chunk: tx.open_table(chunk::TABLE)?,
-            open: tx.open_table(tails::OPEN)?,
-            closed: tx.open_table(tails::CLOSED)?,
-            delivery: tx.open_table(delivery::TABLE)?,
-            wire: tx.open_table(wire::TABLE)?,
-            journal: tx.open_table(journal::TABLE)?,
-            parked: tx.open_table(parked::TABLE)?,
-            cursor: tx.open_table(cursor::TABLE)?,
-            keyed: tx.open_table(keyed::TABLE)?,
+            due: tables.open_table(due::TABLE)?,
+            chunk: tables.open_table(chunk::TABLE)?,
+            open: tables.open_table(tails::OPEN)?,
+            closed: tables.open_table(tails::CLOSED)?,
+            delivery: tables.open_table(delivery::TABLE)?,
+            wire: tables.open_table(wire::TABLE)?,
+            journal: tables.open_table(journal::TABLE)?,
+            parked: tables.open_table(parked::TABLE)?,
+            cursor: tables.open_table(cursor::TABLE)?,
+            keyed: tables.open_table(keyed::TABLE)?,
             meta: tx.open_table(meta::TABLE)?,
             messages: Parts::default(),
             tails: tails::Builder::default(),

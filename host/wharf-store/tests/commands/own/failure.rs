@@ -6,17 +6,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use redb::backends::InMemoryBackend;
-use wharf_store::{Backend, FailureReason, Options, Store, WriteError};
+use wharf_store::{Backend, Backends, FailureReason, Options, Store, WriteError};
 
+use super::ids::Disk;
 use crate::fixture::{T0, accept, wait};
 
 /// A disk whose reads, or whose syncs, fail once it is told so.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Failing {
-    disk: InMemoryBackend,
+    disk: Disk,
     reads: Arc<AtomicBool>,
     syncs: Arc<AtomicBool>,
+}
+
+impl Failing {
+    fn backends(self) -> Backends {
+        Backends {
+            log: Box::new(Self {
+                disk: Disk::new(),
+                ..self.clone()
+            }),
+            tables: Box::new(self),
+        }
+    }
 }
 
 fn unless(fails: &AtomicBool) -> io::Result<()> {
@@ -70,7 +82,7 @@ impl Wake for Look {
 /// Two callers wait for a commit in which what `broken` picks fails.
 fn check(broken: impl FnOnce(&Failing) -> Arc<AtomicBool>) {
     let disk = Failing {
-        disk: InMemoryBackend::new(),
+        disk: Disk::new(),
         reads: Arc::default(),
         syncs: Arc::default(),
     };
@@ -78,7 +90,7 @@ fn check(broken: impl FnOnce(&Failing) -> Arc<AtomicBool>) {
     let mut options = Options::new([1; 32], T0);
     // Every page is read from the disk.
     options.cache_bytes = 0;
-    let (store, mut engine) = Store::open_stepped(Box::new(disk), &options).unwrap();
+    let (store, mut engine) = Store::open_stepped(disk.backends(), &options).unwrap();
     let look = Arc::new(Look {
         store: store.clone(),
         informed_count: AtomicU32::new(0),

@@ -1,8 +1,8 @@
 //! Files of every format that was released: they must open, and hold what they held.
 //!
 //! A file is `tests/golden/format-N.redb.zst`, what it holds is `format-N.ndjson.zst` beside it, an export. A change of the
-//! format gets another number, a step in `migrate`, and another file; those of before stay. Until the first release there
-//! is one file, of the format as it is now, made by
+//! format gets another number, a step in `migrate`, and another file; those of before stay. That of the format as it
+//! is now is made by
 //!
 //! ```sh
 //! cargo test -p wharf-store --test commands -- --ignored write_the_golden_file

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 
 use redb::backends::InMemoryBackend;
-use wharf_store::{Accepted, Backend, Options, Store};
+use wharf_store::{Accepted, Backend, Backends, Options, Store};
 
 use crate::fixture::{T0, accept, wait};
 
@@ -75,11 +75,17 @@ impl Backend for Hanging {
 #[test]
 fn a_commit_whose_sync_hangs_is_seen_from_outside() {
     let gate = Arc::<Gate>::default();
-    let disk = Hanging {
-        disk: InMemoryBackend::new(),
-        gate: gate.clone(),
+    let hanging = || {
+        Box::new(Hanging {
+            disk: InMemoryBackend::new(),
+            gate: gate.clone(),
+        })
     };
-    let store = Store::open_backend(Box::new(disk), &Options::new([1; 32], T0)).unwrap();
+    let backends = Backends {
+        tables: hanging(),
+        log: hanging(),
+    };
+    let store = Store::open_backends(backends, &Options::new([1; 32], T0)).unwrap();
     assert_eq!(store.commit_running_for(), None);
     gate.set_shut(true);
     let sender = {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use proptest::prelude::*;
 use redb::backends::InMemoryBackend;
 use wharf_core::{MessageSeq, TimeMs};
-use wharf_store::{Accept, Accepted, Backend, Engine, IdSizes, Options, Store};
+use wharf_store::{Accept, Accepted, Backend, Backends, Engine, IdSizes, Options, Store};
 
 use crate::fixture::{Fixture, T0, accept, id, message, to, wait};
 use crate::stepped::alone;
@@ -20,6 +20,29 @@ pub(crate) struct Disk(Arc<InMemoryBackend>);
 impl Disk {
     pub(crate) fn new() -> Self {
         Self(Arc::new(InMemoryBackend::new()))
+    }
+}
+
+/// Both of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Disks {
+    tables: Disk,
+    log: Disk,
+}
+
+impl Disks {
+    pub(crate) fn new() -> Self {
+        Self {
+            tables: Disk::new(),
+            log: Disk::new(),
+        }
+    }
+
+    pub(crate) fn plug(&self) -> Backends {
+        Backends {
+            tables: Box::new(self.tables.clone()),
+            log: Box::new(self.log.clone()),
+        }
     }
 }
 
@@ -90,7 +113,7 @@ fn sizes() -> impl Strategy<Value = IdSizes> {
 
 /// A store, and what it should know.
 struct Known {
-    disk: Disk,
+    disk: Disks,
     options: Options,
     store: Store,
     engine: Engine,
@@ -107,8 +130,8 @@ impl Known {
         let mut options = Options::new([1; 32], T0);
         options.id_sizes = sizes;
         options.id_filter_bytes_max = filter_bytes_max;
-        let disk = Disk::new();
-        let (store, engine) = Store::open_stepped(Box::new(disk.clone()), &options).unwrap();
+        let disk = Disks::new();
+        let (store, engine) = Store::open_stepped(disk.plug(), &options).unwrap();
         Self {
             disk,
             options,
@@ -200,8 +223,7 @@ impl Known {
 
     fn restart(&mut self) {
         alone(&mut self.engine, self.store.close()).unwrap();
-        let disk = Box::new(self.disk.clone());
-        (self.store, self.engine) = Store::open_stepped(disk, &self.options).unwrap();
+        (self.store, self.engine) = Store::open_stepped(self.disk.plug(), &self.options).unwrap();
     }
 
     fn check(&mut self) {
@@ -316,7 +338,7 @@ fn an_id_is_found_while_it_is_moved() {
     const MESSAGES: u64 = 4_000;
     let mut options = Options::new([1; 32], T0);
     options.id_sizes = TINY;
-    let store = Store::open_backend(Box::new(InMemoryBackend::new()), &options).unwrap();
+    let store = Store::open_backends(Disks::new().plug(), &options).unwrap();
     let answered = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for _ in 0..2 {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use wharf_core::Status;
 use wharf_store::{Accepted, Claims, Options, Store};
 
-use super::ids::Disk;
+use super::ids::Disks;
 use crate::fixture::{T0, accept, channel, end, ended_by, id, settle};
 use crate::stepped::alone;
 
@@ -16,7 +16,7 @@ use crate::stepped::alone;
 fn it_joins_what_is_committed_with_it() {
     for is_first in [false, true] {
         let options = Options::new([1; 32], T0);
-        let (store, mut engine) = Store::open_stepped(Box::new(Disk::new()), &options).unwrap();
+        let (store, mut engine) = Store::open_stepped(Disks::new().plug(), &options).unwrap();
         let names = ["m1", "m2", "m3"];
         let batch = names.iter().map(|name| accept(name, &["a"])).collect();
         alone(&mut engine, store.accept(batch)).unwrap();

@@ -11,7 +11,7 @@ use wharf_store::{
 };
 
 use crate::everything::everything;
-use crate::fixture::{Fixture, T0, accept, channel, end, settle, wait, wire};
+use crate::fixture::{Fixture, T0, accept, channel, end, log_of, settle, wait, wire};
 
 const CACHE_BYTES: usize = 8 << 20;
 const FILTER_BYTES: usize = 1 << 20;
@@ -28,13 +28,6 @@ fn inspect(path: &Path) -> Inspection {
     open(path).unwrap().inspect(true, &mut |_| {}).unwrap()
 }
 
-/// What is left behind when the process ends without a stop.
-fn killed(fixture: &Fixture) -> PathBuf {
-    let path = fixture.folder.path().join("killed");
-    fs::copy(fixture.path(), &path).unwrap();
-    path
-}
-
 fn closed(fixture: &Fixture) -> PathBuf {
     wait(fixture.store.close()).unwrap();
     fixture.path()
@@ -42,12 +35,13 @@ fn closed(fixture: &Fixture) -> PathBuf {
 
 /// Looks at a file in every way that there is, and sees that no byte of it has changed.
 fn look(path: &Path) -> (Report, Inspection) {
-    let before = fs::read(path).unwrap();
+    let read = || (fs::read(path).unwrap(), fs::read(log_of(path)).ok());
+    let before = read();
     let report = check(path).unwrap();
     let inspection = inspect(path);
     let copy = tempfile::tempfile().unwrap();
     open(path).unwrap().backup(copy, &mut |_| {}).unwrap();
-    assert!(fs::read(path).unwrap() == before, "its bytes have changed");
+    assert!(read() == before, "its bytes have changed");
     (report, inspection)
 }
 
@@ -56,7 +50,7 @@ fn look(path: &Path) -> (Report, Inspection) {
 fn looking_changes_no_byte() {
     let fixture = everything();
     let expected = fixture.check();
-    let (report, of_killed) = look(&killed(&fixture));
+    let (report, of_killed) = look(&fixture.left_behind());
     assert_eq!(report, expected);
     let (report, of_closed) = look(&closed(&fixture));
     assert_eq!(report, expected);
@@ -74,13 +68,13 @@ fn looking_counts_no_claim_as_found() {
         panic!("after an unclean stop claims go on disk");
     };
     let claims = wait(fixture.store.persist_claims(claims)).unwrap();
-    let path = killed(&fixture);
+    let path = fixture.left_behind();
     for _ in 0..5 {
         assert_eq!(look(&path).1.claimed, 1);
     }
     drop(claims);
     wait(fixture.store.close()).unwrap();
-    fs::rename(&path, fixture.path()).unwrap();
+    fixture.put_back(&path);
     fixture.store = Store::open(&fixture.path(), &fixture.options).unwrap();
     // Found for the first time: it is tried alone, and not dead.
     assert_eq!(fixture.delivery("m").status, Status::Queued);
@@ -222,7 +216,7 @@ fn compacting_gives_back_and_keeps() {
         wait(fixture.store.settle(settled.collect())).unwrap();
     }
     fixture.check();
-    let (left, path) = (killed(&fixture), closed(&fixture));
+    let (left, path) = (fixture.left_behind(), closed(&fixture));
     for (path, is_clean) in [(path, true), (left, false)] {
         let before = inspect(&path);
         let compacted = compact(&path, CACHE_BYTES, |_| {}).unwrap();

@@ -6,6 +6,7 @@ mod golden;
 mod hang;
 mod ids;
 mod joined;
+mod log;
 mod maintain;
 mod open;
 mod small;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use redb::backends::FileBackend;
 use tempfile::TempDir;
 use wharf_core::{Cursor, Status};
-use wharf_store::{Backend, Claim, Claims, Engine, Options, Settle, Store};
+use wharf_store::{Backend, Backends, Claim, Claims, Engine, Options, Settle, Store};
 
 use crate::fixture::{Fixture, T0, accept, channel, end, message, settle, to, wait};
 use crate::stepped::alone;
@@ -147,18 +147,21 @@ impl Bench {
     /// With so many small messages in it, none of which goes anywhere.
     fn new(ids_count: u64) -> Self {
         let folder = TempDir::new().unwrap();
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(folder.path().join("store"))
-            .unwrap();
         let written = Arc::<Written>::default();
-        let backend = Box::new(Counting {
-            file: FileBackend::new(file).unwrap(),
-            written: written.clone(),
-        });
-        let (store, engine) = Store::open_stepped(backend, &Options::new([1; 32], T0)).unwrap();
+        let open = |name| {
+            let mut options = File::options();
+            options.read(true).write(true).create_new(true);
+            let file = options.open(folder.path().join(name)).unwrap();
+            Box::new(Counting {
+                file: FileBackend::new(file).unwrap(),
+                written: written.clone(),
+            })
+        };
+        let backends = Backends {
+            tables: open("store"),
+            log: open("log"),
+        };
+        let (store, engine) = Store::open_stepped(backends, &Options::new([1; 32], T0)).unwrap();
         let mut bench = Self {
             store,
             engine,

@@ -112,6 +112,9 @@ pub(in crate::command) fn hint(cause: &OpenError) -> &'static str {
         OpenError::OlderFormat { .. } => {
             "begin a new file with --store; what the old one has is read by the draft that wrote it"
         }
+        OpenError::LogMissing { .. } => {
+            "a store that was not closed is two files: bring the other one too, or a backup"
+        }
         OpenError::NotAStore => "check the path: the file is left as it is",
         OpenError::Damaged { .. } => {
             "put a backup in its place; the file is left as it is, and `wharf store check --file` says what can be read of it"
