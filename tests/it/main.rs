@@ -60,6 +60,7 @@ mod every_outcome_is_stored_as_it_is;
 mod every_problem_has_a_page;
 mod every_transition_is_told_to_post_event_hooks;
 mod folder;
+mod messages_of_a_key_keep_their_order;
 mod metrics_count_what_happened;
 mod only_the_token_opens_the_api;
 mod plugins_are_swapped_under_load;

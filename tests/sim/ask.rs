@@ -78,7 +78,8 @@ impl World {
             attributes: vec![("type".to_owned(), format!("order.{after}"))],
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             payload: payload.into(),
-            ordering_key: self.random.once_in(4).then(|| "key".to_owned()),
+            ordering_key: (!self.random.once_in(3))
+                .then(|| format!("key-{}", self.random.below(3))),
             sequence_global: None,
             sequence_key: Some(self.ids_count),
             deliver_after: self
@@ -98,6 +99,9 @@ impl World {
         let mut expected = Vec::new();
         for _ in 0..count {
             let nth = self.random.below(self.claims.len() as u64) as usize;
+            if self.claims[nth].claim.is_behind {
+                continue;
+            }
             let Held { claim, is_stale } = self.claims.swap_remove(nth);
             let settle = if claim.is_cancelled && self.random.once_in(2) {
                 self.give_up(claim.lease.delivery(), is_stale)

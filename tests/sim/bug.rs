@@ -23,6 +23,8 @@ pub(crate) enum Bug {
     PruneTooEarly,
     /// A row that a commit changes is not in its record of the log.
     LoseLogChange,
+    /// What is to be tried again does not keep later ones of its key back.
+    ForgetOrder,
 }
 
 impl Bug {
@@ -36,6 +38,7 @@ impl Bug {
         Self::DropJournalRow,
         Self::PruneTooEarly,
         Self::LoseLogChange,
+        Self::ForgetOrder,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Bug {
             Self::DropJournalRow => "drop-journal-row",
             Self::PruneTooEarly => "prune-too-early",
             Self::LoseLogChange => "lose-log-change",
+            Self::ForgetOrder => "forget-order",
         }
     }
 
@@ -72,6 +76,7 @@ impl Bug {
             Self::DropJournalRow => Planted::DropJournalRow,
             Self::PruneTooEarly => Planted::PruneTooEarly,
             Self::LoseLogChange => Planted::LoseLogChange,
+            Self::ForgetOrder => Planted::ForgetOrder,
         }
     }
 }

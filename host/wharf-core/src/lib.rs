@@ -16,6 +16,7 @@ pub mod lane;
 pub mod limits;
 pub mod message;
 pub mod operator;
+pub mod order;
 pub mod outcome;
 pub mod rate;
 pub mod retry;

@@ -105,6 +105,9 @@ pub async fn serve(
         .map(|(channel, paused)| Lanes::new(channel.name.clone(), &channel.protection, paused))
         .collect();
     metrics.add(LaneNumbers(lanes.clone()));
+    for channel in &config.channels {
+        store.set_order(&channel.name, channel.order);
+    }
     let keeper = Keeper::start(&config, plugins.clone(), uses, degraded.clone(), rescan).await;
     let listener = TcpListener::bind(config.listen)
         .await

@@ -3,6 +3,7 @@
 use wharf_core::{ChannelName, DeliveryId, Fence, Status};
 
 use crate::index::{SharedIndex, Taken};
+use crate::step::Ordered;
 
 /// The right to attempt a delivery, once. In memory only: a crash ends it.
 ///
@@ -16,6 +17,7 @@ pub struct Lease {
     channel: ChannelName,
     pub(crate) status: Status,
     pub(crate) has_wire: bool,
+    pub(crate) ordered: Option<Ordered>,
     is_settled: bool,
 }
 
@@ -28,6 +30,7 @@ impl Lease {
             channel: channel.clone(),
             status: Status::Queued,
             has_wire: false,
+            ordered: None,
             is_settled: false,
         }
     }

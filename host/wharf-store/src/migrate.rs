@@ -11,7 +11,7 @@ use redb::{Database, WriteTransaction};
 
 use crate::error::{OpenError, ReadError};
 use crate::open;
-use crate::table::meta;
+use crate::table::{meta, order};
 use crate::wal::Position;
 
 /// From one format to the next.
@@ -23,15 +23,28 @@ pub(crate) struct Step {
 }
 
 /// In the order of their formats, without a gap, up to the one before [`meta::FORMAT`].
-const STEPS: &[Step] = &[Step {
-    from: 7,
-    apply: add_log,
-}];
+const STEPS: &[Step] = &[
+    Step {
+        from: 7,
+        apply: add_log,
+    },
+    Step {
+        from: 8,
+        apply: add_order,
+    },
+];
 
 /// From 7: until then there was no log.
 fn add_log(tx: &WriteTransaction) -> Result<(), ReadError> {
     tx.open_table(meta::TABLE)?
         .insert(meta::LOG_NAME, Position::default().encode().as_slice())?;
+    Ok(())
+}
+
+/// From 8: until then no delivery kept another one back.
+fn add_order(tx: &WriteTransaction) -> Result<(), ReadError> {
+    tx.open_table(order::TABLE)?;
+    tx.open_table(order::OF)?;
     Ok(())
 }
 

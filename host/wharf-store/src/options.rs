@@ -118,6 +118,8 @@ pub enum Planted {
     DropJournalRow,
     /// Messages are removed as soon as they ended.
     PruneTooEarly,
+    /// A delivery that is to be tried again does not keep later ones of its key back.
+    ForgetOrder,
     /// The last row that a commit changes is not in its record of the log.
     LoseLogChange,
 }

@@ -2,6 +2,7 @@
 
 use redb::ReadableTable;
 use wharf_core::journal::Subject;
+use wharf_core::order;
 use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
@@ -10,6 +11,7 @@ use crate::options::Planted;
 use crate::stand::Stand;
 use crate::table::delivery::Row;
 use crate::table::journal::Draft;
+use crate::table::order::Stored;
 use crate::table::tails::{Place, Tail};
 
 /// A delivery as it stands in the commit that is being made.
@@ -20,6 +22,18 @@ pub(crate) struct Current {
     had_row: bool,
     slot: SlotAt,
     last: Cursor,
+    /// How it takes part in its channel's order, where its lease knows.
+    pub(crate) ordered: Option<Ordered>,
+}
+
+/// How a delivery takes part in its channel's order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ordered {
+    /// Of its key.
+    pub(crate) hash: u128,
+    pub(crate) policy: order::Policy,
+    /// It was never let through: earlier ones may be ahead of it that have no row.
+    pub(crate) is_behind: bool,
 }
 
 /// What a command finds that names a delivery by its number.
@@ -90,6 +104,7 @@ impl Current {
             had_row,
             slot,
             last: tail.last,
+            ordered: None,
         }))
     }
 
@@ -133,8 +148,12 @@ impl Current {
         let place = Place::Delivery(row.status, true);
         let last = self.last;
         group.set_tail(self.slot, Tail { place, last });
-        let id = self.id;
-        Ok(Filed { id, stand })
+        let (id, holds_key) = (self.id, self.orders(group, row)?);
+        Ok(Filed {
+            id,
+            stand,
+            holds_key,
+        })
     }
 
     /// Writes the step; returns its journal row, and where the delivery stands then. What that means for the index is for
@@ -169,8 +188,35 @@ impl Current {
             due: step.row.due,
         };
         group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
-        let filed = Filed { id: self.id, stand };
+        let (id, holds_key) = (self.id, self.orders(group, &step.row)?);
+        let filed = Filed {
+            id,
+            stand,
+            holds_key,
+        };
         Ok((last, filed))
+    }
+
+    /// Notes what its row from now on means for its channel's order.
+    fn orders(&self, group: &mut Group<'_>, row: &Row) -> Result<bool, ReadError> {
+        // Where nobody says how the order is kept, what was given up is left for the claim to judge.
+        let policy = self.ordered.map_or(
+            order::Policy {
+                on_dead: order::OnDead::Block,
+                ..order::Policy::default()
+            },
+            |ordered| ordered.policy,
+        );
+        let hash = self.ordered.map(|ordered| ordered.hash);
+        // What was redriven has left the order.
+        let hold = order::holds(row.status, policy).filter(|_| row.redriven.is_none());
+        let is_behind = self.ordered.is_some_and(|ordered| ordered.is_behind);
+        let hold = hold.map(|hold| match hold {
+            order::Hold::Waits if is_behind => Stored::Behind,
+            order::Hold::Waits => Stored::Waits,
+            order::Hold::Dead => Stored::Dead,
+        });
+        group.orders(&self.row.channel, self.id, hash, hold)
     }
 
     /// Writes where it stands then.

@@ -268,9 +268,44 @@ pub(super) struct Channel {
     /// When a lane, or the channel, that fails again and again is left alone.
     #[serde(default)]
     pub(super) breaker: Breaker,
+    /// `none`, or `key`: of the messages with the same ordering key none is sent before the one before it was delivered.
+    /// Those without a key, those that were to be delayed and those that were redriven are in no order. Default `none`.
+    #[serde(default)]
+    pub(super) order: Order,
+    /// With `order = "key"`: how far the one before has to come. `delivered`, or `accepted`: the receiver has taken it and
+    /// will tell. Default `delivered`.
+    pub(super) order_until: Option<Until>,
+    /// With `order = "key"`: what becomes of the next one where one is dead, rejected or shed. `continue`, or `block`: it
+    /// waits until that one is redriven or removed. Default `continue`.
+    pub(super) on_dead: Option<OnDead>,
     /// When to try again.
     #[serde(default)]
     pub(super) retry: Retry,
+}
+
+/// `channel.order`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Order {
+    #[default]
+    None,
+    Key,
+}
+
+/// `channel.order-until`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Until {
+    Delivered,
+    Accepted,
+}
+
+/// `channel.on-dead`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnDead {
+    Continue,
+    Block,
 }
 
 /// `[channel.breaker]`

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use wharf_core::grant::HttpGrant;
-use wharf_core::{ChannelName, Pairs, breaker, rate, retry, route};
+use wharf_core::{ChannelName, Pairs, breaker, order, rate, retry, route};
 
 use wharf_plugin::Folder;
 
@@ -171,6 +171,8 @@ pub struct Channel {
     pub timeout: Duration,
     /// What keeps it, and each of its lanes, from taking or being sent too much.
     pub protection: Protection,
+    /// How it keeps the order of its keys; none where it does not.
+    pub order: Option<order::Policy>,
     /// When to try again.
     pub retry: retry::Policy,
 }

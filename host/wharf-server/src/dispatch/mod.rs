@@ -184,6 +184,8 @@ enum Came {
         until: TimeMs,
         wire: Option<WireForm>,
     },
+    /// An earlier one of its ordering key has to go first, and too many wait for that one in memory.
+    Behind(TimeMs),
     /// The channel sends nothing: its lease goes back.
     GivenBack,
 }
@@ -198,6 +200,7 @@ async fn deliver(tools: Arc<Tools>, channel: Arc<Channel>, mut claim: Claim, sor
         attempt.unwrap_or_else(|_panic| Came::Ended(Box::new(attempt::panicked(&channel, &claim))));
     match came {
         Came::GivenBack => {}
+        Came::Behind(until) => settle::put_behind(&tools.store, claim, until).await,
         Came::Ended(ended) => settle::settle(&tools.store, &channel, claim, *ended).await,
         Came::Deferred { lane, until, wire } => {
             settle::defer(&tools, &channel, claim, &lane, until, wire).await;
@@ -207,6 +210,9 @@ async fn deliver(tools: Arc<Tools>, channel: Arc<Channel>, mut claim: Claim, sor
 
 /// Makes the attempt, in a place of its lane.
 async fn attempt(tools: &Tools, channel: &Channel, claim: &mut Claim, sorting: Sorting) -> Came {
+    if claim.is_behind {
+        return Came::Behind(tools.lanes.behind(clock::now()));
+    }
     let prepared = match attempt::prepare(channel, claim).await {
         Ok(prepared) => prepared,
         Err(ended) => return Came::Ended(ended),

@@ -45,6 +45,13 @@ pub(super) async fn settle(store: &Store, channel: &Channel, claim: Claim, ended
     }
 }
 
+/// Puts off what comes too early in its channel's order.
+pub(super) async fn put_behind(store: &Store, claim: Claim, until: TimeMs) {
+    let (lease, wire) = (claim.lease, None);
+    // It was taken back, or cannot be read, or the store has failed: each is told of where it happened.
+    drop(store.defer(vec![Defer { lease, until, wire }]).await);
+}
+
 /// Puts off what its lane does not take now.
 pub(super) async fn defer(
     tools: &Tools,

@@ -11,7 +11,7 @@ impl Index {
     /// Files a stored delivery under what it waits for. What waits for something else than a time, or has ended, is only
     /// counted.
     pub(crate) fn file(&mut self, at: QueueAt, filed: &Filed) {
-        let Filed { id, stand } = *filed;
+        let Filed { id, stand, .. } = *filed;
         match stand.status {
             Status::Queued | Status::Retrying => {
                 debug_assert!(stand.has_row, "what is new is not filed");
@@ -119,5 +119,6 @@ impl Index {
         self.leases.contains_key(&id)
             || self.claimed().contains(&id)
             || self.stuck.contains_key(&id)
+            || self.order.is_aside(id)
     }
 }

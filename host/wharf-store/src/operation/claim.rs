@@ -36,6 +36,10 @@ pub struct Claim {
     pub key_generation: u32,
     /// What its attempts are held against.
     pub budget: Budget,
+    /// An earlier one of its ordering key keeps it back, and there is no memory for it to wait in: it is to be deferred, not
+    /// attempted.
+    pub is_behind: bool,
+    pub(crate) is_redriven: bool,
 }
 
 /// What a claim gives.
@@ -55,9 +59,15 @@ pub enum Claims {
 pub struct Unpersisted(pub(crate) Vec<Claim>);
 
 impl Unpersisted {
-    /// The deliveries that were claimed.
+    /// The deliveries that are to be attempted.
     pub fn deliveries(&self) -> impl Iterator<Item = DeliveryId> {
-        self.0.iter().map(|claim| claim.lease.delivery())
+        self.to_attempt().map(Lease::delivery)
+    }
+
+    /// The leases of those.
+    pub(crate) fn to_attempt(&self) -> impl Iterator<Item = &Lease> {
+        let to_attempt = self.0.iter().filter(|claim| !claim.is_behind);
+        to_attempt.map(|claim| &claim.lease)
     }
 }
 
@@ -115,6 +125,7 @@ impl Store {
                 .filter_map(|(lease, taken)| resident(lease, taken))
                 .collect()
         };
+        let claims = self.in_order(at, claims)?;
         Ok(if is_careful && !claims.is_empty() {
             Claims::Careful(Unpersisted(claims))
         } else {
@@ -189,6 +200,7 @@ struct Found {
     is_cancelled: bool,
     key_generation: u32,
     budget: Budget,
+    is_redriven: bool,
 }
 
 impl Found {
@@ -207,6 +219,7 @@ impl Found {
             is_cancelled: false,
             key_generation: 0,
             budget,
+            is_redriven: false,
         }
     }
 
@@ -221,6 +234,8 @@ impl Found {
             is_cancelled: self.is_cancelled,
             key_generation: self.key_generation,
             budget: self.budget,
+            is_behind: false,
+            is_redriven: self.is_redriven,
         }
     }
 }
@@ -250,6 +265,7 @@ impl Reader<'_> {
             (found.status, found.attempts_count) = (row.status, row.attempts_count);
             found.is_cancelled = row.is_cancelled;
             found.key_generation = row.key_generation;
+            found.is_redriven = row.redriven.is_some();
             found.budget = row.redriven.unwrap_or(found.budget);
             if row.has_wire {
                 found.wire = Some(self.rows.wire(id)?);

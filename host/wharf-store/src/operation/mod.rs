@@ -13,6 +13,7 @@ pub(crate) mod journal;
 pub(crate) mod keyed;
 pub(crate) mod list;
 pub(crate) mod load;
+pub(crate) mod order;
 pub(crate) mod park;
 pub(crate) mod persist;
 pub(crate) mod promote;

@@ -119,7 +119,14 @@ fn reroute(group: &mut Group<'_>, wanted: &Reroute) -> Result<Rerouted, ReadErro
             ..Stand::OPEN
         };
         group.stands(&planned.channel, id, None, stand)?;
-        group.refiled(&planned.channel, Filed { id, stand });
+        group.refiled(
+            &planned.channel,
+            Filed {
+                id,
+                stand,
+                holds_key: false,
+            },
+        );
     }
     Ok(Rerouted::Recorded(planned.len() as u16))
 }

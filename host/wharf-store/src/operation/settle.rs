@@ -154,7 +154,8 @@ impl Ended {
 /// The writer's part, where the lease is live.
 pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, ReadError> {
     let id = ended.lease.delivery();
-    let current = Current::leased(group, id, ended.lease.channel())?;
+    let mut current = Current::leased(group, id, ended.lease.channel())?;
+    current.ordered = ended.lease.ordered;
     let (transition, attempt, at) = match ended.how {
         How::Settled {
             transition,
@@ -212,6 +213,6 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
 
 /// The index's part, after the commit.
 pub(crate) fn file(index: &mut Index, filed: &Filed) {
-    let at = index.end_settle(filed.id);
+    let at = index.end_settle(filed.id, filed.holds_key);
     index.file(at, filed);
 }

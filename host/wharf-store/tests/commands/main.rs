@@ -25,6 +25,7 @@ mod journal;
 mod keyed;
 mod list;
 mod open;
+mod order;
 mod own;
 mod park;
 mod prune;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use wharf_core::rate::Rate;
-use wharf_core::{ChannelName, MessageId, breaker, limits, retry};
+use wharf_core::{ChannelName, MessageId, breaker, limits, order, retry};
 
 use super::super::file::Schedule;
 use super::super::{Channel, HookUse, Protection, bounds, file, value};
@@ -68,10 +68,41 @@ impl Resolver<'_> {
                     lane_rate: self.rate(&format!("{at}: lane-rate"), channel.lane_rate),
                     breaker: self.breaker(&format!("{at}: breaker"), &channel.breaker),
                 },
+                order: self.order(&at, channel.order, channel.order_until, channel.on_dead),
                 retry: self.retry(&at, channel.retry),
             });
         }
         resolved
+    }
+
+    fn order(
+        &mut self,
+        at: &str,
+        order: file::Order,
+        until: Option<file::Until>,
+        on_dead: Option<file::OnDead>,
+    ) -> Option<order::Policy> {
+        if order == file::Order::None {
+            for (key, is_there) in [
+                ("order-until", until.is_some()),
+                ("on-dead", on_dead.is_some()),
+            ] {
+                if is_there {
+                    self.problem(format!("{at}: {key} says nothing without order = \"key\""));
+                }
+            }
+            return None;
+        }
+        Some(order::Policy {
+            until: match until {
+                None | Some(file::Until::Delivered) => order::Until::Delivered,
+                Some(file::Until::Accepted) => order::Until::Accepted,
+            },
+            on_dead: match on_dead {
+                None | Some(file::OnDead::Continue) => order::OnDead::Continue,
+                Some(file::OnDead::Block) => order::OnDead::Block,
+            },
+        })
     }
 
     fn rate(&mut self, at: &str, rate: Option<value::Rate>) -> Option<Rate> {

@@ -103,6 +103,7 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
         lane-parallelism = 65
         rate = "0/s"
         lane-rate = "1000001/m"
+        on-dead = "block"
         breaker = { failures = 1000001, wait = "0s", wait-max = "1s", probes = 0 }
         retry = { base = "0s", max = "721h", max-age = "9223372036854775807s" }
         [[channel]]
@@ -129,6 +130,7 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
             "channel \"a\": breaker.wait takes 1ms to 24h",
             "channel \"a\": breaker.wait-max is shorter than",
             "channel \"a\": breaker.probes takes 1 to 1000",
+            "channel \"a\": on-dead says nothing without order",
             "channel \"a\": retry.base takes more than 0s",
             "channel \"a\": retry.max takes",
             "channel \"a\": retry.max-age takes",

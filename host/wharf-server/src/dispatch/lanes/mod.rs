@@ -137,6 +137,8 @@ struct Channel {
     /// Deferred in a row, since something else was answered.
     deferred_in_a_row: u32,
     looked_further_at: Option<Instant>,
+    /// When what comes too early in the channel's order comes again.
+    behind: Line,
     /// What was deferred and may come now.
     hastened: Vec<(TimeMs, DeliveryId)>,
 }
@@ -195,6 +197,7 @@ impl Lanes {
                 turns: VecDeque::new(),
                 deferred_in_a_row: 0,
                 looked_further_at: None,
+                behind: Line::default(),
                 hastened: Vec::new(),
             }),
             changed: Notify::new(),
@@ -226,6 +229,14 @@ impl Lanes {
     pub(super) fn sort(self: &Arc<Self>) -> Sorting {
         self.lock().sorting += 1;
         Sorting(Arc::clone(self))
+    }
+
+    /// When something comes again that comes too early in the channel's order.
+    pub(super) fn behind(&self, now: TimeMs) -> TimeMs {
+        let mut channel = self.lock();
+        channel
+            .behind
+            .next(now.after(LANE_FULL_WAIT), DEFER_SPACING, DEFER_SPAN)
     }
 
     /// What a delivery may do that is ready to be sent.

@@ -34,11 +34,17 @@ fn another_format_is_refused_by_its_number() {
             tx.commit().unwrap();
         }
     };
-    check(with_format(9), |error| {
-        matches!(error, OpenError::NewerFormat { found: 9, known: 8 })
+    check(with_format(10), |error| {
+        matches!(
+            error,
+            OpenError::NewerFormat {
+                found: 10,
+                known: 9
+            }
+        )
     });
     check(with_format(5), |error| {
-        matches!(error, OpenError::OlderFormat { found: 5, known: 8 })
+        matches!(error, OpenError::OlderFormat { found: 5, known: 9 })
     });
 }
 
