@@ -25,6 +25,8 @@ pub(crate) enum Bug {
     ForgetReserve,
     /// A row that a commit changes is not in its record of the log.
     LoseLogChange,
+    /// What is to be tried again does not keep later ones of its key back.
+    ForgetOrder,
 }
 
 impl Bug {
@@ -39,6 +41,7 @@ impl Bug {
         Self::PruneTooEarly,
         Self::ForgetReserve,
         Self::LoseLogChange,
+        Self::ForgetOrder,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -53,6 +56,7 @@ impl Bug {
             Self::PruneTooEarly => "prune-too-early",
             Self::ForgetReserve => "forget-reserve",
             Self::LoseLogChange => "lose-log-change",
+            Self::ForgetOrder => "forget-order",
         }
     }
 
@@ -77,6 +81,7 @@ impl Bug {
             Self::PruneTooEarly => Planted::PruneTooEarly,
             Self::ForgetReserve => Planted::ForgetReserve,
             Self::LoseLogChange => Planted::LoseLogChange,
+            Self::ForgetOrder => Planted::ForgetOrder,
         }
     }
 }

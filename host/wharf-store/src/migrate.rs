@@ -13,7 +13,7 @@ use redb::{Database, WriteTransaction};
 
 use crate::error::{OpenError, ReadError};
 use crate::open;
-use crate::table::meta;
+use crate::table::{meta, order};
 use crate::wal::Position;
 
 /// From one format to the next.
@@ -35,12 +35,23 @@ const STEPS: &[Step] = &[
         // What has nothing in reserve is written as before, and rows of deliveries of before are read.
         apply: |_| Ok(()),
     },
+    Step {
+        from: 9,
+        apply: add_order,
+    },
 ];
 
 /// From 7: until then there was no log.
 fn add_log(tx: &WriteTransaction) -> Result<(), ReadError> {
     tx.open_table(meta::TABLE)?
         .insert(meta::LOG_NAME, Position::default().encode().as_slice())?;
+    Ok(())
+}
+
+/// From 9: until then no delivery kept another one back.
+fn add_order(tx: &WriteTransaction) -> Result<(), ReadError> {
+    tx.open_table(order::TABLE)?;
+    tx.open_table(order::OF)?;
     Ok(())
 }
 

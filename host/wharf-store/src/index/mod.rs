@@ -7,6 +7,7 @@
 mod careful;
 mod due;
 mod lease;
+mod order;
 mod page;
 mod ready;
 mod seize;
@@ -25,6 +26,8 @@ use crate::table::state::State;
 
 use careful::Careful;
 pub(crate) use lease::Leased;
+pub(crate) use order::Aside;
+use order::Order;
 use page::Load;
 pub(crate) use page::{Page, Plan};
 use ready::Queue;
@@ -47,6 +50,7 @@ pub(crate) struct Index {
     /// the next start files them as ready again.
     stuck: FxHashMap<DeliveryId, bool>,
     careful: Careful,
+    order: Order,
     /// What happens while a page is read.
     load: Option<Load>,
     resident_bytes: usize,
@@ -77,6 +81,7 @@ impl SharedIndex {
             last_fence: Fence(0),
             stuck: FxHashMap::default(),
             careful: Careful::default(),
+            order: Order::default(),
             load: None,
             resident_bytes: 0,
             resident_bytes_max,
@@ -121,6 +126,11 @@ impl Index {
         at
     }
 
+    /// The number that keys know a channel by.
+    pub(crate) fn number(&self, at: QueueAt) -> u32 {
+        self.queues[at.0].counted.number
+    }
+
     /// What was counted by the last commit.
     pub(crate) fn set_state(&mut self, state: &State) {
         self.state = *state;
@@ -148,7 +158,7 @@ impl Index {
         Spread {
             ready: self.queues.iter().map(Queue::ready_count).sum(),
             leased: self.leases.len() as u64,
-            blocked: self.stuck.len() as u64,
+            blocked: self.stuck.len() as u64 + self.order.aside_count(),
             due: self.queues.iter().map(Queue::due_count).sum::<u64>() + self.waiting_count(),
             held: self.state.counts.status(Status::Held),
             ended: self.state.counts.ended(),
@@ -173,6 +183,7 @@ impl Index {
         let mut known = FxHashMap::default();
         known.extend(self.leases.keys().map(|id| (*id, false)));
         known.extend(self.stuck.keys().map(|id| (*id, false)));
+        known.extend(self.order.aside());
         let mut behind = FxHashMap::default();
         for queue in &self.queues {
             known.extend(queue.residents());

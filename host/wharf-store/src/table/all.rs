@@ -6,8 +6,8 @@ use std::convert::Infallible;
 use redb::{Key, TableDefinition, TableHandle, Value};
 
 use super::{
-    chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta, parked,
-    tails, wire,
+    chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta, order,
+    parked, tails, wire,
 };
 
 /// What is done with each table.
@@ -22,7 +22,7 @@ pub(crate) trait Visit {
 }
 
 /// How many there are.
-pub(crate) const COUNT: u64 = 15;
+pub(crate) const COUNT: u64 = 17;
 
 /// Visits every table, in the order of their numbers: another one comes last.
 pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
@@ -45,7 +45,9 @@ pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
     for table in [cursor::TABLE, keyed::TABLE, meta::TABLE] {
         visit.table(table)?;
     }
-    visit.table(due::TABLE)
+    visit.table(due::TABLE)?;
+    visit.table(order::TABLE)?;
+    visit.table(order::OF)
 }
 
 /// The number of a table, by which the log knows it.
