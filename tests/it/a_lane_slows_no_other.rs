@@ -3,8 +3,8 @@ use wharf_testkit::process::{Host, eventually};
 use wharf_testkit::sink::{Answer, Gate, Sink};
 
 use crate::support::{
-    SOON, assert_has, attempts, channel_of, ended, get, health, host, journal, message, post_batch,
-    send, steps, text, wait_for,
+    SOON, assert_has, attempts, channel_of, ended, get, guest, health, host, journal, message,
+    post_batch, send, steps, text, wait_for,
 };
 
 /// A channel whose messages say where they go, and leave to go there.
@@ -67,15 +67,17 @@ fn wait_until_deferred(host: &Host, id: &str) {
 }
 
 /// Goal (D5): a lane that never answers has a part of its channel's places and no more, however much is in front of what
-/// goes elsewhere. What it does not take costs no attempt, and comes when it takes something again.
+/// goes elsewhere. What it does not take costs no attempt, and comes when it takes something again; of its attempt all is
+/// journalled then, also what was made before it was put off.
 #[test]
 fn that_never_answers() {
     let (slow, fine) = (Sink::start().unwrap(), Sink::start().unwrap());
     let gate = Gate::default();
     slow.otherwise(Answer::status(200).behind(&gate));
-    let more = "parallelism = 8\ntimeout = \"1h\"\nconfig.timeout = \"1h\"";
+    let more = "parallelism = 8\ntimeout = \"1h\"\nconfig.timeout = \"1h\"\nconvert = [\"wrap\"]";
     let host = host(&config(more, &[&slow, &fine]))
         .shipped("http")
+        .plugin("wrap", guest("outcomes"))
         .start()
         .unwrap();
     let (slow_ids, fine_ids) = (ids("slow", 60), ids("fine", 30));
@@ -102,7 +104,11 @@ fn that_never_answers() {
     gate.open();
     for id in &slow_ids {
         wait_for(&host, id, "delivered");
-        assert_eq!(attempts(&host, id).len(), 1, "{id}");
+        let attempts = attempts(&host, id);
+        assert_eq!(attempts.len(), 1, "{id}");
+        let runs = attempts[0]["hooks"].as_array().unwrap();
+        let hooks: Vec<_> = runs.iter().map(|run| text(&run["hook"])).collect();
+        assert_eq!(hooks, ["converter wrap", "channel http"], "{id}");
     }
     assert_eq!(slow.count(), 60);
     assert_eq!(health(&host).0, "ok");

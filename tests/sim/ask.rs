@@ -171,6 +171,12 @@ impl World {
                 endpoint: Some("https://a.example".to_owned()),
                 headers: vec![],
                 body: vec![7; self.random.below(2_000) as usize],
+                begun: self.random.once_in(2).then(|| {
+                    Box::new(Attempt {
+                        number: claim.attempts_count + 1,
+                        ..Attempt::default()
+                    })
+                }),
             });
             expected.push(if is_stale {
                 Settled::Stale
@@ -235,6 +241,7 @@ impl World {
             endpoint: Some("https://a.example".to_owned()),
             headers: vec![("x".to_owned(), number.to_string())],
             body: vec![number as u8; random.below(2_000) as usize],
+            begun: None,
         });
         let transition = Transition {
             to,

@@ -176,6 +176,10 @@ pub(crate) const RATE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Deliveries deferred in a row after which a dispatcher goes slowly: it has met nothing else for a whole batch.
 pub(crate) const DEFERRED_IN_A_ROW: u32 = CLAIM_BATCH_MAX as u32;
 
+/// How long the first one in line waits until a dispatcher looks past it. Where receivers answer within that, nothing is
+/// ever put aside for being one of many.
+pub(crate) const LOOK_FURTHER_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a dispatcher looks past what its lanes do not take, and for how many: 160 writes a second, if all is in vain.
 pub(crate) const LOOK_FURTHER_EVERY: Duration = Duration::from_millis(100);
 /// See [`LOOK_FURTHER_EVERY`].

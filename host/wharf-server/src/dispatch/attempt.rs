@@ -62,12 +62,21 @@ pub(super) async fn prepare(channel: &Channel, claim: &mut Claim) -> Result<Prep
     let mut call = prepare::call(channel, claim, started_at);
     let stored = claim.wire.take();
     let is_stored = stored.is_some();
+    let mut took_before = Duration::ZERO;
     let wire = match stored {
-        Some(stored) => Ok(Wire {
-            endpoint: stored.endpoint,
-            headers: stored.headers,
-            body: stored.body,
-        }),
+        Some(stored) => {
+            let begun = stored.begun.filter(|begun| begun.number == attempt.number);
+            if let Some(begun) = begun {
+                took_before = Duration::from_micros(begun.duration_us);
+                attempt.hooks = begun.hooks;
+                attempt.notes = begun.notes;
+            }
+            Ok(Wire {
+                endpoint: stored.endpoint,
+                headers: stored.headers,
+                body: stored.body,
+            })
+        }
         None => prepare::wire(channel, &claim.message, &mut call, &mut attempt).await,
     };
     match wire {
@@ -76,7 +85,7 @@ pub(super) async fn prepare(channel: &Channel, claim: &mut Claim) -> Result<Prep
             call,
             wire,
             is_stored,
-            took: started.elapsed(),
+            took: took_before + started.elapsed(),
         }),
         Err(outcome) => {
             let took = started.elapsed();
@@ -94,8 +103,17 @@ impl Prepared {
 
     /// What was to be sent, where it is to be kept although nothing was.
     pub(super) fn into_form(self) -> Option<WireForm> {
-        let wire = SentWire::from(self.wire).into_form();
-        (!self.is_stored).then_some(wire)
+        if self.is_stored {
+            return None;
+        }
+        let begun = journal::Attempt {
+            duration_us: micros(self.took),
+            ..self.attempt
+        };
+        Some(WireForm {
+            begun: Some(Box::new(begun)),
+            ..SentWire::from(self.wire).into_form()
+        })
     }
 }
 
@@ -150,7 +168,7 @@ fn end(
 ) -> Ended {
     let at = clock::now();
     let transition = decide(channel, claim, &outcome, at);
-    attempt.duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    attempt.duration_us = micros(took);
     tell(channel, claim, &attempt, &transition, &outcome);
     let pause = match &outcome {
         Outcome::Retry(failure) => lane::told(&outcome).pause.map(|paused| Wish {
@@ -167,6 +185,10 @@ fn end(
         wire: None,
         pause,
     }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// How a delivery ends that is not to be attempted any more.

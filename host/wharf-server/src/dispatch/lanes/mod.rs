@@ -8,8 +8,8 @@
 //! once when the lane takes something again.
 //!
 //! The queue of a channel is one, whatever the lanes. What stands before a delivery is looked at before it, so a dispatcher
-//! looks further while a lane takes nothing, past what it finds, and slowly where it knows of no other lane that would take
-//! something: see `room`.
+//! looks further once a lane has let its line wait, past what it finds, and slowly where it knows of no other lane that
+//! would take something: see `room`. A lane whose line moves is not looked past: what comes next comes soon.
 //!
 //! Nothing of it is on disk but pauses: after a restart every breaker is closed.
 
@@ -146,7 +146,8 @@ struct Channel {
 
 struct Lane {
     running: usize,
-    waiting: VecDeque<oneshot::Sender<Pass>>,
+    /// In line, since when.
+    waiting: VecDeque<(Instant, oneshot::Sender<Pass>)>,
     breaker: Breaker,
     limiter: Limiter,
     line: Line,
@@ -323,7 +324,7 @@ impl Lanes {
         }
         if is_full {
             let (sender, receiver) = oneshot::channel();
-            lane.waiting.push_back(sender);
+            lane.waiting.push_back((Instant::now(), sender));
             channel.waiting += 1;
             if !channel.turns.contains(name) {
                 channel.turns.push_back(name.clone());
@@ -474,7 +475,7 @@ impl Lanes {
                 passed_over += 1;
                 continue;
             }
-            let Some(sender) = lane.waiting.pop_front() else {
+            let Some((_, sender)) = lane.waiting.pop_front() else {
                 continue;
             };
             channel.waiting -= 1;

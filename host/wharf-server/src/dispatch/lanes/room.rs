@@ -1,8 +1,9 @@
 //! How many deliveries a dispatcher claims.
 //!
 //! As many as there are places, mostly. Where someone is in line already, as many as the line has room for. Where both give
-//! nothing, it looks further, for a lane that has room: what it finds for the others it has to put aside, at a write each.
-//! So it looks further a little at a time, and slowly where it knows of no lane that wants something.
+//! nothing, and someone has been in line for a while, it looks further, for a lane that has room: what it finds for the
+//! others it has to put aside, at a write each. So it looks further a little at a time, and slowly where it knows of no lane
+//! that wants something. While the line moves it does not: it takes what comes in the order of its queue.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use wharf_core::breaker::State;
 
 use super::{Lanes, waiting_max};
 use crate::limits::{
-    DEFERRED_IN_A_ROW, LANE_KNOWN_FOR, LOOK_FURTHER_COUNT, LOOK_FURTHER_EVERY,
+    DEFERRED_IN_A_ROW, LANE_KNOWN_FOR, LOOK_FURTHER_AFTER, LOOK_FURTHER_COUNT, LOOK_FURTHER_EVERY,
     LOOK_FURTHER_QUICKLY_EVERY,
 };
 
@@ -54,7 +55,8 @@ impl Lanes {
                 probes.saturating_sub(taken)
             }
         };
-        let in_line = waiting_max(places).saturating_sub(channel.waiting);
+        // Who is sorted may come to be in line.
+        let in_line = waiting_max(places).saturating_sub(channel.waiting + channel.sorting);
         let wanted = match channel.waiting {
             0 => free,
             _ => free.min(in_line),
@@ -62,6 +64,16 @@ impl Lanes {
         let is_in_vain = channel.deferred_in_a_row >= DEFERRED_IN_A_ROW;
         if free == 0 || wanted > 0 && !is_in_vain {
             return Room::now(wanted);
+        }
+        let fronts = channel
+            .lanes
+            .values()
+            .filter_map(|lane| lane.waiting.front());
+        let waits = fronts.map(|(since, _)| since.elapsed()).max();
+        if let Some(left) = waits.and_then(|waits| LOOK_FURTHER_AFTER.checked_sub(waits))
+            && !is_in_vain
+        {
+            return Room::later(left);
         }
         let names = channel.lanes.iter();
         let recent = names.filter(|(_, lane)| lane.used_at.elapsed() < LANE_KNOWN_FOR);
