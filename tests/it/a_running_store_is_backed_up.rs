@@ -78,7 +78,10 @@ fn a_file_is_copied_without_a_host() {
     let killed = stat(&host, &[]);
     assert_eq!(killed["stop"], "unclean");
     assert_eq!(killed["messages"], running["messages"]);
-    assert_eq!(killed["tables"].as_array().unwrap().len(), 15);
+    let tables = killed["tables"].as_array().unwrap();
+    for name in ["delivery", "journal", "order"] {
+        assert!(tables.iter().any(|table| table["name"] == name), "{name}");
+    }
     assert!(killed["free_bytes"].as_u64().unwrap() < killed["file_bytes"].as_u64().unwrap());
     assert!(stat(&host, &["--quick"])["free_bytes"].is_null());
     let (code, _, error) = ended(host.cli(["store", "backup", "copy.redb"]).unwrap());

@@ -13,7 +13,7 @@ use wharf_core::route::Planned;
 use wharf_core::{
     Cause, Cursor, DeliveryId, Message, MessageId, MessageSeq, Pairs, Status, TimeMs, WireForm,
 };
-use wharf_store::{Accept, Claim, Parked, Settle, Unrouted};
+use wharf_store::{Accept, Claim, Defer, Parked, Settle, Settled, Unrouted};
 
 use crate::model::{Model, ModelSettle};
 use crate::step::written;
@@ -80,7 +80,8 @@ impl World {
             attributes: attributes(self.random.below(12), after),
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
             payload: payload.into(),
-            ordering_key: self.random.once_in(4).then(|| "key".to_owned()),
+            ordering_key: (!self.random.once_in(3))
+                .then(|| format!("key-{}", self.random.below(3))),
             sequence_global: None,
             sequence_key: Some(self.ids_count),
             deliver_after: self
@@ -129,6 +130,9 @@ impl World {
         let mut expected = Vec::new();
         for _ in 0..count {
             let nth = self.random.below(self.claims.len() as u64) as usize;
+            if self.claims[nth].claim.is_behind {
+                continue;
+            }
             let Held { claim, is_stale } = self.claims.swap_remove(nth);
             let settle = if claim.is_cancelled && self.random.once_in(2) {
                 self.give_up(claim.lease.delivery(), is_stale)
@@ -149,6 +153,46 @@ impl World {
         }
         let store = self.store.clone();
         let asked = written(async move { Ok(Said::Settle(store.settle(batch).await?)) });
+        (asked, Said::Settle(expected))
+    }
+
+    /// What its lane does not take now.
+    pub(crate) fn ask_defer(&mut self, model: &mut Model) -> (Asked, Said) {
+        let mut batch = Vec::new();
+        let mut expected = Vec::new();
+        for _ in 0..self.random.below(3).min(self.claims.len() as u64) {
+            let nth = self.random.below(self.claims.len() as u64) as usize;
+            let Held { claim, is_stale } = self.claims.swap_remove(nth);
+            let id = claim.lease.delivery();
+            let until = self
+                .now
+                .after(Duration::from_millis(self.random.below(3_000)));
+            let wire = self.random.once_in(2).then(|| WireForm {
+                endpoint: Some("https://a.example".to_owned()),
+                headers: vec![],
+                body: vec![7; self.random.below(2_000) as usize],
+                begun: self.random.once_in(2).then(|| {
+                    Box::new(Attempt {
+                        number: claim.attempts_count + 1,
+                        ..Attempt::default()
+                    })
+                }),
+            });
+            expected.push(if is_stale {
+                Settled::Stale
+            } else {
+                model.defer(id, until, wire.as_ref())
+            });
+            if !is_stale {
+                self.leased.remove(&id);
+                // It was tried as far as its lane: what had ended the process before that is found.
+                self.untried.remove(&id);
+            }
+            let lease = claim.lease;
+            batch.push(Defer { lease, until, wire });
+        }
+        let store = self.store.clone();
+        let asked = written(async move { Ok(Said::Settle(store.defer(batch).await?)) });
         (asked, Said::Settle(expected))
     }
 
@@ -197,6 +241,7 @@ impl World {
             endpoint: Some("https://a.example".to_owned()),
             headers: vec![("x".to_owned(), number.to_string())],
             body: vec![number as u8; random.below(2_000) as usize],
+            begun: None,
         });
         let transition = Transition {
             to,

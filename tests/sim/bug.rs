@@ -27,6 +27,8 @@ pub(crate) enum Bug {
     KeepUpdate,
     /// A row that a commit changes is not in its record of the log.
     LoseLogChange,
+    /// What is to be tried again does not keep later ones of its key back.
+    ForgetOrder,
 }
 
 impl Bug {
@@ -42,6 +44,7 @@ impl Bug {
         Self::ForgetReserve,
         Self::KeepUpdate,
         Self::LoseLogChange,
+        Self::ForgetOrder,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Bug {
             Self::ForgetReserve => "forget-reserve",
             Self::KeepUpdate => "keep-update",
             Self::LoseLogChange => "lose-log-change",
+            Self::ForgetOrder => "forget-order",
         }
     }
 
@@ -82,6 +86,7 @@ impl Bug {
             Self::ForgetReserve => Planted::ForgetReserve,
             Self::KeepUpdate => Planted::KeepUpdate,
             Self::LoseLogChange => Planted::LoseLogChange,
+            Self::ForgetOrder => Planted::ForgetOrder,
         }
     }
 }

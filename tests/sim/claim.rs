@@ -66,6 +66,9 @@ impl World {
             same("claimed budget", claim.budget, budget)?;
             same("claimed key", claim.key_generation, expected.key_generation)?;
             same("claimed failover", claim.failover, self.model.failover(id))?;
+            if !claim.is_behind {
+                self.model.is_in_order(id, self.order)?;
+            }
             same("sendable", claim.status.is_sendable(), true)?;
             same("due", expected.due.is_none_or(|due| due <= self.now), true)?;
             if self.leased.insert(id, claim.lease.fence().0).is_some() {

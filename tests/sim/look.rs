@@ -7,11 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use wharf_core::journal::Subject;
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageId, MessageSeq, Standing, Status};
+use wharf_core::{invariant, order};
 use wharf_store::{Filter, JournalPage, ReadError, Stats};
 
 use crate::model::{Model, ModelDelivery};
 use crate::verify::{same, verify_list};
-use crate::world::World;
+use crate::world::{ORDERED, World};
 
 /// Claims one after the other that give nothing although there may be something: far more than any store of the
 /// simulation takes to read all that waits.
@@ -193,7 +194,8 @@ impl World {
         let polled = self.model.count(Status::Pending) + self.model.count(Status::Provisional);
         same("waiting for a poll", stats.waiting, polled)?;
         let unsent = waiting.due.len() + waiting.ready.len();
-        let spread = stats.spread.ready + stats.spread.due;
+        // Nothing else is set apart: all can be read.
+        let spread = stats.spread.ready + stats.spread.due + stats.spread.blocked;
         same("ready and due", spread, unsent as u64 + polled)?;
         // What has fallen due and is on disk alone may be counted as due yet.
         let ready_max = waiting.ready.len() as u64;
@@ -238,9 +240,10 @@ impl World {
     fn is_awake(&self, waiting: &Queues, channel: &ChannelName) -> Result<(), String> {
         let is_of = |id: &&DeliveryId| self.model.channel(**id) == channel;
         let ready: Vec<_> = waiting.ready.iter().filter(is_of).collect();
-        let has_new = ready
-            .iter()
-            .any(|id| self.model.delivery(**id).due.is_none());
+        let has_new = ready.iter().any(|id| {
+            self.model.delivery(**id).due.is_none()
+                && self.model.is_in_order(**id, self.order).is_ok()
+        });
         if has_new {
             same("awake", self.is_awake_now(channel), true)?;
         }
@@ -281,7 +284,8 @@ impl World {
         // Claims that are put on disk may bring new messages along.
         while self.is_up() && self.drain_once()? > 0 {}
         if self.is_up() {
-            let left = Queues::of(self).ready;
+            let mut left = Queues::of(self).ready;
+            left.retain(|id| self.model.is_in_order(*id, self.order).is_ok());
             same("cannot be claimed", left, BTreeSet::new())?;
         }
         if self.random.once_in(2) {
@@ -332,7 +336,27 @@ impl Queues {
 }
 
 impl Model {
-    fn channel(&self, id: DeliveryId) -> &ChannelName {
+    /// Whether no earlier delivery of its channel and key keeps it back.
+    pub(crate) fn is_in_order(&self, id: DeliveryId, policy: order::Policy) -> Result<(), String> {
+        let Some(key) = self.ordering_key(id) else {
+            return Ok(());
+        };
+        let of_key = self
+            .deliveries()
+            .filter(|(other, _)| *other < id && self.ordering_key(*other) == Some(key));
+        let of_key = of_key.map(|(other, delivery)| (other, delivery.status));
+        let in_order = invariant::nothing_earlier_holds_it(id, of_key, policy);
+        in_order.map_err(|violation| violation.to_string())
+    }
+
+    /// The key by which a delivery takes part in its channel's order.
+    fn ordering_key(&self, id: DeliveryId) -> Option<&str> {
+        let redriven = self.delivery(id).redriven;
+        let is_kept = self.channel(id).as_str() == ORDERED;
+        order::key_of(&self.message(id).message, redriven).filter(|_| is_kept)
+    }
+
+    pub(crate) fn channel(&self, id: DeliveryId) -> &ChannelName {
         &self.message(id).planned[usize::from(id.place())].channel
     }
 }

@@ -302,6 +302,22 @@ impl Model {
         })
     }
 
+    /// No step: it only waits, unless it is to be cancelled.
+    pub(crate) fn defer(
+        &mut self,
+        id: DeliveryId,
+        until: TimeMs,
+        wire: Option<&WireForm>,
+    ) -> Settled {
+        let delivery = self.delivery_mut(id);
+        delivery.due = (!delivery.is_cancelled).then_some(until);
+        if delivery.wire.is_none() {
+            delivery.wire = wire.cloned();
+        }
+        self.claimed.remove(&id);
+        Settled::Deferred
+    }
+
     pub(crate) fn cancel(
         &mut self,
         target: &Target,

@@ -49,13 +49,14 @@ impl World {
         let mut asked: Vec<Asked> = Vec::new();
         let mut expected = Vec::new();
         for _ in 0..=self.random.below(3) {
-            let (one, answer) = match self.random.below(22) {
+            let (one, answer) = match self.random.below(24) {
                 0..=7 => self.ask_accept(&mut model),
                 8..=13 => self.ask_settle(&mut model),
+                19 | 20 => self.ask_defer(&mut model),
                 14 => self.ask_cursor(&mut model),
                 15 => self.ask_forget(&mut model),
                 16 => self.ask_park(&mut model),
-                19..=21 => self.ask_receive(&mut model),
+                21..=23 => self.ask_receive(&mut model),
                 _ => self.ask_state(&mut model),
             };
             asked.push(one);

@@ -134,6 +134,11 @@ fn a_forgotten_reserve_is_found() {
 }
 
 #[test]
+fn a_forgotten_order_is_found() {
+    check(Bug::ForgetOrder);
+}
+
+#[test]
 fn what_is_removed_too_early_is_found() {
     check(Bug::PruneTooEarly);
 }

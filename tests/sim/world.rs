@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use wharf_core::order::{self, OnDead, Until};
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, TimeMs};
 use wharf_store::{
     Accepted, Applied, CancelError, Cancelled, CheckError, Claim, CloseError, Engine,
@@ -19,6 +20,9 @@ use crate::prune::Pruning;
 
 /// When everything begins.
 pub(crate) const T0: TimeMs = TimeMs(1_000_000);
+
+/// The channel that keeps an order.
+pub(crate) const ORDERED: &str = "b";
 
 /// Memory for messages that wait: none, little, so that claims come from memory and from the file, and enough.
 const RESIDENT_BYTES: &[usize] = &[0, 8 << 10, 1 << 20];
@@ -67,6 +71,8 @@ pub(crate) struct World {
     /// Whether the last stop was clean for sure.
     pub(crate) was_clean: bool,
     pub(crate) ids_count: u64,
+    /// How channel b keeps the order of its keys; the others keep none.
+    pub(crate) order: order::Policy,
     options: Options,
 }
 
@@ -234,7 +240,13 @@ impl World {
         let disk = PowerCut::new(image, random.number());
         let (store, engine) =
             Store::open_stepped(disk.plug(), &options).map_err(|cause| format!("{cause:?}"))?;
+        let order = order::Policy {
+            until: *random.pick(&[Until::Delivered, Until::Accepted]),
+            on_dead: *random.pick(&[OnDead::Continue, OnDead::Block]),
+        };
+        store.set_order(&ChannelName::new(ORDERED), Some(order));
         Ok(Self {
+            order,
             random,
             now: T0,
             channels: ["a", "b", "c"].map(ChannelName::new).to_vec(),
@@ -312,6 +324,8 @@ impl World {
                 (Ok((store, engine)), None) => {
                     self.disk.disarm();
                     (self.store, self.engine) = (store, engine);
+                    let ordered = ChannelName::new(ORDERED);
+                    self.store.set_order(&ordered, Some(self.order));
                     return Ok(());
                 }
                 (Err(_), _) if self.disk.is_cut() => opened.cuts += 1,

@@ -23,7 +23,8 @@ pub use message::{
 };
 pub use operate::{
     ChangeResult, ChangedDelivery, ChangedEntry, ChangedView, ChannelStatus, ChannelView,
-    ChannelsView, ListView, ListedView, PauseInput, RedriveInput, RedriveListInput, RedrivenView,
+    ChannelsView, LaneStatus, LaneView, ListView, ListedView, PauseInput, RedriveInput,
+    RedriveListInput, RedrivenView, ResumeInput,
 };
 pub use parked::{ParkedContent, ParkedListView, ParkedView};
 pub use plugin::{

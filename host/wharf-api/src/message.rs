@@ -202,6 +202,9 @@ pub struct DeliveryView {
     pub status: String,
     /// Attempts made.
     pub attempts: u32,
+    /// Where what is stored of it goes: scheme, host and port. Where nothing is, its channel decides when it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
     /// When it is looked at again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<String>,

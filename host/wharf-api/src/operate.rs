@@ -201,7 +201,7 @@ pub struct ChannelView {
     /// Since when it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// The API token that paused it, where that has a name.
+    /// The API token that paused it, where that has a name, or the plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Attempts at the same time, at most.
@@ -216,6 +216,64 @@ pub struct ChannelView {
     /// Deliveries by their stored status, where there are any. Delivered ones are not counted by channel.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub deliveries: BTreeMap<String, u64>,
+    /// Until when it begins no attempt, by its own breaker or its rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_until: Option<String>,
+    /// Its lanes that send or are held up, the latter first; a hundred at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<LaneView>,
+}
+
+/// A lane: what of a channel goes to one scheme and authority.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneView {
+    /// Scheme, host and port; `-` where nobody says where something goes.
+    pub lane: String,
+    /// Whether it takes something.
+    pub status: LaneStatus,
+    /// Why it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// The API token that paused it, where that has a name, or the plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Until when its breaker is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Attempts that run.
+    pub in_flight: u64,
+    /// Deliveries that wait in memory for one of them to end.
+    pub in_line: u64,
+}
+
+/// Whether a lane takes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LaneStatus {
+    /// It does.
+    Running,
+    /// It was paused, by an operator or because its receiver wanted it.
+    Paused,
+    /// It failed again and again, and is left alone for a while.
+    Open,
+    /// After that it is tried by a few.
+    HalfOpen,
+}
+
+impl LaneStatus {
+    /// Its name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
 }
 
 /// Whether a channel sends.
@@ -224,7 +282,7 @@ pub struct ChannelView {
 pub enum ChannelStatus {
     /// It does.
     Running,
-    /// An operator paused it: what is accepted waits.
+    /// It was paused, by an operator or because its plugin wanted it: what is accepted waits.
     Paused,
     /// A plugin of it is missing or cannot be bound: what is accepted waits.
     Unavailable,
@@ -249,6 +307,18 @@ pub struct PauseInput {
     /// One sentence, for whoever finds it paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Only what goes there: an `http` or `https` URL, of which scheme, host and port count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+}
+
+/// What is to be resumed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeInput {
+    /// Only what goes there, as in [`PauseInput`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
 }
 
 #[expect(

@@ -2,6 +2,7 @@
 
 use crate::id::{Cursor, DeliveryId};
 use crate::journal::{Row, Subject};
+use crate::order;
 use crate::status::{Cause, Status};
 
 /// A broken promise.
@@ -70,6 +71,16 @@ pub enum Violation {
     /// Invariant 2: a delivery has two live leases.
     #[error("delivery {0} is leased twice")]
     LeasedTwice(DeliveryId),
+    /// Invariant 8: a delivery is sent before an earlier one of its key has let it go.
+    #[error("delivery {id} is sent while {before}, of the same key, is {status}")]
+    OutOfOrder {
+        /// The one that is sent.
+        id: DeliveryId,
+        /// The earlier one.
+        before: DeliveryId,
+        /// Its stored status.
+        status: Status,
+    },
     /// Something stored cannot be read.
     #[error("{0}")]
     Unreadable(String),
@@ -140,6 +151,21 @@ pub fn claimed_can_be_sent(id: DeliveryId, status: Option<Status>) -> Result<(),
     } else {
         Err(Violation::Claimed { id, status })
     }
+}
+
+/// Invariant 8, for a delivery that takes part in its channel's order and is about to be sent, given the stored statuses of
+/// others of its channel and key that take part.
+pub fn nothing_earlier_holds_it(
+    id: DeliveryId,
+    others: impl IntoIterator<Item = (DeliveryId, Status)>,
+    policy: order::Policy,
+) -> Result<(), Violation> {
+    for (before, status) in others {
+        if before < id && order::holds(status, policy).is_some() {
+            return Err(Violation::OutOfOrder { id, before, status });
+        }
+    }
+    Ok(())
 }
 
 /// Invariant 4, for one counter.

@@ -4,6 +4,7 @@
 //! Everything here is synchronous and pure: no I/O, no clock, no randomness, no tokio, no redb, no wasmtime.
 //! Time and chance come in as arguments, so every decision can be replayed.
 
+pub mod breaker;
 pub mod delivery;
 pub mod egress;
 pub mod failover;
@@ -12,10 +13,13 @@ pub mod hash;
 pub mod id;
 pub mod invariant;
 pub mod journal;
+pub mod lane;
 pub mod limits;
 pub mod message;
 pub mod operator;
+pub mod order;
 pub mod outcome;
+pub mod rate;
 pub mod retry;
 pub mod route;
 pub mod status;

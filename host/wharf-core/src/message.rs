@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::HashKey;
 use crate::id::MessageId;
+use crate::journal::Attempt;
 use crate::time::TimeMs;
 
 /// Names and values, in order.
@@ -116,9 +117,9 @@ impl Message {
     }
 }
 
-/// What goes on the wire: what the last converter gave. Stored by the first settle that is not final, and sent
-/// again as it is by later attempts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What goes on the wire: what the last converter gave. Stored by the first settle that is not final, or where it is put
+/// off before it was sent, and sent again as it is by later attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireForm {
     /// Where it goes; none: the channel's configuration decides.
     pub endpoint: Option<String>,
@@ -126,4 +127,6 @@ pub struct WireForm {
     pub headers: Pairs,
     /// The exact bytes.
     pub body: Vec<u8>,
+    /// The attempt that it was made for, as far as that came, where it was put off and nothing is recorded of it yet.
+    pub begun: Option<Box<Attempt>>,
 }

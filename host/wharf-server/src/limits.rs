@@ -146,3 +146,47 @@ pub(crate) const FAILOVER_AFTER_MAX: u32 = 1000;
 
 /// Body of a request that puts routes: some thousands of them.
 pub(crate) const ROUTES_BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Lanes that a channel remembers: endpoints can come with messages. Each takes some hundred bytes, and its deferred ones.
+pub(crate) const LANES_COUNT_MAX: usize = 4096;
+
+/// Lanes that are shown of a channel; those first that are held up.
+pub(crate) const LANES_SHOWN_MAX: usize = 100;
+
+/// Deferred deliveries that are remembered of a lane, to come before their time once it takes something: 4 KB.
+pub(crate) const DEFERRED_REMEMBERED_MAX: usize = 256;
+
+/// How far apart deferred deliveries of a lane come again: each time that they come in vain costs a read and a write, and
+/// a thousand a second are a few per cent of what the store does.
+pub(crate) const DEFER_SPACING: Duration = Duration::from_millis(1);
+
+/// How long after their lane may take something again deferred deliveries come at the latest. With more than 300,000 of
+/// them more than one comes in a millisecond.
+pub(crate) const DEFER_SPAN: Duration = Duration::from_secs(300);
+
+/// How long what waits for a paused lane is left alone. Once it is resumed, those that are remembered come at once.
+pub(crate) const LANE_PAUSED_WAIT: Duration = Duration::from_secs(60);
+
+/// How long what finds a lane's line full is left alone: a lane that is as slow as that will be slow in a second.
+pub(crate) const LANE_FULL_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a delivery waits in memory for a rate; longer it waits in the store.
+pub(crate) const RATE_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Deliveries deferred in a row after which a dispatcher goes slowly: it has met nothing else for a whole batch.
+pub(crate) const DEFERRED_IN_A_ROW: u32 = CLAIM_BATCH_MAX as u32;
+
+/// How long the first one in line waits until a dispatcher looks past it. Where receivers answer within that, nothing is
+/// ever put aside for being one of many.
+pub(crate) const LOOK_FURTHER_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a dispatcher looks past what its lanes do not take, and for how many: 160 writes a second, if all is in vain.
+pub(crate) const LOOK_FURTHER_EVERY: Duration = Duration::from_millis(100);
+/// See [`LOOK_FURTHER_EVERY`].
+pub(crate) const LOOK_FURTHER_COUNT: usize = 16;
+
+/// The same where it knows of a lane that would take something. Then it looks for as many as there are places.
+pub(crate) const LOOK_FURTHER_QUICKLY_EVERY: Duration = Duration::from_millis(5);
+
+/// How long a lane is known for that is not used: something for it may be behind what the others do not take.
+pub(crate) const LANE_KNOWN_FOR: Duration = Duration::from_secs(60);

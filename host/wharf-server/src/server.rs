@@ -15,7 +15,7 @@ use crate::clock;
 use crate::config::{Config, Source};
 use crate::degraded::Degraded;
 use crate::disk::Disk;
-use crate::dispatch::{self, Dispatchers};
+use crate::dispatch::{self, Dispatchers, LaneNumbers};
 use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
 use crate::metrics::{
@@ -142,7 +142,7 @@ pub async fn serve(
             store: store.clone(),
             degraded: degraded.clone(),
             pauses: Arc::clone(&pauses),
-            dispatchers: Dispatchers::new(store.clone(), disk.subscribe()),
+            dispatchers: Dispatchers::new(store.clone(), disk.subscribe(), Arc::clone(&pauses)),
             keeper: to_keeper,
             router: keeper.uses().router.as_ref().map(Use::subscribe),
             asks,
@@ -151,6 +151,7 @@ pub async fn serve(
         keeper.uses().channels.iter().map(Use::subscribe).collect(),
     );
     let live = reloader.subscribe();
+    metrics.add(LaneNumbers(live.clone()));
     workers
         .dispatchers
         .spawn(reloader.run(workers.stop_dispatch.clone()));

@@ -433,6 +433,9 @@ impl Engine {
             for (channel, filed) in &effects.refiled {
                 redrive::file(&mut index, channel, filed);
             }
+            for (channel, hash) in &effects.freed {
+                index.free(channel, *hash);
+            }
             for id in effects.marked {
                 index.end_mark(id);
             }

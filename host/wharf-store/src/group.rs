@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 use wharf_core::journal::{Row as JournalRow, Subject};
 use wharf_core::{ChannelName, Cursor, DeliveryId, MessageSeq, Standing, Status};
 
@@ -16,9 +16,10 @@ use crate::options::Planted;
 use crate::stand::Stand;
 use crate::table::blob::Blob;
 use crate::table::journal::Draft;
+use crate::table::order::Stored;
 use crate::table::state::State;
 use crate::table::tails::{self, Place, Tail, Tails};
-use crate::table::{blob, chunk, claimed, cursor, delivery, due, journal, meta, wire};
+use crate::table::{blob, chunk, claimed, cursor, delivery, due, journal, meta, order, wire};
 use crate::transaction::{Table, Transaction};
 
 type Numbered<'tx> = Table<'tx, u64, &'static [u8]>;
@@ -42,6 +43,8 @@ pub(crate) struct Group<'tx> {
     pub(crate) open: Numbered<'tx>,
     /// Without what this group adds or changes.
     pub(crate) closed: Numbered<'tx>,
+    order: Table<'tx, order::Key, u8>,
+    order_of: Table<'tx, u64, u128>,
     /// Without what this group adds.
     pub(crate) journal: Numbered<'tx>,
     meta: Table<'tx, &'static str, &'static [u8]>,
@@ -70,6 +73,8 @@ pub(crate) struct Effects {
     pub(crate) keyed: Vec<Set>,
     /// Deliveries whose row was written while they were being attempted.
     pub(crate) marked: Vec<DeliveryId>,
+    /// Ordering keys that a delivery has let go which had a row.
+    pub(crate) freed: Vec<(ChannelName, u128)>,
     pub(crate) ids: ids::Effects,
     /// Whether there are other updates to look at.
     pub(crate) has_updates: bool,
@@ -79,6 +84,8 @@ pub(crate) struct Effects {
 pub(crate) struct Filed {
     pub(crate) id: DeliveryId,
     pub(crate) stand: Stand,
+    /// Whether it keeps later ones of its ordering key back, as its row says now.
+    pub(crate) holds_key: bool,
 }
 
 /// Journal rows that are not in the table yet.
@@ -130,6 +137,8 @@ impl<'tx> Group<'tx> {
             chunk: tx.open_table(chunk::TABLE)?,
             open: tx.open_table(tails::OPEN)?,
             closed: tx.open_table(tails::CLOSED)?,
+            order: tx.open_table(order::TABLE)?,
+            order_of: tx.open_table(order::OF)?,
             journal: tx.open_table(journal::TABLE)?,
             meta: tx.open_table(meta::TABLE)?,
             state,
@@ -525,6 +534,43 @@ impl<'tx> Group<'tx> {
     pub(crate) fn updates_changed(&mut self) {
         self.changed();
         self.effects.has_updates = true;
+    }
+
+    /// Notes how a delivery keeps later ones of its ordering key back, or that it lets them go. `hash` is of its key, where
+    /// that is known to take part; what is noted of it before is found without. Returns whether it keeps them back.
+    pub(crate) fn orders(
+        &mut self,
+        channel: &ChannelName,
+        id: DeliveryId,
+        hash: Option<u128>,
+        hold: Option<Stored>,
+    ) -> Result<bool, ReadError> {
+        let noted = if self.order_of.len()? == 0 {
+            None
+        } else {
+            self.order_of.get(id.0)?.map(|value| value.value())
+        };
+        let Some(hash) = noted.or(hash) else {
+            return Ok(false);
+        };
+        let number = self.effects.channels.channel(self.channels, channel).number;
+        let key = order::key(number, hash, id);
+        match hold {
+            Some(_) if self.planted == Planted::ForgetOrder => {}
+            Some(hold) => {
+                self.order.insert(key, hold as u8)?;
+                if noted.is_none() {
+                    self.order_of.insert(id.0, hash)?;
+                }
+            }
+            None if noted.is_some() => {
+                self.order.remove(key)?;
+                self.order_of.remove(id.0)?;
+                self.effects.freed.push((channel.clone(), hash));
+            }
+            None => {}
+        }
+        Ok(hold.is_some())
     }
 
     /// Removes a claim that is on disk.

@@ -3,6 +3,7 @@
 use wharf_core::{ChannelName, DeliveryId, Fence, Status};
 
 use crate::index::{SharedIndex, Taken};
+use crate::step::Ordered;
 
 /// The right to attempt a delivery, once. In memory only: a crash ends it.
 ///
@@ -18,6 +19,7 @@ pub struct Lease {
     pub(crate) has_wire: bool,
     /// Whether another delivery stands in for it.
     pub(crate) has_reserve: bool,
+    pub(crate) ordered: Option<Ordered>,
     is_settled: bool,
 }
 
@@ -31,6 +33,7 @@ impl Lease {
             status: Status::Queued,
             has_wire: false,
             has_reserve: false,
+            ordered: None,
             is_settled: false,
         }
     }

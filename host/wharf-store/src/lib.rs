@@ -17,6 +17,11 @@
 //! unclean stop claims go on disk before they are attempted, until what was ready at the start was tried once: what
 //! kills the process is found and given up (`index::careful` says how).
 //!
+//! What is claimed and cannot be sent now is deferred ([`Store::defer`]): it waits for a time, without an attempt.
+//!
+//! A channel can keep the order of its messages' keys ([`Store::set_order`]): a claim leaves out whatever an earlier one of
+//! its key keeps back (`index::order`).
+//!
 //! Operators' commands ([`Store::cancel`], [`Store::redrive`], [`Store::reroute`]) are commits of their own: they are decided on what is
 //! stored and on where the index has a delivery, and within a group the index is behind. So is [`Store::apply`], of status
 //! updates.
@@ -26,7 +31,7 @@
 //! and more. The messages of a commit are one `table::chunk`; where their deliveries stand is one
 //! `table::tails` value beside it; the journal rows of a commit are one `table::journal` value. Only deliveries
 //! that wait for something, or ended other than well, have a row of their own, in `table::delivery`; those of them that
-//! can be sent are found by `table::due`, the others that can be sent by `open` tails. What is counted of each channel is a
+//! can be sent are found by `table::due`, those that keep later ones of their key back by `table::order`, the others that can be sent by `open` tails. What is counted of each channel is a
 //! `table::channel`. A start reads that, and neither tails nor rows. `table::keyed` and `table::claimed` are small, and
 //! are in memory too. `table::parked` has what could not be used, from readers of the journal and of others' queues.
 //!
@@ -105,6 +110,7 @@ pub use operation::accept::{Accept, Accepted, Unrouted};
 pub use operation::apply::{Applied, Apply};
 pub use operation::cancel::{Cancel, Cancelled, Target};
 pub use operation::claim::{Claim, Claims, Unpersisted};
+pub use operation::defer::Defer;
 pub use operation::get::{DeliveryView, MessageView};
 pub use operation::journal::{JournalEntry, JournalPage, PassedOver, Unread};
 pub use operation::list::{Entry, Filter, Of, Page};

@@ -17,7 +17,7 @@ use crate::open;
 use crate::recover;
 use crate::table::alias::{self, Alias};
 use crate::table::delivery::{self, Row};
-use crate::table::{meta, update};
+use crate::table::{meta, order, update};
 use crate::wal::Position;
 
 /// From one format to the next.
@@ -41,6 +41,10 @@ const STEPS: &[Step] = &[
     },
     Step {
         from: 9,
+        apply: add_order,
+    },
+    Step {
+        from: 10,
         apply: add_aliases,
     },
 ];
@@ -52,7 +56,14 @@ fn add_log(tx: &WriteTransaction) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// From 9: until then nothing was found by a token. What was accepted is found by its id alone, not by its reference: all
+/// From 9: until then no delivery kept another one back.
+fn add_order(tx: &WriteTransaction) -> Result<(), ReadError> {
+    tx.open_table(order::TABLE)?;
+    tx.open_table(order::OF)?;
+    Ok(())
+}
+
+/// From 10: until then nothing was found by a token. What was accepted is found by its id alone, not by its reference: all
 /// messages would have to be read.
 fn add_aliases(tx: &WriteTransaction) -> Result<(), ReadError> {
     tx.open_table(update::TABLE)?;

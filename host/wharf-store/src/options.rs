@@ -120,6 +120,8 @@ pub enum Planted {
     PruneTooEarly,
     /// A delivery is superseded, and what stands in for it is not made.
     ForgetReserve,
+    /// A delivery that is to be tried again does not keep later ones of its key back.
+    ForgetOrder,
     /// A status update is applied, and stays in the queue.
     KeepUpdate,
     /// The last row that a commit changes is not in its record of the log.

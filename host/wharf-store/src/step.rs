@@ -3,16 +3,19 @@
 
 use redb::ReadableTable;
 use wharf_core::journal::{self, Subject};
+use wharf_core::order;
 use wharf_core::retry::Budget;
 use wharf_core::{Cause, ChannelName, Cursor, DeliveryId, Status, TimeMs};
 
 use crate::error::{Malformed, ReadError};
 use crate::group::{Filed, Group, SlotAt};
+use crate::index::SharedIndex;
 use crate::options::Planted;
 use crate::stand::Stand;
 use crate::table::alias::Alias;
 use crate::table::delivery::Row;
 use crate::table::journal::Draft;
+use crate::table::order::Stored;
 use crate::table::tails::{Place, Tail};
 
 /// A delivery as it stands in the commit that is being made.
@@ -23,6 +26,20 @@ pub(crate) struct Current {
     had_row: bool,
     slot: SlotAt,
     last: Cursor,
+    /// How it takes part in its channel's order, where its lease knows.
+    pub(crate) ordered: Option<Ordered>,
+    /// How its channel keeps its order, where somebody has asked.
+    policy: Option<order::Policy>,
+}
+
+/// How a delivery takes part in its channel's order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ordered {
+    /// Of its key.
+    pub(crate) hash: u128,
+    pub(crate) policy: order::Policy,
+    /// It was never let through: earlier ones may be ahead of it that have no row.
+    pub(crate) is_behind: bool,
 }
 
 /// What a command finds that names a delivery by its number.
@@ -83,7 +100,13 @@ impl Made<'_> {
             ..Stand::OPEN
         };
         group.stands(channel, id, None, stand)?;
-        group.refiled(channel, Filed { id, stand });
+        let filed = Filed {
+            id,
+            stand,
+            // Its budget began now, so it takes no part in the order.
+            holds_key: false,
+        };
+        group.refiled(channel, filed);
         Ok(())
     }
 }
@@ -146,7 +169,17 @@ impl Current {
             had_row,
             slot,
             last: tail.last,
+            ordered: None,
+            policy: None,
         }))
+    }
+
+    /// Has what it does to its channel's order judged now, not by the next claim: those that wait in memory are let go by
+    /// nobody else.
+    pub(crate) fn keep_order(&mut self, index: &SharedIndex) {
+        let mut index = index.lock();
+        let at = index.queue(&self.row.channel);
+        self.policy = index.order(at).map(|(policy, _)| policy);
     }
 
     /// Where it stands.
@@ -159,20 +192,43 @@ impl Current {
     }
 
     /// Flags it to be cancelled instead of being tried again. No step: its journal is as it was.
-    pub(crate) fn flag(mut self, group: &mut Group<'_>) -> Result<(), ReadError> {
-        let before = self.stand();
-        let after = Stand {
-            has_row: true,
-            ..before
+    pub(crate) fn flag(self, group: &mut Group<'_>) -> Result<(), ReadError> {
+        let row = Row {
+            is_cancelled: true,
+            ..self.row.clone()
         };
-        group.stands(&self.row.channel, self.id, Some(before), after)?;
-        self.row.is_cancelled = true;
-        let value = self.row.encode();
-        group.delivery.insert(self.id.0, value.as_slice())?;
-        let place = Place::Delivery(self.row.status, true);
+        self.rewrite(group, &row, None).map(drop)
+    }
+
+    /// Writes its row anew, with the same status, and a wire form where one is to be stored, encoded. No step: its journal
+    /// is as it was. Returns where it stands then.
+    pub(crate) fn rewrite(
+        &self,
+        group: &mut Group<'_>,
+        row: &Row,
+        wire: Option<&[u8]>,
+    ) -> Result<Filed, ReadError> {
+        debug_assert_eq!(row.status, self.row.status, "that would be a step");
+        let stand = Stand {
+            status: row.status,
+            has_row: true,
+            due: row.due,
+        };
+        group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
+        if let Some(form) = wire {
+            group.wire.insert(self.id.0, form)?;
+        }
+        group.delivery.insert(self.id.0, row.encode().as_slice())?;
+        let place = Place::Delivery(row.status, true);
         let last = self.last;
         group.set_tail(self.slot, Tail { place, last });
-        Ok(())
+        self.name(group, row)?;
+        let (id, holds_key) = (self.id, self.orders(group, row)?);
+        Ok(Filed {
+            id,
+            stand,
+            holds_key,
+        })
     }
 
     /// Writes the step; returns its journal row, and where the delivery stands then. What that means for the index is for
@@ -201,14 +257,19 @@ impl Current {
         if group.planted != Planted::DropAcknowledgement {
             self.write(group, step, has_row, last)?;
         }
-        self.name(group, step)?;
+        self.name(group, &step.row)?;
         let stand = Stand {
             status: to,
             has_row,
             due: step.row.due,
         };
         group.stands(&self.row.channel, self.id, Some(self.stand()), stand)?;
-        let filed = Filed { id: self.id, stand };
+        let (id, holds_key) = (self.id, self.orders(group, &step.row)?);
+        let filed = Filed {
+            id,
+            stand,
+            holds_key,
+        };
         Ok((last, filed))
     }
 
@@ -245,8 +306,8 @@ impl Current {
 
     /// Has it found by the token that it is polled with from now on, and not by another one. What has none any more is found by
     /// its last one.
-    fn name(&self, group: &mut Group<'_>, step: &Step<'_>) -> Result<(), ReadError> {
-        let (Some(token), before) = (&step.row.token, &self.row.token) else {
+    fn name(&self, group: &mut Group<'_>, row: &Row) -> Result<(), ReadError> {
+        let (Some(token), before) = (&row.token, &self.row.token) else {
             return Ok(());
         };
         if before.as_ref() == Some(token) {
@@ -261,6 +322,26 @@ impl Current {
         }
         let token = alias(group, token);
         group.aliases()?.add(token, self.id)
+    }
+
+    /// Notes what its row from now on means for its channel's order.
+    fn orders(&self, group: &mut Group<'_>, row: &Row) -> Result<bool, ReadError> {
+        // Where nobody says how the order is kept, what was given up is left for the claim to judge.
+        let policy = self.ordered.map(|ordered| ordered.policy).or(self.policy);
+        let policy = policy.unwrap_or(order::Policy {
+            on_dead: order::OnDead::Block,
+            ..order::Policy::default()
+        });
+        let hash = self.ordered.map(|ordered| ordered.hash);
+        // What was redriven has left the order.
+        let hold = order::holds(row.status, policy).filter(|_| row.redriven.is_none());
+        let is_behind = self.ordered.is_some_and(|ordered| ordered.is_behind);
+        let hold = hold.map(|hold| match hold {
+            order::Hold::Waits if is_behind => Stored::Behind,
+            order::Hold::Waits => Stored::Waits,
+            order::Hold::Dead => Stored::Dead,
+        });
+        group.orders(&self.row.channel, self.id, hash, hold)
     }
 
     /// Writes where it stands then.

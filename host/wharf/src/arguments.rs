@@ -309,9 +309,9 @@ pub(crate) struct Redrive {
 pub(crate) enum Channel {
     /// List the channels and how they are doing.
     List(ChannelList),
-    /// Stop a channel from sending. What is in flight ends; what is accepted waits.
+    /// Stop a channel, or one of its lanes, from sending. What is in flight ends; what is accepted waits.
     Pause(ChannelPause),
-    /// Let a paused channel send again.
+    /// Let a paused channel, or one of its lanes, send again.
     Resume(ChannelResume),
 }
 
@@ -330,6 +330,9 @@ pub(crate) struct ChannelPause {
     pub(crate) host: Host,
     /// The channel's name.
     pub(crate) name: String,
+    /// Only what goes to this host: a URL such as https://partner.example.
+    #[arg(long, value_name = "URL")]
+    pub(crate) lane: Option<String>,
     /// One sentence, for whoever finds it paused.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
@@ -344,6 +347,9 @@ pub(crate) struct ChannelResume {
     pub(crate) host: Host,
     /// The channel's name.
     pub(crate) name: String,
+    /// Only what goes to this host: a URL such as https://partner.example.
+    #[arg(long, value_name = "URL")]
+    pub(crate) lane: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

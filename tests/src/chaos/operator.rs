@@ -3,7 +3,7 @@
 use anyhow::Result;
 use wharf_api::{
     ChangeResult, ChangedView, ChannelStatus, ChannelView, Client, ClientError, PauseInput,
-    RedriveInput,
+    RedriveInput, ResumeInput,
 };
 use wharf_core::Status;
 use wharf_testkit::random::Random;
@@ -111,11 +111,12 @@ fn pause_or_resume(
 ) -> Result<()> {
     let mut held = page.pauses.iter().filter(|(_, is)| **is != Some(false));
     let (name, answer, to) = match held.next().map(|(name, _)| *name) {
-        Some(name) => (name, client.resume(name), false),
+        Some(name) => (name, client.resume(name, &ResumeInput::default()), false),
         None => {
             let name = random.pick(RECEIVERS).name;
             let input = PauseInput {
                 reason: Some("chaos".to_owned()),
+                ..PauseInput::default()
             };
             (name, client.pause(name, &input), true)
         }

@@ -65,7 +65,8 @@ pub(super) const RECEIVERS: &[Receiver] = &[
         name: HOPELESS,
         parallelism: 4,
         ends: Status::Dead,
-        more: "retry = { base = \"20ms\", attempts = 2 }",
+        // With a breaker only its probes would spend the budget, and it would take minutes to be dead.
+        more: "retry = { base = \"20ms\", attempts = 2 }\nbreaker = { failures = 0 }",
     },
 ];
 

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use wharf_api::{Client, ClientError, DeliveryView, MessageView, RedriveInput};
+use wharf_api::{Client, ClientError, DeliveryView, MessageView, RedriveInput, ResumeInput};
 use wharf_core::{Cause, MessageId, Standing, Status, TimeMs};
 use wharf_store::{CheckError, Options, Store};
 use wharf_testkit::process::{Host, eventually};
@@ -40,7 +40,7 @@ pub(super) fn reckon(
     let client = Client::new(&host.url(), None);
     recover(sink);
     for receiver in RECEIVERS {
-        client.resume(receiver.name)?;
+        client.resume(receiver.name, &ResumeInput::default())?;
     }
     drain(&client)?;
     let crashed = crashed(&client)?;

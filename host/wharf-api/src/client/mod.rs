@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::{
     BatchLine, CLOUDEVENT_JSON, ChangedView, ChannelView, ChannelsView, FIRST_LINE, Health, JSON,
     JournalView, ListView, MessageView, NDJSON, ParkedListView, PauseInput, PluginsView, Problem,
-    RedriveInput, RedriveListInput, RedrivenView, ReloadView, RoutesView, SendAnswer, StoreView,
+    RedriveInput, RedriveListInput, RedrivenView, ReloadView, ResumeInput, RoutesView, SendAnswer,
+    StoreView,
 };
 
 pub use backup::BackupError;
@@ -174,10 +175,9 @@ impl Client {
         self.post_json(&format!("/v1/channels/{}/pause", escape(channel)), input)
     }
 
-    /// Lets a paused channel send again.
-    pub fn resume(&self, channel: &str) -> Result<ChannelView, ClientError> {
-        let path = format!("/v1/channels/{}/resume", escape(channel));
-        self.post_json(&path, &serde_json::json!({}))
+    /// Lets a paused channel, or one of its lanes, send again.
+    pub fn resume(&self, channel: &str, input: &ResumeInput) -> Result<ChannelView, ClientError> {
+        self.post_json(&format!("/v1/channels/{}/resume", escape(channel)), input)
     }
 
     /// What is in the store's file, with the sizes of its tables where they are asked for: the server reads all of it

@@ -146,6 +146,34 @@ pub(super) const PARALLELISM: Bounds<usize> = Bounds {
     words: "1 to 100000",
 };
 
+/// `channel.rate` and `channel.lane-rate`: the most is more than any receiver takes.
+pub(super) const RATE_COUNT: Bounds<u32> = Bounds {
+    least: 1,
+    most: 1_000_000,
+    words: "1 to 1000000 in its time",
+};
+
+/// `channel.breaker.failures`. None is a choice: it never opens.
+pub(super) const BREAKER_FAILURES: Bounds<u32> = Bounds {
+    least: 0,
+    most: 1_000_000,
+    words: "0 to 1000000",
+};
+
+/// `channel.breaker.wait` and `wait-max`: who is gone for a day is better paused.
+pub(super) const BREAKER_WAIT: Bounds<Duration> = Bounds {
+    least: Duration::from_millis(1),
+    most: DAY,
+    words: "1ms to 24h",
+};
+
+/// `channel.breaker.probes`: many more are no probes any more.
+pub(super) const BREAKER_PROBES: Bounds<u32> = Bounds {
+    least: 1,
+    most: 1000,
+    words: "1 to 1000",
+};
+
 // The words above say these in figures.
 const _: () = assert!(
     limits::CALL_TIMEOUT_CEILING.as_secs() == HOUR.as_secs()

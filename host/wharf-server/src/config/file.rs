@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 
 use super::token::Tokens;
-use super::value::{Duration, Secret, Setting, Size};
+use super::value::{Duration, Rate, Secret, Setting, Size};
 
 /// `wharf.toml`.
 #[derive(Debug, Default, Deserialize)]
@@ -263,9 +263,70 @@ pub(super) struct Channel {
     /// Time for the exchanges of one attempt, or for the one call into a plugin that does its own I/O, at most `24h`.
     /// Default `30s`.
     pub(super) timeout: Option<Duration>,
+    /// Attempts at the same time of one lane, which is what of a channel goes to one scheme and authority: 1 to
+    /// `parallelism`. By default a lane has any place, but where a channel has eight places or more one of four stays
+    /// free for the others.
+    pub(super) lane_parallelism: Option<usize>,
+    /// Attempts of the channel, such as `100/s`, `600/m` or `5000/h`; up to 100 ms' worth at once. Default: any.
+    pub(super) rate: Option<Rate>,
+    /// Attempts of each of its lanes.
+    pub(super) lane_rate: Option<Rate>,
+    /// When a lane, or the channel, that fails again and again is left alone.
+    #[serde(default)]
+    pub(super) breaker: Breaker,
+    /// `none`, or `key`: of the messages with the same ordering key none is sent before the one before it was delivered.
+    /// Those without a key, those that were to be delayed and those that were redriven are in no order. Default `none`.
+    #[serde(default)]
+    pub(super) order: Order,
+    /// With `order = "key"`: how far the one before has to come. `delivered`, or `accepted`: the receiver has taken it and
+    /// will tell. Default `delivered`.
+    pub(super) order_until: Option<Until>,
+    /// With `order = "key"`: what becomes of the next one where one is dead, rejected or shed. `continue`, or `block`: it
+    /// waits until that one is redriven or removed. Default `continue`.
+    pub(super) on_dead: Option<OnDead>,
     /// When to try again.
     #[serde(default)]
     pub(super) retry: Retry,
+}
+
+/// `channel.order`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Order {
+    #[default]
+    None,
+    Key,
+}
+
+/// `channel.order-until`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Until {
+    Delivered,
+    Accepted,
+}
+
+/// `channel.on-dead`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnDead {
+    Continue,
+    Block,
+}
+
+/// `[channel.breaker]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct Breaker {
+    /// Failures in a row that open it, up to 1000000; 0: it never opens. Those count that are said to be the
+    /// destination's or the channel's, no others. Default 10.
+    pub(super) failures: Option<u32>,
+    /// How long nothing is sent the first time, at most `24h`; twice as long each time that it fails again. Default `5s`.
+    pub(super) wait: Option<Duration>,
+    /// The longest wait, from `wait` to `24h`. Default `5m`, or `wait` where that is longer.
+    pub(super) wait_max: Option<Duration>,
+    /// Attempts after a wait that have to do well until all are made again, 1 to 1000. Default 1.
+    pub(super) probes: Option<u32>,
 }
 
 /// `[channel.retry]`

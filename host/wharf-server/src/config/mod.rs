@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use wharf_core::grant::HttpGrant;
-use wharf_core::{ChannelName, Pairs, retry, route};
+use wharf_core::{ChannelName, Pairs, breaker, order, rate, retry, route};
 
 use wharf_plugin::Folder;
 
@@ -175,8 +175,25 @@ pub struct Channel {
     pub parallelism: usize,
     /// Time for one attempt's exchanges.
     pub timeout: Duration,
+    /// What keeps it, and each of its lanes, from taking or being sent too much.
+    pub protection: Protection,
+    /// How it keeps the order of its keys; none where it does not.
+    pub order: Option<order::Policy>,
     /// When to try again.
     pub retry: retry::Policy,
+}
+
+/// What bounds a channel and each of its lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// Attempts of one lane at the same time, where that is not left to their shares.
+    pub lane_parallelism: Option<usize>,
+    /// Attempts of the channel in a time.
+    pub rate: Option<rate::Rate>,
+    /// Attempts of one lane in a time.
+    pub lane_rate: Option<rate::Rate>,
+    /// When it, or a lane, is left alone.
+    pub breaker: breaker::Policy,
 }
 
 /// A post-event hook.

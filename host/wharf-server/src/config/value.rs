@@ -67,6 +67,35 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+/// How often something may happen, written `100/s`, `600/m` or `5000/h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rate {
+    pub(super) count: u32,
+    pub(super) per: time::Duration,
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let read = || {
+            let (count, unit) = text.split_once('/')?;
+            let seconds = match unit.trim() {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3600,
+                _ => return None,
+            };
+            Some(Self {
+                count: count.trim().parse().ok()?,
+                per: time::Duration::from_secs(seconds),
+            })
+        };
+        read().ok_or_else(|| {
+            de::Error::custom(format!("{text:?} is no rate: write 100/s, 600/m or 5000/h"))
+        })
+    }
+}
+
 /// A text that is not to be in the file.
 #[derive(Clone, Deserialize)]
 #[serde(

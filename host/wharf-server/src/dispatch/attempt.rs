@@ -1,17 +1,19 @@
 //! One attempt: enrich → convert (while no wire form is stored) → send → annotate. Ends in one settle, whatever
-//! happens.
+//! happens, unless its lane takes nothing: then nothing was attempted.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use wharf_core::delivery::{self, Transition, conclude};
+use wharf_core::lane::{self, Paused};
 use wharf_core::outcome::{Effect, Failure, Scope};
 use wharf_core::{Cause, Outcome, Pairs, Status, TimeMs, WireForm, journal};
-use wharf_plugin::Wire;
+use wharf_plugin::{Call, Wire};
 use wharf_store::Claim;
 
 use super::annotate::annotate;
 use super::channel::Channel;
+use super::lanes::{LaneName, Pass};
 use super::send::{self, SentWire};
 use super::{convert, prepare};
 use crate::clock;
@@ -24,24 +26,32 @@ pub(super) struct Ended {
     pub(super) attempt: Option<journal::Attempt>,
     /// What was to be sent, where it is to be kept.
     pub(super) wire: Option<WireForm>,
+    /// What the channel's plugin wants to have paused.
+    pub(super) pause: Option<Wish>,
 }
 
-/// Makes one attempt of a claimed delivery and says what to record.
-pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
+/// A plugin's wish that nothing more is sent.
+pub(super) struct Wish {
+    pub(super) paused: Paused,
+    pub(super) reason: String,
+}
+
+/// A claimed delivery that is ready to be sent.
+pub(super) struct Prepared {
+    attempt: journal::Attempt,
+    call: Call,
+    wire: Wire,
+    /// Whether the wire form is stored already.
+    is_stored: bool,
+    took: Duration,
+}
+
+/// Does what comes before the channel: enriches and converts, while no wire form is stored. Or says what to record, where
+/// nothing is to be sent.
+pub(super) async fn prepare(channel: &Channel, claim: &mut Claim) -> Result<Prepared, Box<Ended>> {
     let started_at = clock::now();
-    if let Some((to, cause)) = without_attempt(claim, started_at) {
-        let transition = Transition {
-            to,
-            cause,
-            due: None,
-            token: None,
-        };
-        return Ended {
-            transition,
-            at: started_at,
-            attempt: None,
-            wire: None,
-        };
+    if let Some(ended) = without_attempt(claim, started_at) {
+        return Err(Box::new(ended));
     }
     let started = Instant::now();
     let mut attempt = journal::Attempt {
@@ -51,53 +61,156 @@ pub(super) async fn run(channel: &Channel, claim: &mut Claim) -> Ended {
     };
     let mut call = prepare::call(channel, claim, started_at);
     let stored = claim.wire.take();
-    let is_converted = stored.is_some();
+    let is_stored = stored.is_some();
+    let mut took_before = Duration::ZERO;
     let wire = match stored {
-        Some(stored) => Ok(Wire {
-            endpoint: stored.endpoint,
-            headers: stored.headers,
-            body: stored.body,
-        }),
+        Some(stored) => {
+            let begun = stored.begun.filter(|begun| begun.number == attempt.number);
+            if let Some(begun) = begun {
+                took_before = Duration::from_micros(begun.duration_us);
+                attempt.hooks = begun.hooks;
+                attempt.notes = begun.notes;
+            }
+            Ok(Wire {
+                endpoint: stored.endpoint,
+                headers: stored.headers,
+                body: stored.body,
+            })
+        }
         None => prepare::wire(channel, &claim.message, &mut call, &mut attempt).await,
     };
-    let (outcome, sent) = match wire {
-        Ok(wire) => {
-            attempt.body_sha256 = Some(Sha256::digest(&wire.body).into());
-            let sent = send::send(channel, &call, wire).await;
-            attempt.hooks.push(channel.sender.ran(sent.took));
-            (sent.outcome, Some(sent.wire))
+    match wire {
+        Ok(wire) => Ok(Prepared {
+            attempt,
+            call,
+            wire,
+            is_stored,
+            took: took_before + started.elapsed(),
+        }),
+        Err(outcome) => {
+            let took = started.elapsed();
+            let ended = end(channel, claim, attempt, outcome, Pairs::new(), took);
+            Err(Box::new(ended))
         }
-        Err(outcome) => (outcome, None),
-    };
-    let (sent, annotated) = match sent {
-        Some(sent) if !channel.annotators.is_empty() => {
-            let sent = sent.into_wire();
-            let noted = annotate(channel, &call, &sent, &outcome, &mut attempt).await;
-            (Some(SentWire::from(sent)), noted)
-        }
-        sent => (sent, Pairs::new()),
-    };
-    let ended_at = clock::now();
-    let transition = decide(channel, claim, &outcome, ended_at);
-    attempt.duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let keep_wire = !transition.to.is_final() && !is_converted;
-    tell(channel, claim, &attempt, &transition, &outcome);
-    record(&mut attempt, outcome, annotated);
-    Ended {
-        transition,
-        at: ended_at,
-        attempt: Some(attempt),
-        wire: sent.filter(|_| keep_wire).map(SentWire::into_form),
     }
 }
 
-/// How a delivery ends that is not to be attempted any more.
-fn without_attempt(claim: &Claim, now: TimeMs) -> Option<(Status, Cause)> {
-    if claim.is_cancelled {
-        return Some((Status::Cancelled, Cause::Cancelled));
+impl Prepared {
+    /// Where it goes.
+    pub(super) fn lane(&self, channel: &Channel) -> LaneName {
+        channel.lane(self.wire.endpoint.as_deref())
     }
+
+    /// What was to be sent, where it is to be kept although nothing was.
+    pub(super) fn into_form(self) -> Option<WireForm> {
+        if self.is_stored {
+            return None;
+        }
+        let begun = journal::Attempt {
+            duration_us: micros(self.took),
+            ..self.attempt
+        };
+        Some(WireForm {
+            begun: Some(Box::new(begun)),
+            ..SentWire::from(self.wire).into_form()
+        })
+    }
+}
+
+/// Sends what is ready and says what to record. `lane` is told how it went.
+pub(super) async fn send(
+    channel: &Channel,
+    claim: &Claim,
+    prepared: Prepared,
+    lane: &mut Pass,
+) -> Ended {
+    let Prepared {
+        mut attempt,
+        mut call,
+        wire,
+        is_stored,
+        took,
+    } = prepared;
+    // It may have waited for its lane, and that is no part of the attempt.
+    let started_at = clock::now();
+    if let Some(ended) = without_attempt(claim, started_at) {
+        return ended;
+    }
+    attempt.started_at = started_at;
+    call.now_ms = started_at.0;
+    let started = Instant::now();
+    attempt.body_sha256 = Some(Sha256::digest(&wire.body).into());
+    let sent = send::send(channel, &call, wire).await;
+    attempt.hooks.push(channel.sender.ran(sent.took));
+    lane.told(lane::told(&sent.outcome));
+    let (wire, annotated) = if channel.annotators.is_empty() {
+        (sent.wire, Pairs::new())
+    } else {
+        let wire = sent.wire.into_wire();
+        let noted = annotate(channel, &call, &wire, &sent.outcome, &mut attempt).await;
+        (SentWire::from(wire), noted)
+    };
+    let took = took + started.elapsed();
+    let mut ended = end(channel, claim, attempt, sent.outcome, annotated, took);
+    let keep_wire = !ended.transition.to.is_final() && !is_stored;
+    ended.wire = keep_wire.then(|| wire.into_form());
+    ended
+}
+
+/// What to record of an attempt, and its log line.
+fn end(
+    channel: &Channel,
+    claim: &Claim,
+    mut attempt: journal::Attempt,
+    outcome: Outcome,
+    annotated: Pairs,
+    took: Duration,
+) -> Ended {
+    let at = clock::now();
+    let transition = decide(channel, claim, &outcome, at);
+    attempt.duration_us = micros(took);
+    tell(channel, claim, &attempt, &transition, &outcome);
+    let pause = match &outcome {
+        Outcome::Retry(failure) => lane::told(&outcome).pause.map(|paused| Wish {
+            paused,
+            reason: format!("{}: {}", failure.code, failure.reason),
+        }),
+        _ => None,
+    };
+    record(&mut attempt, outcome, annotated);
+    Ended {
+        transition,
+        at,
+        attempt: Some(attempt),
+        wire: None,
+        pause,
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// How a delivery ends that is not to be attempted any more.
+fn without_attempt(claim: &Claim, now: TimeMs) -> Option<Ended> {
     let is_expired = claim.message.expires_at.is_some_and(|at| at <= now);
-    is_expired.then_some((Status::Expired, Cause::Expired))
+    let (to, cause) = match (claim.is_cancelled, is_expired) {
+        (true, _) => (Status::Cancelled, Cause::Cancelled),
+        (false, true) => (Status::Expired, Cause::Expired),
+        (false, false) => return None,
+    };
+    Some(Ended {
+        transition: Transition {
+            to,
+            cause,
+            due: None,
+            token: None,
+        },
+        at: now,
+        attempt: None,
+        wire: None,
+        pause: None,
+    })
 }
 
 /// What to record of an attempt that panicked in the host.
@@ -113,20 +226,19 @@ pub(super) fn panicked(channel: &Channel, claim: &Claim) -> Ended {
         notes: Vec::new(),
         is_fault: true,
     });
-    let transition = decide(channel, claim, &outcome, at);
-    let mut attempt = journal::Attempt {
+    let attempt = journal::Attempt {
         number: claim.attempts_count + 1,
         started_at: at,
         ..journal::Attempt::default()
     };
-    tell(channel, claim, &attempt, &transition, &outcome);
-    record(&mut attempt, outcome, Pairs::new());
-    Ended {
-        transition,
-        at,
-        attempt: Some(attempt),
-        wire: None,
-    }
+    end(
+        channel,
+        claim,
+        attempt,
+        outcome,
+        Pairs::new(),
+        Duration::ZERO,
+    )
 }
 
 fn decide(channel: &Channel, claim: &Claim, outcome: &Outcome, ended_at: TimeMs) -> Transition {

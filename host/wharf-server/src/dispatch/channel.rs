@@ -8,6 +8,7 @@ use wharf_core::{ChannelName, retry};
 use wharf_plugin::{Annotator, Binding, Converter, Enricher, Hook, Plugin};
 
 use super::hook::Bound;
+use super::lanes::LaneName;
 use super::send::Sender;
 use crate::config;
 use crate::egress::{Client, Origin};
@@ -23,6 +24,8 @@ pub(crate) struct Channel {
     pub(super) sender: Sender,
     pub(super) annotators: Vec<Bound<Annotator>>,
     pub(super) reach: Reach,
+    /// Of what names no endpoint of its own.
+    own_lane: LaneName,
     pub(super) timeout: Duration,
     pub(super) retry: retry::Policy,
     pub(super) client: Arc<Client>,
@@ -76,6 +79,8 @@ pub(crate) fn bind(
     let converters = channel.convert.iter().map(converter);
     let annotators = channel.annotate.iter().map(annotator);
     let (sender, parallelism) = sender(channel, find)?;
+    let configured = configured_url(&channel.send)?;
+    let own = configured.as_ref().and_then(|url| Origin::of(url).ok());
     Ok(Channel {
         name: channel.name.clone(),
         parallelism,
@@ -85,18 +90,31 @@ pub(crate) fn bind(
         annotators: annotators.collect::<Result<_, Unavailable>>()?,
         reach: Reach {
             plugin: channel.send.plugin.clone(),
-            configured: configured_url(&channel.send)?,
+            configured,
             grant: reach
                 .iter()
                 .find(|grants| grants.name == channel.send.plugin)
                 .map(|grants| grants.http.clone())
                 .unwrap_or_default(),
         },
+        own_lane: LaneName::new(own),
         timeout: channel.timeout,
         retry: channel.retry.clone(),
         client: Arc::clone(client),
         numbers: Arc::clone(numbers),
     })
+}
+
+impl Channel {
+    /// The lane of what goes to this endpoint, or to none of its own. What is no URL is for the plugin to read: it shares
+    /// the lane of those that have none.
+    pub(crate) fn lane(&self, endpoint: Option<&str>) -> LaneName {
+        let named = endpoint.and_then(|endpoint| endpoint.parse().ok());
+        match named.and_then(|url| Origin::of(&url).ok()) {
+            Some(origin) => LaneName::new(Some(origin)),
+            None => self.own_lane.clone(),
+        }
+    }
 }
 
 /// What delivers, and how many attempts it can make at once.

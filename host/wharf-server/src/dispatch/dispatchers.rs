@@ -9,55 +9,87 @@ use tokio_util::sync::CancellationToken;
 use wharf_core::ChannelName;
 use wharf_store::Store;
 
-use super::{Channel, Dispatcher};
+use super::{Channel, Dispatcher, Lanes};
+use crate::config;
 use crate::disk::Room;
-use crate::pauses::Pause;
+use crate::pauses::Pauses;
 
 /// Dropped, it drops what is in flight: that is ready again.
 pub(crate) struct Dispatchers {
     store: Store,
     room: watch::Receiver<Room>,
-    stops: BTreeMap<ChannelName, CancellationToken>,
+    pauses: Arc<Pauses>,
+    running: BTreeMap<ChannelName, Running>,
     /// Each returns its own token: one that ends without being told to is a bug.
     tasks: JoinSet<CancellationToken>,
 }
 
+/// A dispatcher that runs.
+struct Running {
+    stop: CancellationToken,
+    lanes: Arc<Lanes>,
+}
+
 impl Dispatchers {
-    pub(crate) fn new(store: Store, room: watch::Receiver<Room>) -> Self {
+    pub(crate) fn new(store: Store, room: watch::Receiver<Room>, pauses: Arc<Pauses>) -> Self {
         Self {
             store,
             room,
-            stops: BTreeMap::new(),
+            pauses,
+            running: BTreeMap::new(),
             tasks: JoinSet::new(),
         }
     }
 
-    /// Begins to work off a channel.
+    /// Works off a channel as it is configured, from now on. One that is worked off already goes on, under what is
+    /// configured now; what its lanes have seen is kept.
     pub(crate) fn start(
         &mut self,
-        name: &ChannelName,
-        channel: watch::Receiver<Option<Arc<Channel>>>,
-        paused: watch::Receiver<Option<Arc<Pause>>>,
+        config: &config::Channel,
+        channel: &watch::Receiver<Option<Arc<Channel>>>,
     ) {
+        let name = &config.name;
+        self.store.set_order(name, config.order);
+        if let Some(running) = self.running.get(name) {
+            running.lanes.protect(config.protection);
+            return;
+        }
+        let paused = self.pauses.subscribe_lanes(name);
+        let lanes = Lanes::new(name.clone(), config.protection, paused.clone());
         let stop = CancellationToken::new();
-        self.stops.insert(name.clone(), stop.clone());
         let dispatcher = Dispatcher {
             store: self.store.clone(),
             name: name.clone(),
-            channel,
-            paused,
+            channel: channel.clone(),
+            paused: self.pauses.subscribe(name),
             room: self.room.clone(),
+            lanes: Arc::clone(&lanes),
+            lanes_paused: paused,
+            pauses: Arc::clone(&self.pauses),
         };
+        let running = Running {
+            stop: stop.clone(),
+            lanes,
+        };
+        self.running.insert(name.clone(), running);
         self.tasks.spawn(async move {
             dispatcher.run(stop.clone()).await;
             stop
         });
     }
 
+    /// The lanes of a channel that is worked off.
+    ///
+    /// # Panics
+    /// Where it is not.
+    pub(crate) fn lanes(&self, name: &ChannelName) -> Arc<Lanes> {
+        Arc::clone(&self.running[name].lanes)
+    }
+
     /// Takes no more of a channel; what is in flight ends.
     pub(crate) fn end(&mut self, name: &ChannelName) {
-        if let Some(stop) = self.stops.remove(name) {
-            stop.cancel();
+        if let Some(running) = self.running.remove(name) {
+            running.stop.cancel();
         }
     }
 
@@ -74,8 +106,8 @@ impl Dispatchers {
 
     /// Takes no more of any channel, and waits for what is in flight.
     pub(crate) async fn stop(&mut self) {
-        for stop in self.stops.values() {
-            stop.cancel();
+        for running in self.running.values() {
+            running.stop.cancel();
         }
         while self.tasks.join_next().await.is_some() {}
     }

@@ -11,10 +11,12 @@ mod convert;
 mod dispatchers;
 mod exchange;
 mod hook;
+mod lanes;
+mod pause;
 mod prepare;
 mod promote;
-mod running;
 mod send;
+mod settle;
 mod trace;
 
 use std::panic::AssertUnwindSafe;
@@ -25,19 +27,22 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wharf_core::ChannelName;
-use wharf_store::{Claim, Settle, Settled, Store};
+use wharf_core::{ChannelName, TimeMs, WireForm};
+use wharf_store::{Claim, Store};
 
 pub(crate) use channel::{Channel, bind};
 pub(crate) use convert::cut;
 pub(crate) use dispatchers::Dispatchers;
+pub(crate) use lanes::{LaneNumbers, LaneShown, Lanes};
 pub(crate) use promote::promote;
 
-use running::{Place, Running};
+use attempt::Ended;
+use lanes::{Answer, LaneName, Room as Claimable, Sorting};
 
+use crate::clock;
 use crate::disk::Room;
 use crate::limits::{CLAIM_BATCH_MAX, CLAIM_ERROR_WAIT, UNSETTLED_PER_PARALLEL};
-use crate::pauses::Pause;
+use crate::pauses::{LanePauses, Pause, Pauses};
 
 /// Works off one channel's deliveries.
 struct Dispatcher {
@@ -50,6 +55,10 @@ struct Dispatcher {
     paused: watch::Receiver<Option<Arc<Pause>>>,
     /// And while the disk has no room for what comes of it.
     room: watch::Receiver<Room>,
+    /// Where it goes, over all versions of the channel.
+    lanes: Arc<Lanes>,
+    lanes_paused: watch::Receiver<Arc<LanePauses>>,
+    pauses: Arc<Pauses>,
 }
 
 impl Dispatcher {
@@ -66,8 +75,15 @@ impl Dispatcher {
             mut channel,
             mut paused,
             room: mut disk,
+            lanes,
+            mut lanes_paused,
+            pauses,
         } = self;
-        let running = Arc::new(Running::default());
+        let tools = Arc::new(Tools {
+            store: store.clone(),
+            lanes: Arc::clone(&lanes),
+            pauses,
+        });
         let mut unsettled = JoinSet::new();
         loop {
             while let Some(ended) = unsettled.try_join_next() {
@@ -76,6 +92,7 @@ impl Dispatcher {
             let parallelism = channel.borrow_and_update().as_ref().map(|c| c.parallelism);
             let is_paused = paused.borrow_and_update().is_some();
             let is_held = is_paused || *disk.borrow_and_update() == Room::Nothing;
+            lanes.hold(is_held || parallelism.is_none());
             let Some(parallelism) = parallelism.filter(|_| !is_held) else {
                 let changed = tokio::select! {
                     () = stop.cancelled() => break,
@@ -88,10 +105,19 @@ impl Dispatcher {
                     Err(_closed) => break,
                 }
             };
-            let places = parallelism.saturating_sub(running.count());
-            let room = (parallelism * UNSETTLED_PER_PARALLEL)
+            if lanes_paused.has_changed().unwrap_or(false) {
+                lanes_paused.mark_unchanged();
+                lanes.pauses_changed();
+            }
+            let hastened = lanes.take_hastened();
+            if !hastened.is_empty() {
+                store.hasten(&name, &hastened);
+            }
+            let Claimable { count, again_in } = lanes.room(parallelism, clock::now());
+            // Those that wait for their lane are none of those that may have been sent.
+            let room = (parallelism * UNSETTLED_PER_PARALLEL + lanes.in_line())
                 .saturating_sub(unsettled.len())
-                .min(places)
+                .min(count)
                 .min(CLAIM_BATCH_MAX);
             let claims = match room {
                 0 => Vec::new(),
@@ -114,11 +140,16 @@ impl Dispatcher {
                 continue;
             }
             if claims.is_empty() {
+                let again_in = again_in.unwrap_or(Duration::MAX);
                 tokio::select! {
                     () = stop.cancelled() => break,
                     Some(ended) = unsettled.join_next() => report(ended),
-                    () = running.one_less(), if places == 0 => {}
+                    () = lanes.changed() => {}
+                    Ok(()) = lanes_paused.changed() => lanes.pauses_changed(),
+                    Ok(()) = paused.changed() => {}
+                    Ok(()) = disk.changed() => {}
                     () = store.ready(&name), if room > 0 => {}
+                    () = tokio::time::sleep(again_in) => {}
                 }
                 continue;
             }
@@ -127,54 +158,99 @@ impl Dispatcher {
                 continue;
             };
             for claim in claims {
-                let place = Place::among(&running);
-                unsettled.spawn(deliver(store.clone(), Arc::clone(&current), claim, place));
+                let (tools, current) = (Arc::clone(&tools), Arc::clone(&current));
+                unsettled.spawn(deliver(tools, current, claim, lanes.sort()));
             }
         }
+        // Those that wait for their lane go back.
+        lanes.hold(true);
         while let Some(ended) = unsettled.join_next().await {
             report(ended);
         }
     }
 }
 
-/// Sees a claim through its attempt, in a place among those that run, and then through its settle.
-async fn deliver(store: Store, channel: Arc<Channel>, mut claim: Claim, place: Place) {
-    let attempt = AssertUnwindSafe(attempt::run(&channel, &mut claim))
+/// What a delivery is seen through with.
+struct Tools {
+    store: Store,
+    lanes: Arc<Lanes>,
+    pauses: Arc<Pauses>,
+}
+
+/// What became of a claim.
+enum Came {
+    /// It was attempted, or ended without.
+    Ended(Box<Ended>),
+    /// Its lane takes nothing before.
+    Deferred {
+        lane: LaneName,
+        until: TimeMs,
+        wire: Option<WireForm>,
+    },
+    /// An earlier one of its ordering key has to go first, and too many wait for that one in memory.
+    Behind(TimeMs),
+    /// The channel sends nothing: its lease goes back.
+    GivenBack,
+}
+
+/// Sees a claim through its attempt, once its lane takes it, and then through its settle.
+async fn deliver(tools: Arc<Tools>, channel: Arc<Channel>, mut claim: Claim, sorting: Sorting) {
+    let attempt = AssertUnwindSafe(attempt(&tools, &channel, &mut claim, sorting))
         .catch_unwind()
         .await;
     // A bug of ours must not make a delivery ready again at once, for ever: it costs an attempt like a plugin's fault.
-    let ended = attempt.unwrap_or_else(|_panic| attempt::panicked(&channel, &claim));
-    drop(place);
-    if let Some(attempt) = &ended.attempt {
-        let took = Duration::from_micros(attempt.duration_us);
-        channel.numbers.attempt(ended.transition.to, took);
+    let came =
+        attempt.unwrap_or_else(|_panic| Came::Ended(Box::new(attempt::panicked(&channel, &claim))));
+    match came {
+        Came::GivenBack => {}
+        Came::Behind(until) => settle::put_behind(&tools.store, claim, until).await,
+        Came::Ended(ended) => settle::settle(&tools.store, &channel, claim, *ended).await,
+        Came::Deferred { lane, until, wire } => {
+            settle::defer(&tools, &channel, claim, &lane, until, wire).await;
+        }
     }
-    let delivery = claim.lease.delivery().0;
-    let settle = Settle {
-        lease: claim.lease,
-        transition: ended.transition,
-        at: ended.at,
-        attempt: ended.attempt,
-        wire: ended.wire,
+}
+
+/// Makes the attempt, in a place of its lane.
+async fn attempt(tools: &Tools, channel: &Channel, claim: &mut Claim, sorting: Sorting) -> Came {
+    if claim.is_behind {
+        return Came::Behind(tools.lanes.behind(clock::now()));
+    }
+    let prepared = match attempt::prepare(channel, claim).await {
+        Ok(prepared) => prepared,
+        Err(ended) => return Came::Ended(ended),
     };
-    match store.settle(vec![settle]).await.as_deref() {
-        Ok([Settled::Recorded(_)]) => {}
-        Ok([Settled::Cancelled(_)]) => {
-            tracing::info!(message_id = %claim.message.id, delivery, channel = %channel.name, "not tried again: it was cancelled meanwhile");
+    let lane = prepared.lane(channel);
+    let mut answer = tools.lanes.ask(&lane, clock::now());
+    drop(sorting);
+    let mut pass = loop {
+        match answer {
+            Answer::Go(pass) => break pass,
+            Answer::Turn(turn) => {
+                if let Ok(pass) = turn.await {
+                    break pass;
+                }
+            }
+            Answer::Later(later, wait) => {
+                tokio::time::sleep(wait).await;
+                drop(later);
+            }
+            Answer::GiveBack => return Came::GivenBack,
+            Answer::Defer(until, _) => {
+                // It expires then, at the latest.
+                let until = claim.message.expires_at.map_or(until, |at| at.min(until));
+                let wire = prepared.into_form();
+                return Came::Deferred { lane, until, wire };
+            }
         }
-        Ok([Settled::Stale]) => {
-            tracing::error!(message_id = %claim.message.id, delivery, channel = %channel.name, "an attempt's lease was stale; nothing was recorded");
-        }
-        // The store has said why.
-        Ok([Settled::Unreadable]) => {
-            tracing::error!(message_id = %claim.message.id, delivery, channel = %channel.name, "what became of an attempt is not recorded: what is stored of it cannot be read");
-        }
-        Ok(answers) => unreachable!("one settle is answered once, not {} times", answers.len()),
-        // The store has failed and the process ends; the next start tries the delivery again.
-        Err(_) => {
-            tracing::warn!(message_id = %claim.message.id, delivery, channel = %channel.name, "an attempt's outcome was not recorded");
-        }
+        answer = tools.lanes.ask(&lane, clock::now());
+    };
+    let ended = attempt::send(channel, claim, prepared, &mut pass).await;
+    if let Some(wish) = &ended.pause {
+        // Before its place is free: nobody takes it.
+        pause::pause(&tools.pauses, channel, &lane, wish).await;
     }
+    Came::Ended(Box::new(ended))
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -50,6 +50,7 @@ impl SentWire {
             endpoint: self.endpoint,
             headers: self.headers,
             body: self.body.into(),
+            begun: None,
         }
     }
 }

@@ -7,17 +7,23 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::{Extension, Json};
 use tokio::sync::watch;
-use wharf_api::{ChannelStatus, ChannelView, ChannelsView, PauseInput, Problem, ProblemCode};
+use wharf_api::{
+    ChannelStatus, ChannelView, ChannelsView, LaneStatus, LaneView, PauseInput, Problem,
+    ProblemCode, ResumeInput,
+};
+use wharf_core::breaker::State as Breaker;
 use wharf_core::{ChannelName, Status, TimeMs};
 use wharf_store::{ChannelStats, SetStateError};
 
 use super::App;
 use super::auth::{Caller, name_of};
-use super::input::{Nothing, input};
+use super::input::input;
 use super::problem::{Answer, internal, not_changed, read};
+use crate::clock;
 use crate::config;
-use crate::dispatch;
-use crate::limits::PAUSE_REASON_BYTES_MAX;
+use crate::dispatch::{self, LaneShown, Lanes};
+use crate::egress::Origin;
+use crate::limits::{LANES_SHOWN_MAX, PAUSE_REASON_BYTES_MAX};
 use crate::pauses::Pause;
 
 /// A channel, for those who look at it.
@@ -27,23 +33,40 @@ pub(crate) struct Shown {
     /// As configured.
     parallelism: usize,
     bound: watch::Receiver<Option<Arc<dispatch::Channel>>>,
+    lanes: Arc<Lanes>,
 }
 
 impl Shown {
     pub(crate) fn new(
         channel: &config::Channel,
         bound: watch::Receiver<Option<Arc<dispatch::Channel>>>,
+        lanes: Arc<Lanes>,
     ) -> Self {
         Self {
             name: channel.name.clone(),
             plugin: channel.send.plugin.clone(),
             parallelism: channel.parallelism,
             bound,
+            lanes,
         }
     }
 
     pub(crate) fn bound(&self) -> watch::Receiver<Option<Arc<dispatch::Channel>>> {
         self.bound.clone()
+    }
+
+    pub(crate) fn lanes(&self) -> &Arc<Lanes> {
+        &self.lanes
+    }
+
+    /// The lane of a delivery whose stored wire form names this endpoint, or none of its own.
+    pub(super) fn lane(&self, endpoint: Option<&str>) -> Option<String> {
+        let bound = self.bound.borrow();
+        Some(bound.as_ref()?.lane(endpoint).to_string())
+    }
+
+    pub(super) fn is(&self, name: &ChannelName) -> bool {
+        self.name == *name
     }
 }
 
@@ -61,7 +84,8 @@ pub(super) async fn pause(
     request: Request,
 ) -> Result<Json<ChannelView>, Answer> {
     let name = known(&app, name)?;
-    let PauseInput { reason } = input(request).await?;
+    let PauseInput { reason, lane } = input(request).await?;
+    let lane = lane_name(lane)?;
     let reason = reason.filter(|text| !text.trim().is_empty());
     if reason
         .as_ref()
@@ -73,11 +97,14 @@ pub(super) async fn pause(
             .into());
     }
     let by = name_of(caller.as_ref());
-    let paused = app
-        .pauses
-        .pause(&name, reason.clone(), by.map(str::to_owned));
+    let paused = app.pauses.pause(
+        &name,
+        lane.as_deref(),
+        reason.clone(),
+        by.map(str::to_owned),
+    );
     paused.await.map_err(|e| not_set(&e))?;
-    tracing::warn!(channel = %name, by, reason, "paused by an operator");
+    tracing::warn!(channel = %name, lane, by, reason, "paused by an operator");
     one(app, &name).await
 }
 
@@ -89,18 +116,47 @@ pub(super) async fn resume(
     request: Request,
 ) -> Result<Json<ChannelView>, Answer> {
     let name = known(&app, name)?;
-    let Nothing {} = input(request).await?;
-    app.pauses.resume(&name).await.map_err(|e| not_set(&e))?;
-    tracing::info!(channel = %name, by = name_of(caller.as_ref()), "resumed by an operator");
+    let ResumeInput { lane } = input(request).await?;
+    let lane = lane_name(lane)?;
+    let resumed = app.pauses.resume(&name, lane.as_deref());
+    resumed.await.map_err(|e| not_set(&e))?;
+    tracing::info!(channel = %name, lane, by = name_of(caller.as_ref()), "resumed by an operator");
     one(app, &name).await
+}
+
+/// The name of the lane that a URL leads to.
+fn lane_name(url: Option<String>) -> Result<Option<String>, Answer> {
+    let Some(url) = url else {
+        return Ok(None);
+    };
+    let parsed = url
+        .parse()
+        .map_err(|e: http::uri::InvalidUri| e.to_string());
+    match parsed.and_then(|uri| Origin::of(&uri)) {
+        Ok(origin) => Ok(Some(origin.to_string())),
+        Err(why) => {
+            let why = format!("lane: it is no URL such as https://partner.example: {why}");
+            Err(Problem::new(ProblemCode::InvalidField, why)
+                .field("lane")
+                .into())
+        }
+    }
 }
 
 fn not_set(error: &SetStateError) -> Answer {
     match error {
         SetStateError::Write(error) => not_changed(error),
-        SetStateError::Name(_) | SetStateError::TooLarge(_) | SetStateError::Full => {
-            internal(error)
+        SetStateError::Full => {
+            let why = "more lanes and channels are paused than are kept; resume some of them";
+            Problem::new(ProblemCode::InvalidField, why).into()
         }
+        SetStateError::Name(_) => {
+            let why = "lane: it is longer than a lane's name can be";
+            Problem::new(ProblemCode::InvalidField, why)
+                .field("lane")
+                .into()
+        }
+        SetStateError::TooLarge(_) => internal(error),
     }
 }
 
@@ -194,5 +250,36 @@ fn view(
         in_flight: stats.map_or(0, |stats| stats.leased),
         behind_since: behind.map(|at| at.to_string()),
         deliveries: deliveries.collect(),
+        closed_until: channel
+            .lanes
+            .closed_until(clock::now())
+            .map(|until| until.to_string()),
+        lanes: channel
+            .lanes
+            .shown()
+            .into_iter()
+            .take(LANES_SHOWN_MAX)
+            .map(lane_view)
+            .collect(),
+    }
+}
+
+fn lane_view(lane: LaneShown) -> LaneView {
+    let (status, until) = match (&lane.pause, lane.breaker) {
+        (Some(_), _) => (LaneStatus::Paused, None),
+        (None, Breaker::Closed { .. }) => (LaneStatus::Running, None),
+        (None, Breaker::Open { until, .. }) => (LaneStatus::Open, Some(until)),
+        (None, Breaker::HalfOpen { .. }) => (LaneStatus::HalfOpen, None),
+    };
+    let pause = lane.pause.as_deref();
+    LaneView {
+        status,
+        reason: pause.and_then(|pause| pause.reason.clone()),
+        since: pause.map(|pause| pause.since().to_string()),
+        by: pause.and_then(|pause| pause.by.clone()),
+        until: until.map(|until| until.to_string()),
+        in_flight: lane.running as u64,
+        in_line: lane.waiting as u64,
+        lane: lane.name,
     }
 }

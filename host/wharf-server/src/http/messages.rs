@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use wharf_api::{DeliveryView, MessageView, Problem, ProblemCode, ReserveView};
 use wharf_core::{MessageId, Status, TimeMs};
+use wharf_store::{ReadError, Store};
 
 use super::App;
 use super::problem::{Answer, read};
@@ -18,6 +19,15 @@ pub(super) async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<MessageView>, Answer> {
     let found = find(&app, &known_id(id)?).await?;
+    let wanted = found.clone();
+    let store = app.store.clone();
+    let app_of_lanes = Arc::clone(&app);
+    let lanes = read(move || {
+        let deliveries = wanted.deliveries.iter();
+        let lanes = deliveries.map(|delivery| lane(&app_of_lanes, &store, delivery));
+        lanes.collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
     let message = &found.message;
     let text = |time: Option<TimeMs>| time.map(|t| t.to_string());
     Ok(Json(MessageView {
@@ -33,12 +43,14 @@ pub(super) async fn show(
         deliveries: found
             .deliveries
             .iter()
-            .map(|delivery| DeliveryView {
+            .zip(lanes)
+            .map(|(delivery, lane)| DeliveryView {
                 id: delivery.id.0,
                 channel: delivery.channel.to_string(),
                 route: delivery.route.to_string(),
                 status: status(delivery),
                 attempts: delivery.attempts_count,
+                lane,
                 due: text(delivery.due),
                 cancelling: delivery.is_cancelled,
             })
@@ -54,6 +66,23 @@ pub(super) async fn show(
             })
             .collect(),
     }))
+}
+
+/// The lane that a delivery waits for, where what it sends is stored.
+fn lane(
+    app: &App,
+    store: &Store,
+    delivery: &wharf_store::DeliveryView,
+) -> Result<Option<String>, ReadError> {
+    // A new one has nothing stored; what has ended waits for nothing.
+    let may_wait = delivery.status.is_sendable() && delivery.due.is_some();
+    let live = app.live();
+    let channel = live.channels.iter().find(|one| one.is(&delivery.channel));
+    let Some(channel) = channel.filter(|_| may_wait) else {
+        return Ok(None);
+    };
+    let wire = store.wire(delivery.id)?;
+    Ok(wire.and_then(|wire| channel.lane(wire.endpoint.as_deref())))
 }
 
 /// A message and where it stands.

@@ -53,11 +53,10 @@ impl Reloader {
     pub(crate) fn start(mut options: Options, bound: Vec<Bound>) -> Self {
         let runtime = Handle::current();
         tell_of_unconfigured(&options.config, &options.store, &options.degraded);
-        let live = live(&options, &options.config, &bound, &runtime);
-        for (channel, bound) in options.config.channels.iter().zip(bound) {
-            let paused = options.pauses.subscribe(&channel.name);
-            options.dispatchers.start(&channel.name, bound, paused);
+        for (channel, bound) in options.config.channels.iter().zip(&bound) {
+            options.dispatchers.start(channel, bound);
         }
+        let live = live(&options, &options.config, &bound, &runtime);
         Self {
             live: watch::Sender::new(Arc::new(live)),
             options,
@@ -141,10 +140,7 @@ impl Reloader {
         } = &mut self.options;
         pauses.set_channels(new.channels.iter().map(|channel| &channel.name));
         for (channel, bound) in new.channels.iter().zip(&bound) {
-            if !before.contains(&channel.name) {
-                let paused = pauses.subscribe(&channel.name);
-                dispatchers.start(&channel.name, bound.clone(), paused);
-            }
+            dispatchers.start(channel, bound);
         }
         self.options.config = Config {
             channels: new.channels,
@@ -235,7 +231,10 @@ fn live(options: &Options, config: &Config, bound: &[Bound], runtime: &Handle) -
     let shown = config.channels.iter().zip(bound);
     Live {
         channels: shown
-            .map(|(channel, bound)| Shown::new(channel, bound.clone()))
+            .map(|(channel, bound)| {
+                let lanes = options.dispatchers.lanes(&channel.name);
+                Shown::new(channel, bound.clone(), lanes)
+            })
             .collect(),
         routing: match (&config.router, &options.router) {
             (Some(hook), Some(bound)) => Routing::Plugin(Router::new(

@@ -30,7 +30,7 @@ use crate::table::claimed::{self, Claimed};
 use crate::table::id_manifest::Manifest;
 use crate::table::state::{Counts, State};
 use crate::table::tails::Place;
-use crate::table::{cursor, delivery, due, keyed, meta, parked, tails, update, wire};
+use crate::table::{cursor, delivery, due, keyed, meta, order, parked, tails, update, wire};
 
 /// Violations that a check reports at most: whoever reads them needs the first ones.
 const VIOLATIONS_COUNT_MAX: usize = 100;
@@ -324,6 +324,11 @@ fn check_lengths(
         ),
         ("wire", tx.open_table(wire::TABLE)?.len()?, counted.wires),
         ("due", tx.open_table(due::TABLE)?.len()?, counted.dues),
+        (
+            "order",
+            tx.open_table(order::TABLE)?.len()?,
+            tx.open_table(order::OF)?.len()?,
+        ),
         (
             "open and closed",
             open_or_closed,

@@ -87,6 +87,11 @@ impl Index {
         queue.untried_count() + on_disk
     }
 
+    /// Whether a delivery is being tried alone.
+    pub(crate) fn is_alone(&self, id: DeliveryId) -> bool {
+        self.careful.is_out(id)
+    }
+
     /// Suspects that wait or are out.
     pub(crate) fn suspects_count(&self) -> u64 {
         self.careful.suspects_count

@@ -11,7 +11,7 @@ impl Index {
     /// Files a stored delivery under what it waits for. What waits for something else than a time, or has ended, is only
     /// counted.
     pub(crate) fn file(&mut self, at: QueueAt, filed: &Filed) {
-        let Filed { id, stand } = *filed;
+        let Filed { id, stand, .. } = *filed;
         match stand.status {
             Status::Queued | Status::Retrying => {
                 debug_assert!(stand.has_row, "what is new is not filed");
@@ -81,6 +81,22 @@ impl Index {
         count
     }
 
+    /// Makes those of a queue ready that wait for these times and are in memory, as far as there is room. Returns how many.
+    pub(crate) fn hasten(&mut self, at: QueueAt, dues: &[Due]) -> usize {
+        let mut count = 0;
+        for due in dues {
+            if self.queues[at.0].ready_lens().1 >= self.sizes.ready {
+                break;
+            }
+            if self.queues[at.0].due.remove(due) {
+                let ready = self.promoted(*due);
+                self.queues[at.0].push(ready);
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// All queues.
     pub(crate) fn all(&self) -> impl Iterator<Item = QueueAt> + use<> {
         (0..self.queues.len()).map(QueueAt)
@@ -103,5 +119,6 @@ impl Index {
         self.leases.contains_key(&id)
             || self.claimed().contains(&id)
             || self.stuck.contains_key(&id)
+            || self.order.is_aside(id)
     }
 }

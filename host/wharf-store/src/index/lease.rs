@@ -68,8 +68,9 @@ impl Index {
         }
     }
 
-    /// Ends the lease of a settled delivery.
-    pub(crate) fn end_settle(&mut self, id: DeliveryId) -> QueueAt {
+    /// Ends the lease of a settled delivery, which keeps later ones of its ordering key back by what is stored, or lets them
+    /// go.
+    pub(crate) fn end_settle(&mut self, id: DeliveryId, holds_key: bool) -> QueueAt {
         let leased = self
             .leases
             .remove(&id)
@@ -77,6 +78,7 @@ impl Index {
         self.queues[leased.queue.0].leaves(leased.has_row);
         self.gone(id);
         self.forget_lease(leased, id);
+        self.leave_order(id, holds_key);
         leased.queue
     }
 

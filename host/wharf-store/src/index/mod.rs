@@ -8,6 +8,7 @@ mod awaited;
 mod careful;
 mod due;
 mod lease;
+mod order;
 mod page;
 mod ready;
 mod seize;
@@ -28,6 +29,8 @@ use awaited::Awaited;
 pub(crate) use awaited::Hold;
 use careful::Careful;
 pub(crate) use lease::Leased;
+pub(crate) use order::Aside;
+use order::Order;
 use page::Load;
 pub(crate) use page::{Page, Plan};
 use ready::Queue;
@@ -51,6 +54,7 @@ pub(crate) struct Index {
     stuck: FxHashMap<DeliveryId, bool>,
     careful: Careful,
     awaited: Awaited,
+    order: Order,
     /// What happens while a page is read.
     load: Option<Load>,
     resident_bytes: usize,
@@ -82,6 +86,7 @@ impl SharedIndex {
             stuck: FxHashMap::default(),
             careful: Careful::default(),
             awaited: Awaited::default(),
+            order: Order::default(),
             load: None,
             resident_bytes: 0,
             resident_bytes_max,
@@ -126,6 +131,11 @@ impl Index {
         at
     }
 
+    /// The number that keys know a channel by.
+    pub(crate) fn number(&self, at: QueueAt) -> u32 {
+        self.queues[at.0].counted.number
+    }
+
     /// What was counted by the last commit.
     pub(crate) fn set_state(&mut self, state: &State) {
         self.state = *state;
@@ -153,7 +163,7 @@ impl Index {
         Spread {
             ready: self.queues.iter().map(Queue::ready_count).sum(),
             leased: self.leases.len() as u64,
-            blocked: self.stuck.len() as u64,
+            blocked: self.stuck.len() as u64 + self.order.aside_count(),
             due: self.queues.iter().map(Queue::due_count).sum::<u64>() + self.waiting_count(),
             held: self.state.counts.status(Status::Held),
             ended: self.state.counts.ended(),
@@ -178,6 +188,7 @@ impl Index {
         let mut known = FxHashMap::default();
         known.extend(self.leases.keys().map(|id| (*id, false)));
         known.extend(self.stuck.keys().map(|id| (*id, false)));
+        known.extend(self.order.aside());
         let mut behind = FxHashMap::default();
         for queue in &self.queues {
             known.extend(queue.residents());

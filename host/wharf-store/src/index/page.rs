@@ -253,7 +253,7 @@ mod tests {
         // An operator's command ends the first one.
         index.queues[plan.at.0].enters(false);
         index.hold(plan.at, id(1), false, false);
-        index.end_settle(id(1));
+        index.end_settle(id(1), false);
         index.end_load(&plan, Some(page(&[1, 2], &[])));
         let taken: Vec<_> = index
             .take(plan.at, 9, T0)
@@ -273,6 +273,7 @@ mod tests {
             &Filed {
                 id: id(9),
                 stand: row(5),
+                holds_key: false,
             },
         );
         index.end_load(&plan, Some(page(&[], &[(TimeMs(3), id(1))])));

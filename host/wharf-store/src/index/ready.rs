@@ -144,6 +144,12 @@ impl Queue {
         !self.ready.is_empty()
     }
 
+    /// Whether it has a delivery without a row that comes before this one.
+    pub(super) fn has_new_before(&self, id: DeliveryId) -> bool {
+        let is_before = |ready: &Ready| !ready.has_row && ready.id < id;
+        self.behind.open.is_some_and(|from| from < id) || self.ready.iter().any(is_before)
+    }
+
     pub(super) fn has_suspects(&self) -> bool {
         !self.suspects.is_empty()
     }
@@ -385,6 +391,27 @@ impl Index {
         }
         queue.is_changed = true;
         self.lease_ended(id, false);
+    }
+
+    /// Ends the lease of a delivery that waits elsewhere from now on.
+    pub(super) fn unlease(&mut self, id: DeliveryId) -> Ready {
+        let leased = self.leases.remove(&id).expect("its lease is live");
+        self.queues[leased.queue.0].leased_count -= 1;
+        self.lease_ended(id, false);
+        Ready {
+            id,
+            resident: None,
+            has_row: leased.has_row,
+            is_untried: leased.is_untried,
+        }
+    }
+
+    /// What is the first to be claimed next.
+    pub(super) fn ready_first(&mut self, at: QueueAt, ready: Ready) {
+        let queue = &mut self.queues[at.0];
+        queue.note_row(&ready);
+        queue.ready.push_front(ready);
+        queue.is_changed = true;
     }
 
     /// A delivery whose lease ended, and that is not to be claimed again because of it.

@@ -37,6 +37,8 @@ impl Index {
                 if leased.begin_mark() {
                     marked.insert(id);
                 }
+            } else if let Some((has_row, is_untried)) = self.take_aside(id) {
+                self.hold(at, id, has_row, is_untried);
             } else if let Some(has_row) = self.stuck.remove(&id) {
                 self.hold(at, id, has_row, false);
             } else if stand
@@ -95,6 +97,7 @@ mod tests {
             let filed = Filed {
                 id: id(number),
                 stand,
+                holds_key: false,
             };
             index.file(at, &filed);
         }
@@ -134,7 +137,7 @@ mod tests {
         assert!(index.release(id(1), Some(taken[0].fence)));
         assert!(index.take(at, 9, T0).is_empty());
         for number in [2, 4, 5, 6] {
-            index.end_settle(id(number));
+            index.end_settle(id(number), false);
         }
         index.end_mark(id(1));
         let again = index.take(at, 9, T0);

@@ -323,7 +323,14 @@ pub(crate) fn file(index: &mut Index, seq: MessageSeq, prepared: &Prepared) {
                     due: Some(delay),
                     ..Stand::OPEN
                 };
-                index.file(at, &Filed { id, stand });
+                index.file(
+                    at,
+                    &Filed {
+                        id,
+                        stand,
+                        holds_key: false,
+                    },
+                );
             }
             None => index.push_new(at, id, &prepared.message, &planned.route, failover),
         }

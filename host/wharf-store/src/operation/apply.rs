@@ -144,7 +144,7 @@ fn one(
         }
         Err(cause) => return Err(cause),
     };
-    let current = match Current::find(group, id)? {
+    let mut current = match Current::find(group, id)? {
         Found::Current(current) => current,
         Found::Unknown => return queued.wait(group, || unknown(known, &update)),
         Found::Unreadable(cause) => {
@@ -160,6 +160,7 @@ fn one(
         Hold::Awaited => return Ok(Applied::Held(id)),
         Hold::Full => return queued.put_off(group, apply.at.after(UPDATE_HELD_WAIT)),
     }
+    current.keep_order(index);
     let subject = Subject {
         status: current.row.status,
         attempts_count: current.row.attempts_count,

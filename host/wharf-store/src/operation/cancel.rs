@@ -131,7 +131,7 @@ fn cancel(
     is_leased: bool,
     at: TimeMs,
 ) -> Result<Cancelled, ReadError> {
-    let current = match Current::find(group, id)? {
+    let mut current = match Current::find(group, id)? {
         Found::Current(current) => current,
         Found::Unknown => return Ok(Cancelled::Unknown),
         Found::Unreadable(cause) => {
@@ -169,6 +169,8 @@ fn cancel(
             Ok(Cancelled::Recorded(last))
         }
         Cancellation::Flag => {
+            // It has a row from now on, by which its key is known.
+            current.ordered = index.lock().ordered(id);
             current.flag(group)?;
             group.marked(id);
             Ok(Cancelled::Flagged)

@@ -42,6 +42,10 @@ pub struct Claim {
     /// What its failures are held against, where another channel stands in for this one. Settled as superseded, that one's
     /// turn comes in the same commit.
     pub failover: Option<Failover>,
+    /// An earlier one of its ordering key keeps it back, and there is no memory for it to wait in: it is to be deferred, not
+    /// attempted.
+    pub is_behind: bool,
+    pub(crate) is_redriven: bool,
 }
 
 /// What a claim gives.
@@ -61,9 +65,15 @@ pub enum Claims {
 pub struct Unpersisted(pub(crate) Vec<Claim>);
 
 impl Unpersisted {
-    /// The deliveries that were claimed.
+    /// The deliveries that are to be attempted.
     pub fn deliveries(&self) -> impl Iterator<Item = DeliveryId> {
-        self.0.iter().map(|claim| claim.lease.delivery())
+        self.to_attempt().map(Lease::delivery)
+    }
+
+    /// The leases of those.
+    pub(crate) fn to_attempt(&self) -> impl Iterator<Item = &Lease> {
+        let to_attempt = self.0.iter().filter(|claim| !claim.is_behind);
+        to_attempt.map(|claim| &claim.lease)
     }
 }
 
@@ -121,6 +131,7 @@ impl Store {
                 .filter_map(|(lease, taken)| resident(lease, taken))
                 .collect()
         };
+        let claims = self.in_order(at, claims)?;
         Ok(if is_careful && !claims.is_empty() {
             Claims::Careful(Unpersisted(claims))
         } else {
@@ -196,6 +207,7 @@ struct Found {
     key_generation: u32,
     budget: Budget,
     failover: Option<Failover>,
+    is_redriven: bool,
 }
 
 impl Found {
@@ -218,6 +230,7 @@ impl Found {
                 after,
                 failures: Failures::default(),
             }),
+            is_redriven: false,
         }
     }
 
@@ -234,6 +247,8 @@ impl Found {
             key_generation: self.key_generation,
             budget: self.budget,
             failover: self.failover,
+            is_behind: false,
+            is_redriven: self.is_redriven,
         }
     }
 }
@@ -262,6 +277,7 @@ impl Reader<'_> {
             (found.status, found.attempts_count) = (row.status, row.attempts_count);
             found.is_cancelled = row.is_cancelled;
             found.key_generation = row.key_generation;
+            found.is_redriven = row.redriven.is_some();
             found.budget = row.redriven.unwrap_or(found.budget);
             if let Some(failover) = &mut found.failover {
                 failover.failures = row.failures;

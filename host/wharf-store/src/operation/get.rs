@@ -6,6 +6,7 @@ use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
 use wharf_core::{
     ChannelName, Cursor, DeliveryId, Message, MessageId, MessageSeq, Standing, Status, TimeMs,
+    WireForm,
 };
 
 use crate::error::{Malformed, ReadError};
@@ -75,6 +76,25 @@ impl Store {
             view(snapshot, self.index(), entry.seq)
         })?;
         Ok(view.flatten())
+    }
+}
+
+impl Store {
+    /// What of a delivery is stored to be sent; none where nothing is.
+    pub fn wire(&self, id: DeliveryId) -> Result<Option<WireForm>, ReadError> {
+        self.read(|snapshot| {
+            let (tails, place) = snapshot.tails(id.message())?;
+            let slot = tails.slots(place).nth(usize::from(id.place()));
+            let Some(slot) = slot else {
+                return Ok(None);
+            };
+            let Place::Delivery(_, true) = tails.tail(slot)?.place else {
+                return Ok(None);
+            };
+            let rows = snapshot.rows()?;
+            let has_wire = rows.row(id)?.has_wire;
+            has_wire.then(|| rows.wire(id)).transpose()
+        })
     }
 }
 

@@ -14,8 +14,8 @@ use crate::table::claimed::{self, Claimed};
 impl Store {
     /// Puts claims on disk, and returns them once they are there, to be attempted. Their settles remove them.
     pub async fn persist_claims(&self, claims: Unpersisted) -> Result<Vec<Claim>, WriteError> {
-        let leases = claims.0.iter().map(|claim| &claim.lease);
-        let ids: Vec<_> = leases
+        let ids: Vec<_> = claims
+            .to_attempt()
             .map(|lease| (lease.delivery(), lease.fence()))
             .collect();
         let bytes = ids.len() * size_of::<(DeliveryId, Fence)>();

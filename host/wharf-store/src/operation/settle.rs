@@ -10,6 +10,7 @@ use crate::error::{ReadError, WriteError};
 use crate::group::{Filed, Group};
 use crate::index::Index;
 use crate::lease::Lease;
+use crate::operation::defer;
 use crate::operation::reserve::Reserve;
 use crate::options::Planted;
 use crate::request::Write;
@@ -48,18 +49,31 @@ pub enum Settled {
     /// What is stored of the delivery cannot be read; the log says why. Nothing changed, and it is kept back until a
     /// restart.
     Unreadable,
+    /// It was no settle: see [`crate::Defer`].
+    Deferred,
 }
 
-/// A settle made ready for the writer by its caller's thread.
+/// The end of a lease made ready for the writer by its caller's thread.
 pub(crate) struct Ended {
     pub(crate) lease: Lease,
-    transition: Transition,
-    /// Its number, and its facts as they are stored. Those of a batch share one allocation.
-    attempt: Option<(u32, Bytes)>,
-    /// Whether the receiver could have acted on its failure.
-    effect: Option<Effect>,
-    wire: Option<Vec<u8>>,
-    at: TimeMs,
+    pub(crate) how: How,
+    /// To be stored; only where none is.
+    pub(crate) wire: Option<Vec<u8>>,
+}
+
+/// How a lease ends.
+pub(crate) enum How {
+    /// With a step of the status machine.
+    Settled {
+        transition: Transition,
+        /// Its number, and its facts as they are stored. Those of a batch share one allocation.
+        attempt: Option<(u32, Bytes)>,
+        /// Whether the receiver could have acted on its failure.
+        effect: Option<Effect>,
+        at: TimeMs,
+    },
+    /// With none: its delivery is not claimed again before then.
+    Deferred { until: TimeMs },
 }
 
 impl Store {
@@ -129,31 +143,48 @@ impl Ended {
         );
         let is_wire_new = !to.is_final() && !lease.has_wire;
         Self {
-            effect: attempt.as_ref().and_then(|attempt| attempt.effect),
-            attempt: attempt.map(|attempt| (attempt.number, facts)),
             wire: wire.filter(|_| is_wire_new).map(|form| wire::encode(&form)),
             lease,
-            transition,
-            at,
+            how: How::Settled {
+                transition,
+                effect: attempt.as_ref().and_then(|attempt| attempt.effect),
+                attempt: attempt.map(|attempt| (attempt.number, facts)),
+                at,
+            },
         }
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.attempt.as_ref().map_or(0, |(_, facts)| facts.len())
-            + self.wire.as_ref().map_or(0, Vec::len)
+        let facts = match &self.how {
+            How::Settled { attempt, .. } => attempt.as_ref().map_or(0, |(_, facts)| facts.len()),
+            How::Deferred { .. } => 0,
+        };
+        facts + self.wire.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// The writer's part, for a settle whose lease is live.
+/// The writer's part, where the lease is live.
 pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, ReadError> {
     let id = ended.lease.delivery();
-    let current = Current::leased(group, id, ended.lease.channel())?;
+    let mut current = Current::leased(group, id, ended.lease.channel())?;
+    current.ordered = ended.lease.ordered;
+    let (transition, attempt, effect, at) = match ended.how {
+        How::Settled {
+            transition,
+            attempt,
+            effect,
+            at,
+        } => (transition, attempt, effect, at),
+        How::Deferred { until } => {
+            return defer::apply(group, current, until, ended.wire.as_deref());
+        }
+    };
     let before = &current.row;
-    let wanted = ended.transition.to;
+    let wanted = transition.to;
     let transition = if before.is_cancelled {
-        operator::cancelled_instead(before.status, ended.transition)
+        operator::cancelled_instead(before.status, transition)
     } else {
-        ended.transition
+        transition
     };
     let Transition {
         to,
@@ -161,7 +192,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         due,
         token,
     } = transition;
-    let made = ended.attempt.as_ref().map_or(0, |(number, _)| *number);
+    let made = attempt.as_ref().map_or(0, |(number, _)| *number);
     // What cannot be read is found before anything is written.
     let reserve = (to == Status::Superseded).then(|| Reserve::behind(group, id));
     let reserve = reserve.transpose()?;
@@ -178,14 +209,14 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
         token,
         has_wire: (before.has_wire || ended.wire.is_some()) && Row::keeps_wire(to),
         is_cancelled: before.is_cancelled && !to.is_final(),
-        failures: before.failures.and(ended.effect),
+        failures: before.failures.and(effect),
         ..before.clone()
     };
     let step = Step {
         row,
         cause,
-        at: ended.at,
-        attempt: ended.attempt.as_ref().map(|(_, facts)| &**facts),
+        at,
+        attempt: attempt.as_ref().map(|(_, facts)| &**facts),
         wire: ended.wire.as_deref(),
     };
     let (last, filed) = current.step(group, &step)?;
@@ -193,7 +224,7 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
     if let Some(reserve) = reserve
         && group.planted != Planted::ForgetReserve
     {
-        reserve.call_in(group, last, ended.at)?;
+        reserve.call_in(group, last, at)?;
     }
     Ok(if to == wanted {
         Settled::Recorded(last)
@@ -204,6 +235,6 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
 
 /// The index's part, after the commit.
 pub(crate) fn file(index: &mut Index, filed: &Filed) {
-    let at = index.end_settle(filed.id);
+    let at = index.end_settle(filed.id, filed.holds_key);
     index.file(at, filed);
 }

@@ -204,6 +204,7 @@ fn remove(
         if has_row && Row::keeps_wire(status) {
             group.wire.remove(id.0)?;
         }
+        group.orders(channel, id, None, None)?;
         group.removed(channel, status);
     }
     for _ in &gone {

@@ -7,7 +7,7 @@ use redb::{Key, TableDefinition, TableHandle, Value};
 
 use super::{
     alias, chunk, claimed, cursor, delivery, due, id_filter, id_log, id_run, journal, keyed, meta,
-    parked, tails, update, wire,
+    order, parked, tails, update, wire,
 };
 
 /// What is done with each table.
@@ -22,7 +22,7 @@ pub(crate) trait Visit {
 }
 
 /// How many there are.
-pub(crate) const COUNT: u64 = 18;
+pub(crate) const COUNT: u64 = 20;
 
 /// Visits every table, in the order of their numbers: another one comes last.
 pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
@@ -46,6 +46,8 @@ pub(crate) fn each<V: Visit>(visit: &mut V) -> Result<(), V::Error> {
         visit.table(table)?;
     }
     visit.table(due::TABLE)?;
+    visit.table(order::TABLE)?;
+    visit.table(order::OF)?;
     visit.table(alias::TABLE)?;
     visit.table(alias::OF)?;
     visit.table(update::TABLE)

@@ -16,11 +16,11 @@ pub(crate) const FORMAT_NAME: &str = "format";
 /// The format that this version writes. What it reads besides: [`crate::migrate`].
 ///
 /// 1 was that of the drafts before the id index had runs, 2 that of those before an attempt kept how long its hooks
-/// took, 3 that of those before there were named values,
-/// 4 that of those before claims were put on disk after an unclean stop, 6 that of those before a start read neither
-/// tails nor rows of deliveries, and before anything was removed, 7 that of those before there was a log, 8 that of those
-/// before there were failovers, 9 that of those before there were status updates.
-pub(crate) const FORMAT: u32 = 10;
+/// took, 3 that of those before there were named values, 4 that of those before claims were put on disk after an unclean
+/// stop, 6 that of those before a start read neither tails nor rows of deliveries, and before anything was removed, 7 that
+/// of those before there was a log, 8 that of those before there were failovers, 9 that of those before deliveries kept an
+/// order, 10 that of those before there were status updates.
+pub(crate) const FORMAT: u32 = 11;
 
 /// Value: version byte 1, then the 32 bytes that ids are hashed with. Written when the file is created.
 pub(crate) const ID_KEY_NAME: &str = "id-key";

@@ -20,6 +20,7 @@ pub(crate) mod id_run;
 pub(crate) mod journal;
 pub(crate) mod keyed;
 pub(crate) mod meta;
+pub(crate) mod order;
 pub(crate) mod parked;
 pub(crate) mod state;
 pub(crate) mod tails;

@@ -152,6 +152,7 @@ fn ending(status: Status) -> End {
                 endpoint: Some("https://example.com/in".to_owned()),
                 headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
                 body: vec![0xff, 1],
+                begun: None,
             }),
             ..end(status)
         },

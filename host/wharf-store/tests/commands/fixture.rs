@@ -122,6 +122,7 @@ pub(crate) fn wire(body: &str) -> WireForm {
         endpoint: None,
         headers: vec![],
         body: body.as_bytes().to_vec(),
+        begun: None,
     }
 }
 

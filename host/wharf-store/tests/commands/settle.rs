@@ -56,6 +56,7 @@ fn a_retry_keeps_its_count_and_its_first_wire_form() {
             endpoint: None,
             headers: vec![],
             body: body.as_bytes().to_vec(),
+            begun: None,
         })
     };
     let retry = |ms, wire| End {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use wharf_api::{
-    ChannelStatus, ChannelView, DeliveryView, JournalView, MessageView, Named, RowView,
+    ChannelStatus, ChannelView, DeliveryView, JournalView, LaneStatus, LaneView, MessageView,
+    Named, RowView,
 };
 
 use super::message::step;
@@ -42,10 +43,11 @@ struct Around {
 }
 
 impl Around {
-    /// What keeps a channel from sending.
-    fn holds(&self, name: &str) -> Vec<String> {
+    /// What keeps a delivery from being sent.
+    fn holds(&self, delivery: &DeliveryView) -> Vec<String> {
         let mut holds = Vec::new();
-        match self.channels.iter().find(|channel| channel.name == name) {
+        let name = &delivery.channel;
+        match self.channels.iter().find(|channel| channel.name == *name) {
             None => holds.push(format!("channel {name} is not configured")),
             Some(channel) => {
                 let by = channel.by.as_deref().unwrap_or("an operator");
@@ -62,12 +64,47 @@ impl Around {
                         holds.push(format!("the channel cannot send: {reason}"));
                     }
                 }
+                if let Some(until) = &channel.closed_until {
+                    holds.push(format!(
+                        "the channel begins no attempt before {until}: it fails again and again, or its rate is used up"
+                    ));
+                }
+                let lane = channel
+                    .lanes
+                    .iter()
+                    .find(|lane| Some(&lane.lane) == delivery.lane.as_ref());
+                holds.extend(lane.and_then(hold_of));
             }
         }
         let host = self.host.iter();
         let of_all = host.filter(|named| ["disk", "suspects"].contains(&named.name.as_str()));
         holds.extend(of_all.map(|named| format!("the host: {}", named.reason)));
         holds
+    }
+}
+
+/// What keeps a lane from sending.
+fn hold_of(lane: &LaneView) -> Option<String> {
+    let name = &lane.lane;
+    match lane.status {
+        LaneStatus::Running => None,
+        LaneStatus::Paused => {
+            let since = lane.since.as_deref().unwrap_or("some time ago");
+            let by = lane.by.as_deref().unwrap_or("an operator");
+            let reason = lane.reason.as_deref().unwrap_or("no reason was given");
+            Some(format!(
+                "its lane {name} is paused since {since} by {by}: {reason}"
+            ))
+        }
+        LaneStatus::Open => {
+            let until = lane.until.as_deref().unwrap_or("some time later");
+            Some(format!(
+                "its lane {name} fails again and again, and is left alone until {until}"
+            ))
+        }
+        LaneStatus::HalfOpen => Some(format!(
+            "its lane {name} failed again and again, and is tried by a few now"
+        )),
     }
 }
 
@@ -101,7 +138,7 @@ fn explain(message: &MessageView, journal: &JournalView, around: &Around) -> Str
         }
         let _ = writeln!(text, "  next: {}", next(delivery));
         if ["queued", "retrying"].contains(&delivery.status.as_str()) {
-            for hold in around.holds(&delivery.channel) {
+            for hold in around.holds(delivery) {
                 let _ = writeln!(text, "      but {hold}");
             }
         }

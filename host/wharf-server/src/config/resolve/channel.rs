@@ -1,12 +1,14 @@
 //! `[[channel]]`, its retries among it.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use wharf_core::{ChannelName, MessageId, limits, retry};
+use wharf_core::rate::Rate;
+use wharf_core::{ChannelName, MessageId, breaker, limits, order, retry};
 
 use super::super::file::Schedule;
-use super::super::{Channel, HookUse, bounds, file};
+use super::super::{Channel, HookUse, Protection, bounds, file, value};
 use super::Resolver;
 
 impl Resolver<'_> {
@@ -28,6 +30,21 @@ impl Resolver<'_> {
             if !names.insert(channel.name.clone()) {
                 self.problem(format!("{at}: there are two of this name"));
             }
+            let parallelism = self
+                .within(
+                    format_args!("{at}: parallelism"),
+                    channel.parallelism,
+                    &bounds::PARALLELISM,
+                )
+                .unwrap_or(64);
+            if channel
+                .lane_parallelism
+                .is_some_and(|lane| !(1..=parallelism).contains(&lane))
+            {
+                self.problem(format!(
+                    "{at}: lane-parallelism takes 1 to the channel's parallelism, which is {parallelism}"
+                ));
+            }
             resolved.push(Channel {
                 name: ChannelName::new(&channel.name),
                 send: HookUse {
@@ -37,13 +54,7 @@ impl Resolver<'_> {
                 enrich: self.uses(&format!("{at}: enrich"), channel.enrich),
                 convert: self.uses(&format!("{at}: convert"), channel.convert),
                 annotate: self.uses(&format!("{at}: annotate"), channel.annotate),
-                parallelism: self
-                    .within(
-                        format_args!("{at}: parallelism"),
-                        channel.parallelism,
-                        &bounds::PARALLELISM,
-                    )
-                    .unwrap_or(64),
+                parallelism,
                 timeout: self
                     .within(
                         format_args!("{at}: timeout"),
@@ -51,10 +62,88 @@ impl Resolver<'_> {
                         &bounds::CHANNEL_TIMEOUT,
                     )
                     .unwrap_or(Duration::from_secs(30)),
+                protection: Protection {
+                    lane_parallelism: channel.lane_parallelism,
+                    rate: self.rate(&format!("{at}: rate"), channel.rate),
+                    lane_rate: self.rate(&format!("{at}: lane-rate"), channel.lane_rate),
+                    breaker: self.breaker(&format!("{at}: breaker"), &channel.breaker),
+                },
+                order: self.order(&at, channel.order, channel.order_until, channel.on_dead),
                 retry: self.retry(&at, channel.retry),
             });
         }
         resolved
+    }
+
+    fn order(
+        &mut self,
+        at: &str,
+        order: file::Order,
+        until: Option<file::Until>,
+        on_dead: Option<file::OnDead>,
+    ) -> Option<order::Policy> {
+        if order == file::Order::None {
+            for (key, is_there) in [
+                ("order-until", until.is_some()),
+                ("on-dead", on_dead.is_some()),
+            ] {
+                if is_there {
+                    self.problem(format!("{at}: {key} says nothing without order = \"key\""));
+                }
+            }
+            return None;
+        }
+        Some(order::Policy {
+            until: match until {
+                None | Some(file::Until::Delivered) => order::Until::Delivered,
+                Some(file::Until::Accepted) => order::Until::Accepted,
+            },
+            on_dead: match on_dead {
+                None | Some(file::OnDead::Continue) => order::OnDead::Continue,
+                Some(file::OnDead::Block) => order::OnDead::Block,
+            },
+        })
+    }
+
+    fn rate(&mut self, at: &str, rate: Option<value::Rate>) -> Option<Rate> {
+        let value::Rate { count, per } = rate?;
+        let count = self.within(at, Some(count), &bounds::RATE_COUNT)?;
+        Some(Rate {
+            count: NonZeroU32::new(count)?,
+            per,
+        })
+    }
+
+    fn breaker(&mut self, at: &str, file: &file::Breaker) -> breaker::Policy {
+        let default = breaker::Policy::default();
+        let failures = self.within(
+            format_args!("{at}.failures"),
+            file.failures,
+            &bounds::BREAKER_FAILURES,
+        );
+        let mut wait = |key: &str, wait: Option<value::Duration>| {
+            self.within(
+                format_args!("{at}.{key}"),
+                wait.map(|d| d.0),
+                &bounds::BREAKER_WAIT,
+            )
+        };
+        let first = wait("wait", file.wait).unwrap_or(default.wait);
+        let most = wait("wait-max", file.wait_max);
+        if most.is_some_and(|most| most < first) {
+            self.problem(format!("{at}.wait-max is shorter than {at}.wait"));
+        }
+        let probes = self.within(
+            format_args!("{at}.probes"),
+            file.probes,
+            &bounds::BREAKER_PROBES,
+        );
+        breaker::Policy {
+            failures: failures.map_or(default.failures, |count| (count > 0).then_some(count)),
+            wait: first,
+            wait_max: most.unwrap_or(default.wait_max.max(first)),
+            probes: probes.unwrap_or(default.probes),
+        }
     }
 
     fn retry(&mut self, at: &str, file: file::Retry) -> retry::Policy {

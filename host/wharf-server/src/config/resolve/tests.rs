@@ -64,8 +64,8 @@ fn every_problem_is_found_at_once_and_names_its_key() {
             "plugins.http.allow-http",
             "plugins.http.sha256",
             "channel \"a b\": its name",
-            "channel \"a b\": config.secret: the environment variable WHARF_TEST_NOT_SET",
             "channel \"a b\": parallelism",
+            "channel \"a b\": config.secret: the environment variable WHARF_TEST_NOT_SET",
             "retry.schedule: there is no preset",
             "retry.jitter",
             "api.listen: 0.0.0.0:1 can be reached",
@@ -100,6 +100,11 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
         plugin = "http"
         timeout = "9223372036854775807s"
         parallelism = 100001
+        lane-parallelism = 65
+        rate = "0/s"
+        lane-rate = "1000001/m"
+        on-dead = "block"
+        breaker = { failures = 1000001, wait = "0s", wait-max = "1s", probes = 0 }
         retry = { base = "0s", max = "721h", max-age = "9223372036854775807s" }
         [[channel]]
         name = "b"
@@ -117,7 +122,15 @@ fn every_number_and_span_has_bounds_that_its_problem_names() {
             "plugins.stamp.timeout",
             "plugins.stamp.memory-max",
             "channel \"a\": parallelism takes 1 to 100000",
+            "channel \"a\": lane-parallelism takes 1 to the channel's parallelism, which is 64",
             "channel \"a\": timeout takes more than 0s and at most 24h",
+            "channel \"a\": rate takes 1 to 1000000",
+            "channel \"a\": lane-rate takes 1 to 1000000",
+            "channel \"a\": breaker.failures takes 0 to 1000000",
+            "channel \"a\": breaker.wait takes 1ms to 24h",
+            "channel \"a\": breaker.wait-max is shorter than",
+            "channel \"a\": breaker.probes takes 1 to 1000",
+            "channel \"a\": on-dead says nothing without order",
             "channel \"a\": retry.base takes more than 0s",
             "channel \"a\": retry.max takes",
             "channel \"a\": retry.max-age takes",

@@ -223,6 +223,9 @@ pub(super) struct WireLine {
     pub(super) endpoint: Option<String>,
     pub(super) headers: Pairs,
     pub(super) body: Content,
+    /// The attempt that it was made for, where that is not in the journal yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) begun: Option<Box<AttemptLine>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -442,6 +445,7 @@ impl From<WireForm> for WireLine {
             endpoint: wire.endpoint,
             headers: wire.headers,
             body: Content(wire.body),
+            begun: wire.begun.map(|begun| Box::new((*begun).into())),
         }
     }
 }
@@ -452,6 +456,7 @@ impl From<WireLine> for WireForm {
             endpoint: line.endpoint,
             headers: line.headers,
             body: line.body.0,
+            begun: line.begun.map(|begun| Box::new((*begun).into())),
         }
     }
 }

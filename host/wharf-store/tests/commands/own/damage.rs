@@ -67,6 +67,7 @@ fn damaged<K: Key + 'static>(
             endpoint: None,
             headers: vec![],
             body: vec![],
+            begun: None,
         }),
     };
     let first = fixture.claim("a", 1, T0).remove(0);
