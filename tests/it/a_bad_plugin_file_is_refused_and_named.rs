@@ -51,7 +51,7 @@ fn the_others_go_on_and_nothing_is_lost() {
     check("module.wasm", &["not a WebAssembly component", "module"]);
     check("torn.wasm", &["the file is cut off"]);
     check("imports.wasm", &["imports `wasi:http/"]);
-    check("draft.wasm", &["another draft", "0.1.0-draft.3"]);
+    check("draft.wasm", &["another draft", "0.1.0-draft.4"]);
     check("pinned.wasm", &["SHA-256", "sha256", "0000000000"]);
     for name in bad {
         let why = if name == "absent" {

@@ -18,8 +18,8 @@ pub(crate) mod contract {
         inline: "
             package wharf:host;
             world imports {
-                import wharf:delivery/types@0.1.0-draft.3;
-                import wharf:delivery/log@0.1.0-draft.3;
+                import wharf:delivery/types@0.1.0-draft.4;
+                import wharf:delivery/log@0.1.0-draft.4;
             }
         ",
         imports: { default: trappable },
@@ -32,11 +32,11 @@ pub(crate) mod enricher {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world enricher-only { export wharf:delivery/enricher@0.1.0-draft.3; }
+            world enricher-only { export wharf:delivery/enricher@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -45,11 +45,11 @@ pub(crate) mod converter {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world converter-only { export wharf:delivery/converter@0.1.0-draft.3; }
+            world converter-only { export wharf:delivery/converter@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -58,11 +58,11 @@ pub(crate) mod request_channel {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world request-channel-only { export wharf:delivery/request-channel@0.1.0-draft.3; }
+            world request-channel-only { export wharf:delivery/request-channel@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -71,11 +71,11 @@ pub(crate) mod channel {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world channel-only { export wharf:delivery/channel@0.1.0-draft.3; }
+            world channel-only { export wharf:delivery/channel@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -84,11 +84,11 @@ pub(crate) mod annotator {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world annotator-only { export wharf:delivery/annotator@0.1.0-draft.3; }
+            world annotator-only { export wharf:delivery/annotator@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -97,11 +97,11 @@ pub(crate) mod post_event {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world post-event-only { export wharf:delivery/post-event@0.1.0-draft.3; }
+            world post-event-only { export wharf:delivery/post-event@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -110,11 +110,24 @@ pub(crate) mod router {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world router-only { export wharf:delivery/router@0.1.0-draft.3; }
+            world router-only { export wharf:delivery/router@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
-        with: { "wharf:delivery/types@0.1.0-draft.3": crate::bindings::contract::wharf::delivery::types },
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
+    });
+}
+
+pub(crate) mod receiver {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package wharf:host;
+            world receiver-only { export wharf:delivery/receiver@0.1.0-draft.4; }
+        ",
+        exports: { default: async },
+        additional_derives: [PartialEq],
+        with: { "wharf:delivery/types@0.1.0-draft.4": crate::bindings::contract::wharf::delivery::types },
     });
 }
 
@@ -123,7 +136,7 @@ pub(crate) mod description {
         path: "../../wit",
         inline: "
             package wharf:host;
-            world plugin-only { export wharf:delivery/plugin@0.1.0-draft.3; }
+            world plugin-only { export wharf:delivery/plugin@0.1.0-draft.4; }
         ",
         exports: { default: async },
         additional_derives: [PartialEq],
@@ -137,6 +150,9 @@ pub mod types {
     };
     pub use super::description::exports::wharf::delivery::plugin::{Description, Needs, Setting};
     pub use super::enricher::exports::wharf::delivery::enricher::Enrichment;
+    pub use super::receiver::exports::wharf::delivery::receiver::{
+        ReceiptRequest, Reported, Update,
+    };
     pub use super::request_channel::exports::wharf::delivery::request_channel::{
         NoAnswer, Operation, Request, Response, Step,
     };
@@ -177,6 +193,7 @@ guests! {
     annotator::AnnotatorOnly, annotator::AnnotatorOnlyPre<State>;
     post_event::PostEventOnly, post_event::PostEventOnlyPre<State>;
     router::RouterOnly, router::RouterOnlyPre<State>;
+    receiver::ReceiverOnly, receiver::ReceiverOnlyPre<State>;
     description::PluginOnly, description::PluginOnlyPre<State>;
     wasmtime::component::Instance, wasmtime::component::InstancePre<State>;
 }

@@ -161,8 +161,8 @@ mod tests {
             "wasi:cli/environment@0.2.3",
             "wasi:sockets/tcp@0.2.6",
             "wasi:config/store@0.2.0-rc.1",
-            "wharf:delivery/log@0.1.0-draft.3",
-            "wharf:delivery/types@0.1.0-draft.3",
+            "wharf:delivery/log@0.1.0-draft.4",
+            "wharf:delivery/types@0.1.0-draft.4",
         ] {
             check(name, &none, "baseline");
         }
@@ -175,7 +175,7 @@ mod tests {
             "wasi:config/store@0.2.0",
             "wasi:keyvalue/store@0.2.0-draft",
             "wharf:delivery/log@0.1.0-draft.1",
-            "wharf:delivery/converter@0.1.0-draft.3",
+            "wharf:delivery/converter@0.1.0-draft.4",
             "get-secret",
         ] {
             check(name, &none, "refused");

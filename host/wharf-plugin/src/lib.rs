@@ -57,8 +57,8 @@ pub use engine::EngineError;
 pub use fault::{FaultKind, PluginFault};
 pub use grants::{Folder, Grants, Import};
 pub use hook::{
-    Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, RequestChannel,
-    Router,
+    Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, Receiver,
+    RequestChannel, Router,
 };
 pub use host::{Host, Options};
 pub use http::{HttpAnswer, HttpNoAnswer, HttpNoAnswerKind, HttpRequest, HttpSender, HttpTimeouts};
@@ -67,4 +67,4 @@ pub use problem::{Findings, LoadError, LoadProblem};
 pub use stats::{CallStats, LATENCY_BUCKETS, PluginStats};
 
 /// The draft of the plugin contract that this host speaks. Drafts match exactly.
-pub const CONTRACT_VERSION: &str = "0.1.0-draft.3";
+pub const CONTRACT_VERSION: &str = "0.1.0-draft.4";

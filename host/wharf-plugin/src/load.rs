@@ -14,7 +14,8 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use crate::CONTRACT_VERSION;
 use crate::bindings::types::Description;
 use crate::bindings::{
-    annotator, channel, converter, description, enricher, post_event, request_channel, router,
+    annotator, channel, converter, description, enricher, post_event, receiver, request_channel,
+    router,
 };
 use crate::budget::Slots;
 use crate::compile::Source;
@@ -264,6 +265,7 @@ fn look_up(pre: &InstancePre<State>, hooks: &[Hook]) -> wasmtime::Result<Exports
             Hook::Annotator => exports.annotator = Some(annotator::AnnotatorOnlyPre::new(pre)?),
             Hook::PostEvent => exports.post_event = Some(post_event::PostEventOnlyPre::new(pre)?),
             Hook::Router => exports.router = Some(router::RouterOnlyPre::new(pre)?),
+            Hook::Receiver => exports.receiver = Some(receiver::ReceiverOnlyPre::new(pre)?),
         }
     }
     Ok(exports)

@@ -9,13 +9,13 @@ use wasmtime::Engine;
 use crate::bindings::Guest;
 use crate::bindings::types::Description;
 use crate::bindings::{
-    annotator, channel, converter, enricher, post_event, request_channel, router,
+    annotator, channel, converter, enricher, post_event, receiver, request_channel, router,
 };
 use crate::budget::{Budget, Slots};
 use crate::grants::Grants;
 use crate::hook::{
-    Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, RequestChannel,
-    Router,
+    Annotator, BindError, Binding, Channel, Converter, Enricher, Hook, PostEvent, Receiver,
+    RequestChannel, Router,
 };
 use crate::pool::Pool;
 use crate::problem::Findings;
@@ -70,6 +70,7 @@ pub(crate) struct Exports {
     pub(crate) annotator: Option<annotator::AnnotatorOnlyPre<State>>,
     pub(crate) post_event: Option<post_event::PostEventOnlyPre<State>>,
     pub(crate) router: Option<router::RouterOnlyPre<State>>,
+    pub(crate) receiver: Option<receiver::ReceiverOnlyPre<State>>,
 }
 
 impl Plugin {
@@ -178,6 +179,12 @@ impl Plugin {
     pub fn bind_router(&self, binding: Binding) -> Result<Router, BindError> {
         let pre = self.export(&self.0.exports.router, Hook::Router)?;
         Ok(Router::new(self.pool(Hook::Router, pre, binding, None)))
+    }
+
+    /// Binds its `receiver` to one configuration, with a pool of its own.
+    pub fn bind_receiver(&self, binding: Binding) -> Result<Receiver, BindError> {
+        let pre = self.export(&self.0.exports.receiver, Hook::Receiver)?;
+        Ok(Receiver::new(self.pool(Hook::Receiver, pre, binding, None)))
     }
 
     /// What was counted of it, and of the files of its name before it.

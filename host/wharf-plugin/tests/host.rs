@@ -435,7 +435,7 @@ async fn bad_files_are_refused_by_name() {
         ),
         (
             "old-draft",
-            "exports `wharf:delivery/converter@0.0.9`, this host speaks 0.1.0-draft.3",
+            "exports `wharf:delivery/converter@0.0.9`, this host speaks 0.1.0-draft.4",
         ),
         (
             "patient",

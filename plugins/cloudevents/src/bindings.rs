@@ -10,12 +10,12 @@ wit_bindgen::generate!({
     inline: "
         package wharf:shipped;
         world cloudevents {
-            include wharf:delivery/converter-plugin@0.1.0-draft.3;
-            include wharf:delivery/described@0.1.0-draft.3;
+            include wharf:delivery/converter-plugin@0.1.0-draft.4;
+            include wharf:delivery/described@0.1.0-draft.4;
         }
     ",
     world: "wharf:shipped/cloudevents",
-    with: { "wharf:delivery/types@0.1.0-draft.3": wharf_plugin_common::types },
+    with: { "wharf:delivery/types@0.1.0-draft.4": wharf_plugin_common::types },
     generate_all,
     additional_derives: [PartialEq],
 });

@@ -10,7 +10,7 @@ wit_bindgen::generate!({
     inline: "
         package wharf:shipped;
         world common {
-            import wharf:delivery/types@0.1.0-draft.3;
+            import wharf:delivery/types@0.1.0-draft.4;
             import wasi:config/store@0.2.0-rc.1;
         }
     ",

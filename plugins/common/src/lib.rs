@@ -14,7 +14,7 @@
 //! ```text
 //! wit_bindgen::generate!({
 //!     …
-//!     with: { "wharf:delivery/types@0.1.0-draft.3": wharf_plugin_common::types },
+//!     with: { "wharf:delivery/types@0.1.0-draft.4": wharf_plugin_common::types },
 //! });
 //! ```
 //!

@@ -10,13 +10,13 @@ wit_bindgen::generate!({
     inline: "
         package wharf:shipped;
         world file {
-            include wharf:delivery/channel-plugin@0.1.0-draft.3;
-            include wharf:delivery/with-folders@0.1.0-draft.3;
-            include wharf:delivery/described@0.1.0-draft.3;
+            include wharf:delivery/channel-plugin@0.1.0-draft.4;
+            include wharf:delivery/with-folders@0.1.0-draft.4;
+            include wharf:delivery/described@0.1.0-draft.4;
         }
     ",
     world: "wharf:shipped/file",
-    with: { "wharf:delivery/types@0.1.0-draft.3": wharf_plugin_common::types },
+    with: { "wharf:delivery/types@0.1.0-draft.4": wharf_plugin_common::types },
     generate_all,
 });
 

@@ -5,6 +5,7 @@ mod channel;
 mod converter;
 mod enricher;
 mod post_event;
+mod receiver;
 mod request_channel;
 mod router;
 
@@ -15,6 +16,7 @@ pub use channel::Channel;
 pub use converter::Converter;
 pub use enricher::Enricher;
 pub use post_event::PostEvent;
+pub use receiver::Receiver;
 pub use request_channel::RequestChannel;
 pub use router::Router;
 
@@ -38,11 +40,13 @@ pub enum Hook {
     PostEvent,
     /// Decides where messages go.
     Router,
+    /// Reads what partners report.
+    Receiver,
 }
 
 impl Hook {
     /// Every hook that this host knows.
-    pub const ALL: [Hook; 7] = [
+    pub const ALL: [Hook; 8] = [
         Hook::Enricher,
         Hook::Converter,
         Hook::RequestChannel,
@@ -50,6 +54,7 @@ impl Hook {
         Hook::Annotator,
         Hook::PostEvent,
         Hook::Router,
+        Hook::Receiver,
     ];
 
     /// The interface's name in `wit/`.
@@ -62,6 +67,7 @@ impl Hook {
             Hook::Annotator => "annotator",
             Hook::PostEvent => "post-event",
             Hook::Router => "router",
+            Hook::Receiver => "receiver",
         }
     }
 

@@ -14,16 +14,16 @@ mod bindings {
         inline: "
             package wharf:guests;
             world misbehave {
-                include wharf:delivery/base@0.1.0-draft.3;
-                include wharf:delivery/with-folders@0.1.0-draft.3;
-                export wharf:delivery/converter@0.1.0-draft.3;
-                export wharf:delivery/enricher@0.1.0-draft.3;
-                export wharf:delivery/request-channel@0.1.0-draft.3;
-                export wharf:delivery/channel@0.1.0-draft.3;
-                export wharf:delivery/annotator@0.1.0-draft.3;
-                export wharf:delivery/post-event@0.1.0-draft.3;
-                export wharf:delivery/router@0.1.0-draft.3;
-                export wharf:delivery/plugin@0.1.0-draft.3;
+                include wharf:delivery/base@0.1.0-draft.4;
+                include wharf:delivery/with-folders@0.1.0-draft.4;
+                export wharf:delivery/converter@0.1.0-draft.4;
+                export wharf:delivery/enricher@0.1.0-draft.4;
+                export wharf:delivery/request-channel@0.1.0-draft.4;
+                export wharf:delivery/channel@0.1.0-draft.4;
+                export wharf:delivery/annotator@0.1.0-draft.4;
+                export wharf:delivery/post-event@0.1.0-draft.4;
+                export wharf:delivery/router@0.1.0-draft.4;
+                export wharf:delivery/plugin@0.1.0-draft.4;
             }
         ",
         world: "wharf:guests/misbehave",

@@ -10,8 +10,8 @@ mod bindings {
         inline: "
             package wharf:guests;
             world wants-http {
-                include wharf:delivery/channel-plugin@0.1.0-draft.3;
-                include wharf:delivery/with-http@0.1.0-draft.3;
+                include wharf:delivery/channel-plugin@0.1.0-draft.4;
+                include wharf:delivery/with-http@0.1.0-draft.4;
             }
         ",
         world: "wharf:guests/wants-http",
