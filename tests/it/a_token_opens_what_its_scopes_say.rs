@@ -49,6 +49,8 @@ fn each_token_opens_its_own_part() {
         ("POST", "/v1/store/backup", "operate"),
         ("POST", "/v1/config/reload", "operate"),
         ("PUT", "/v1/routes", "operate"),
+        ("POST", "/v1/updates", "operate"),
+        ("POST", "/v1/channels/other/receipts", "receive"),
     ] {
         for (name, token, has) in [
             ("billing", "b1ll1ng", "send"),

@@ -22,8 +22,9 @@ fn the_example_of_each_page_is_true() {
     let full = "[store]\naccept-free = \"1000000TiB\"\n";
     let full = host(full).start().unwrap();
     let partners = ["partner-a", "partner-b"];
-    let partners =
-        partners.map(|name| format!("[[channel]]\nname = \"{name}\"\nplugin = \"outcomes\"\n"));
+    let partners = partners.map(|name| {
+        format!("[[channel]]\nname = \"{name}\"\nplugin = \"outcomes\"\nreceive = \"outcomes\"\n")
+    });
     let route = "[[route]]\nname = \"orders\"\nmatch = { to = \"partners\" }\nchannels = [\"partner-a\", \"partner-b\"]\n";
     let operated = host(&(partners.concat() + route))
         .plugin("outcomes", guest("outcomes"))
@@ -73,7 +74,8 @@ fn the_example_of_each_page_is_true() {
             "disk-low" => &full,
             "message-removed" => &pruned,
             "config-invalid" => &broken,
-            "channel-not-found" | "not-cancellable" | "not-redrivable" => &operated,
+            "channel-not-found" | "not-cancellable" | "not-redrivable" | "receipt-refused"
+            | "receiver-failed" => &operated,
             _ => &open,
         };
         let answer = make(host, &request);

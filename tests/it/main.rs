@@ -32,6 +32,7 @@ mod a_plugin_is_checked_without_a_host;
 mod a_plugin_reaches_only_what_it_was_granted;
 mod a_post_event_hook_never_holds_up_a_delivery;
 mod a_removed_plugin_goes_on;
+mod a_report_is_applied_once;
 mod a_retry_sends_the_same_wire_form;
 mod a_route_is_explained_without_a_host;
 mod a_router_decides_where_a_message_goes;

@@ -13,6 +13,7 @@ mod plugin;
 mod problem;
 mod route;
 mod store;
+mod update;
 
 #[cfg(feature = "client")]
 pub use client::{BackupError, Client, ClientError};
@@ -38,6 +39,7 @@ pub use route::{
     RouteView, RouterView, RoutesView,
 };
 pub use store::{StoreStop, StoreView, TableView};
+pub use update::{UpdateInput, UpdatesView};
 
 /// Media type of one message in the JSON form.
 pub const JSON: &str = "application/json";

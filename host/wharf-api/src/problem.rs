@@ -93,10 +93,14 @@ codes! {
     UnsupportedContentEncoding = 415 "unsupported-content-encoding" "The content encoding is not read here",
     /// The configuration, or the routes that were put, cannot be used.
     ConfigInvalid = 422 "config-invalid" "The configuration cannot be used",
+    /// The channel's receiver does not take it.
+    ReceiptRefused = 422 "receipt-refused" "The channel's receiver does not take it",
     /// The `Idempotency-Key` is known with other content.
     IdempotencyKeyReused = 422 "idempotency-key-reused" "The idempotency key was used for other content",
     /// The server failed in a way that is its own fault.
     Internal = 500 "internal" "The server failed",
+    /// The channel's receiver cannot be asked, or failed.
+    ReceiverFailed = 503 "receiver-failed" "The channel's receiver cannot read it now",
     /// The disk has no room for more messages.
     DiskLow = 503 "disk-low" "The disk is nearly full",
     /// A commit failed; whether it is on disk is not known.

@@ -32,4 +32,5 @@ mod retention;
 pub mod routing;
 pub mod server;
 pub mod store_file;
+mod updates;
 mod workers;

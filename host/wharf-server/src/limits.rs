@@ -190,3 +190,19 @@ pub(crate) const LOOK_FURTHER_QUICKLY_EVERY: Duration = Duration::from_millis(5)
 
 /// How long a lane is known for that is not used: something for it may be behind what the others do not take.
 pub(crate) const LANE_KNOWN_FOR: Duration = Duration::from_secs(60);
+
+/// How long a report waits for its delivery, where nothing else is configured: a callback is faster than our own commit by
+/// seconds at most, and a host that was killed is back by then.
+pub(crate) const RECEIPT_GRACE_DEFAULT: Duration = Duration::from_secs(600);
+
+/// Body of a report: one in our form has all its texts at their limits, escapes and all.
+pub(crate) const RECEIPT_BYTES_MAX: usize = 256 << 10;
+
+/// Updates in one report: they are one commit.
+pub(crate) const RECEIPT_UPDATES_MAX: usize = 1000;
+
+/// Length of the word that says why something was refused.
+pub(crate) const UPDATE_CODE_BYTES_MAX: usize = 64;
+
+/// Updates that are applied in one commit, which others wait for: some milliseconds.
+pub(crate) const UPDATES_A_ROUND_MAX: usize = 256;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -20,12 +21,14 @@ use crate::egress;
 use crate::http::{self, App, MessageIds, Phase, Tokens};
 use crate::metrics::{
     Channels, DiskNumbers, Metrics, PauseNumbers, PluginNumbers, SpaceNumbers, StoreNumbers,
+    UpdateNumbers,
 };
 use crate::pauses::Pauses;
 use crate::plugins::{Keeper, Plugins, Use, Uses};
 use crate::post_event::{Teller, cursor_name};
 use crate::reload::{self, Reload, Reloader};
 use crate::retention::Pruner;
+use crate::updates::Applier;
 use crate::workers::Workers;
 
 /// Why the server did not start, or ended.
@@ -152,6 +155,19 @@ pub async fn serve(
     );
     let live = reloader.subscribe();
     metrics.add(LaneNumbers(live.clone()));
+    let counted = Arc::default();
+    metrics.add(UpdateNumbers {
+        store: store.clone(),
+        counted: Arc::clone(&counted),
+    });
+    let applier = Applier {
+        store: store.clone(),
+        live: live.clone(),
+        counted,
+    };
+    workers
+        .applier
+        .spawn(applier.run(workers.stop_applier.clone()));
     workers
         .dispatchers
         .spawn(reloader.run(workers.stop_dispatch.clone()));
@@ -197,6 +213,7 @@ pub async fn serve(
         phase: Phase::default(),
         pauses,
         metrics,
+        workers: Handle::current(),
         room: disk.subscribe(),
     });
     workers.disk.spawn(disk.run(workers.stop_disk.clone()));

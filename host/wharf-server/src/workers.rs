@@ -14,6 +14,8 @@ pub(crate) struct Workers {
     pub(crate) stop_pruner: CancellationToken,
     pub(crate) promoter: JoinSet<()>,
     pub(crate) stop_promoter: CancellationToken,
+    pub(crate) applier: JoinSet<()>,
+    pub(crate) stop_applier: CancellationToken,
     pub(crate) dispatchers: JoinSet<()>,
     pub(crate) stop_dispatch: CancellationToken,
     pub(crate) tellers: JoinSet<()>,
@@ -28,6 +30,7 @@ impl Workers {
             Some(_) = self.disk.join_next() => "the task that looks at the disk",
             Some(_) = self.pruner.join_next() => "the task that removes what was kept for long enough",
             Some(_) = self.promoter.join_next() => "the promoter of due deliveries",
+            Some(_) = self.applier.join_next() => "the task that applies status updates",
             Some(_) = self.dispatchers.join_next() => "a dispatcher, or the task that keeps them",
             Some(_) = self.tellers.join_next() => "a post-event hook's reader",
         }
@@ -38,6 +41,7 @@ impl Workers {
         self.stop_keeper.cancel();
         self.stop_pruner.cancel();
         self.stop_promoter.cancel();
+        self.stop_applier.cancel();
         self.stop_dispatch.cancel();
         if store_failed {
             // Nothing can be recorded any more; what is in flight is tried again at the next start.
@@ -51,6 +55,7 @@ impl Workers {
         while self.disk.join_next().await.is_some() {}
         while self.pruner.join_next().await.is_some() {}
         while self.promoter.join_next().await.is_some() {}
+        while self.applier.join_next().await.is_some() {}
         while self.keeper.join_next().await.is_some() {}
     }
 
@@ -61,11 +66,20 @@ impl Workers {
             disk,
             pruner,
             promoter,
+            applier,
             dispatchers,
             tellers,
             ..
         } = self;
-        for set in [dispatchers, tellers, promoter, pruner, disk, keeper] {
+        for set in [
+            dispatchers,
+            tellers,
+            applier,
+            promoter,
+            pruner,
+            disk,
+            keeper,
+        ] {
             set.shutdown().await;
         }
     }

@@ -61,6 +61,13 @@ pub(super) const CHANNEL_TIMEOUT: Bounds<Duration> = Bounds {
     words: "more than 0s and at most 24h",
 };
 
+/// `channel.receipt-grace`: what is not known after a week never will be.
+pub(super) const RECEIPT_GRACE: Bounds<Duration> = Bounds {
+    least: Duration::ZERO,
+    most: Duration::from_secs(7 * 24 * 3600),
+    words: "at most 7d",
+};
+
 /// `plugins.NAME.timeout`: what the plugin crate gives at most.
 pub(super) const PLUGIN_TIMEOUT: Bounds<Duration> = Bounds {
     least: INSTANT,

@@ -84,8 +84,8 @@ pub(super) struct Api {
     pub(super) listen: String,
     /// The token that callers send as `Authorization: Bearer …`: `{ env = "NAME" }`, `{ file = "path" }` or the
     /// text, without the blanks and line ends around it. It is good for everything. Where callers are to be told
-    /// apart, each has a table `[[api.token]]` instead: `name`, `token`, and `scopes`, some of `send`, `read` and
-    /// `operate`. Without any only a loopback address can be listened on.
+    /// apart, each has a table `[[api.token]]` instead: `name`, `token`, and `scopes`, some of `send`, `read`,
+    /// `operate` and `receive`. Without any only a loopback address can be listened on.
     pub(super) token: Option<Tokens>,
     /// Whether a message is refused that has no id and comes without an `Idempotency-Key`: one that cannot be sent again
     /// safely. Default false.
@@ -257,6 +257,11 @@ pub(super) struct Channel {
     /// Annotators, in order: what they note of an attempt is in the journal.
     #[serde(default)]
     pub(super) annotate: Vec<Use>,
+    /// Reads what partners report to `POST /v1/channels/{name}/receipts`, in their own form. Default none: our form is read.
+    pub(super) receive: Option<Use>,
+    /// How long a report is kept that is about a delivery which is not known, or not known to have been sent; then it is
+    /// parked. A partner's callback can be faster than our own record of what it answers. At most `7d`. Default `10m`.
+    pub(super) receipt_grace: Option<Duration>,
     /// Attempts at the same time, 1 to 100000; as many more deliveries may have been sent and wait to be recorded, which
     /// a crash repeats too. Of a plugin that does its own I/O, no more than its `instances-max`. Default 64.
     pub(super) parallelism: Option<usize>,

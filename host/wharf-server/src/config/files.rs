@@ -59,6 +59,7 @@ fn named(config: &Config) -> Vec<(String, &str)> {
         ] {
             named.extend(place(&format!("{at}: {key}"), hooks));
         }
+        named.extend(place(&format!("{at}: receive"), &channel.receive));
     }
     let hooks = config.post_event.iter().map(|told| &told.hook);
     named.extend(place("hooks.post-event", hooks));

@@ -171,6 +171,10 @@ pub struct Channel {
     pub convert: Vec<HookUse>,
     /// What notes facts of an attempt, in order.
     pub annotate: Vec<HookUse>,
+    /// What reads reports of partners; none where they use our form.
+    pub receive: Option<HookUse>,
+    /// How long a report waits for the delivery that it is about.
+    pub receipt_grace: Duration,
     /// Attempts at the same time.
     pub parallelism: usize,
     /// Time for one attempt's exchanges.

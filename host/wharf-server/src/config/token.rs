@@ -18,11 +18,13 @@ pub enum Scope {
     Read,
     /// Change what becomes of messages that were accepted.
     Operate,
+    /// Report what became of deliveries to a channel, and nothing else: for partners.
+    Receive,
 }
 
 impl Scope {
     /// Every one of them.
-    pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Operate];
+    pub const ALL: [Self; 4] = [Self::Send, Self::Read, Self::Operate, Self::Receive];
 }
 
 impl fmt::Display for Scope {
@@ -31,6 +33,7 @@ impl fmt::Display for Scope {
             Self::Send => "send",
             Self::Read => "read",
             Self::Operate => "operate",
+            Self::Receive => "receive",
         })
     }
 }
@@ -71,7 +74,7 @@ pub(super) struct Named {
     pub(super) name: String,
     /// The token, as the single one is given.
     pub(super) token: Secret,
-    /// What it is good for: `send`, `read` and `operate`, at least one.
+    /// What it is good for: `send`, `read`, `operate` and `receive`, at least one.
     pub(super) scopes: Vec<Scope>,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wharf_core::grant::HttpGrant;
 use wharf_core::{ChannelName, retry};
-use wharf_plugin::{Annotator, Binding, Converter, Enricher, Hook, Plugin};
+use wharf_plugin::{Annotator, Binding, Converter, Enricher, Hook, Plugin, Receiver};
 
 use super::hook::Bound;
 use super::lanes::LaneName;
@@ -23,6 +23,7 @@ pub(crate) struct Channel {
     pub(super) converters: Vec<Bound<Converter>>,
     pub(super) sender: Sender,
     pub(super) annotators: Vec<Bound<Annotator>>,
+    pub(crate) receiver: Option<Receiver>,
     pub(super) reach: Reach,
     /// Of what names no endpoint of its own.
     own_lane: LaneName,
@@ -75,6 +76,10 @@ pub(crate) fn bind(
         let annotator = plugin.bind_annotator(binding)?;
         Ok(Bound::new("annotator", &plugin, annotator))
     };
+    let receiver = |hook| {
+        let (plugin, binding) = bound(channel, find, hook)?;
+        Ok::<_, Unavailable>(plugin.bind_receiver(binding)?)
+    };
     let enrichers = channel.enrich.iter().map(enricher);
     let converters = channel.convert.iter().map(converter);
     let annotators = channel.annotate.iter().map(annotator);
@@ -88,6 +93,7 @@ pub(crate) fn bind(
         converters: converters.collect::<Result<_, Unavailable>>()?,
         sender,
         annotators: annotators.collect::<Result<_, Unavailable>>()?,
+        receiver: channel.receive.as_ref().map(receiver).transpose()?,
         reach: Reach {
             plugin: channel.send.plugin.clone(),
             configured,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -34,6 +35,8 @@ pub(crate) struct Shown {
     parallelism: usize,
     bound: watch::Receiver<Option<Arc<dispatch::Channel>>>,
     lanes: Arc<Lanes>,
+    receives: bool,
+    receipt_grace: Duration,
 }
 
 impl Shown {
@@ -48,7 +51,19 @@ impl Shown {
             parallelism: channel.parallelism,
             bound,
             lanes,
+            receives: channel.receive.is_some(),
+            receipt_grace: channel.receipt_grace,
         }
+    }
+
+    /// Whether what partners report is read by a plugin.
+    pub(super) fn receives(&self) -> bool {
+        self.receives
+    }
+
+    /// How long a report waits for the delivery that it is about.
+    pub(crate) fn receipt_grace(&self) -> Duration {
+        self.receipt_grace
     }
 
     pub(crate) fn bound(&self) -> watch::Receiver<Option<Arc<dispatch::Channel>>> {
@@ -65,7 +80,7 @@ impl Shown {
         Some(bound.as_ref()?.lane(endpoint).to_string())
     }
 
-    pub(super) fn is(&self, name: &ChannelName) -> bool {
+    pub(crate) fn is(&self, name: &ChannelName) -> bool {
         self.name == *name
     }
 }
@@ -160,9 +175,16 @@ fn not_set(error: &SetStateError) -> Answer {
     }
 }
 
+/// A configured channel, as a path names it.
+pub(super) fn known(
+    app: &App,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<ChannelName, Answer> {
+    known_name(app, &name.map_or_else(|_| String::new(), |Path(name)| name))
+}
+
 /// A configured channel.
-fn known(app: &App, name: Result<Path<String>, PathRejection>) -> Result<ChannelName, Answer> {
-    let name = name.map_or_else(|_| String::new(), |Path(name)| name);
+pub(super) fn known_name(app: &App, name: &str) -> Result<ChannelName, Answer> {
     let live = app.live();
     let channels = live.channels.iter().map(|channel| &channel.name);
     let found = channels.clone().find(|channel| channel.as_str() == name);

@@ -28,6 +28,7 @@ mod reroute;
 mod routes;
 mod store;
 mod threads;
+mod updates;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -85,6 +87,8 @@ pub(crate) struct App {
     pub(crate) phase: Phase,
     pub(crate) pauses: Arc<Pauses>,
     pub(crate) metrics: Metrics,
+    /// Where guest code runs: on a thread of the API it would hold up whoever else is served there.
+    pub(crate) workers: Handle,
     /// What the disk has room for.
     pub(crate) room: watch::Receiver<Room>,
 }
@@ -195,10 +199,13 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/channels/{name}/resume", post(channels::resume))
         .route("/v1/routes", put(routes::put))
         .route("/v1/config/reload", post(routes::reload))
+        .route("/v1/updates", post(updates::update))
         .layer(from_fn(unbroken))
         // Nobody misses the rest of a copy whose client has gone away.
         .route("/v1/store/backup", post(store::backup));
+    let receive = Router::new().route("/v1/channels/{name}/receipts", post(updates::receipts));
     Router::new()
+        .merge(take(Scope::Receive, receive))
         .merge(take(Scope::Send, send))
         .merge(take(Scope::Read, read))
         .merge(take(Scope::Operate, operate))

@@ -11,6 +11,7 @@ mod pauses;
 mod plugins;
 mod space;
 mod store;
+mod updates;
 
 use std::fmt;
 
@@ -26,6 +27,7 @@ pub(crate) use pauses::PauseNumbers;
 pub(crate) use plugins::PluginNumbers;
 pub(crate) use space::SpaceNumbers;
 pub(crate) use store::StoreNumbers;
+pub(crate) use updates::UpdateNumbers;
 
 /// Media type of the text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

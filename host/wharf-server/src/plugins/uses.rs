@@ -237,6 +237,7 @@ fn channel(
 ) -> Use<Arc<Channel>> {
     let hooks = [&channel.enrich, &channel.convert, &channel.annotate];
     let hooks = hooks.into_iter().flatten().chain([&channel.send]);
+    let hooks = hooks.chain(&channel.receive);
     let plugins = hooks.map(plugin_name).collect();
     // What is counted outlives the versions.
     let numbers = numbers.of(channel.name.as_str());

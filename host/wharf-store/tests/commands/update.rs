@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wharf_core::order::{OnDead, Policy};
 use wharf_core::update::{Claim, Report, Target, again};
 use wharf_core::{Cause, Status, TimeMs, Update};
 use wharf_store::{Accept, Applied, Apply, Waiting};
@@ -446,4 +447,40 @@ fn a_message_is_found_by_its_sender_and_reference() {
         matches!(applied[..], [Applied::Recorded { .. }]),
         "{applied:?}"
     );
+}
+
+/// Goal: an update that ends a delivery lets the next one of its key go, as the channel's policy says.
+#[test]
+fn what_an_update_ends_lets_the_next_of_its_key_go() {
+    for (claim, on_dead, is_free) in [
+        (Claim::Delivered, OnDead::Block, true),
+        (Claim::Rejected, OnDead::Continue, true),
+        (Claim::Rejected, OnDead::Block, false),
+    ] {
+        let fixture = Fixture::new();
+        let policy = Policy {
+            on_dead,
+            ..Policy::default()
+        };
+        fixture.store.set_order(&channel("a"), Some(policy));
+        for name in ["m", "next"] {
+            let mut keyed = message(name, name);
+            keyed.ordering_key = Some("key".to_owned());
+            fixture.accept(vec![to(keyed, &["a"])]);
+        }
+        let first = fixture.claim("a", 9, T0);
+        assert_eq!(first.len(), 1);
+        for claim in first {
+            fixture.settle(vec![settle(claim, end(Status::Pending))]);
+        }
+        assert_eq!(fixture.ready("a", T0), [""; 0]);
+        fixture.receive(&[update(by_id("m"), claim)]);
+        let applied = fixture.apply(T0);
+        assert!(
+            matches!(applied[..], [Applied::Recorded { .. }]),
+            "{applied:?}"
+        );
+        let expected: &[&str] = if is_free { &["next"] } else { &[] };
+        assert_eq!(fixture.ready("a", T0), expected, "{claim:?} {on_dead:?}");
+    }
 }

@@ -10,6 +10,7 @@ use wharf_core::{ChannelName, MessageId, breaker, limits, order, retry};
 use super::super::file::Schedule;
 use super::super::{Channel, HookUse, Protection, bounds, file, value};
 use super::Resolver;
+use crate::limits::RECEIPT_GRACE_DEFAULT;
 
 impl Resolver<'_> {
     pub(super) fn channels(&mut self, channels: Vec<file::Channel>) -> Vec<Channel> {
@@ -54,6 +55,16 @@ impl Resolver<'_> {
                 enrich: self.uses(&format!("{at}: enrich"), channel.enrich),
                 convert: self.uses(&format!("{at}: convert"), channel.convert),
                 annotate: self.uses(&format!("{at}: annotate"), channel.annotate),
+                receive: channel
+                    .receive
+                    .and_then(|hook| self.uses(&format!("{at}: receive"), vec![hook]).pop()),
+                receipt_grace: self
+                    .within(
+                        format_args!("{at}: receipt-grace"),
+                        channel.receipt_grace.map(|d| d.0),
+                        &bounds::RECEIPT_GRACE,
+                    )
+                    .unwrap_or(RECEIPT_GRACE_DEFAULT),
                 parallelism,
                 timeout: self
                     .within(
