@@ -138,6 +138,8 @@ named_numbers! {
         FailedOver = 19 "failed-over",
         /// The router could not decide where the message goes.
         RouterFailed = 20 "router-failed",
+        /// Its lane was left alone, and its route went on to its next channel.
+        BreakerOpen = 25 "breaker-open",
     }
 }
 
