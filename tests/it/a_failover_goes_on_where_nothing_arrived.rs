@@ -123,6 +123,51 @@ fn what_certainly_did_not_arrive_goes_on_and_what_may_have_does_not() {
     assert_eq!(deliveries(&host, "spent"), ["a dead"]);
 }
 
+/// Goal (C2): a lane that is left alone is one that nothing arrives at: what would wait for it goes on at once, without
+/// an attempt, and without spending any; what has nowhere else to go waits.
+#[test]
+fn a_lane_that_is_left_alone_counts_as_a_failure() {
+    let sink = Sink::start().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let config = config(&sink, &format!("http://{nobody}/"), 1).replacen(
+        "retry = {",
+        "breaker = { failures = 1, wait = \"1h\", wait-max = \"1h\" }\nretry = {",
+        1,
+    ) + "[[route]]\nname = \"only-a\"\nmatch = { only = \"a\" }\nchannels = [\"a\"]\nstop = true\n";
+    let config = {
+        // The narrower route comes first.
+        let (rest, first) = config.split_at(config.rfind("[[route]]").unwrap());
+        let (channels, routes) = rest.split_at(rest.find("[[route]]").unwrap());
+        [channels, first, routes].concat()
+    };
+    let host = host(&config).shipped("http").start().unwrap();
+    send(
+        &host,
+        &json!({ "id": "first", "attributes": { "only": "a" }, "payload": "" }),
+    );
+    wait_for(&host, "first", "retrying");
+    send(&host, &message("m"));
+    wait_for(&host, "m", "delivered");
+    assert_eq!(deliveries(&host, "m"), ["a superseded", "b delivered"]);
+    let expected = [
+        "queued accepted",
+        "superseded breaker-open",
+        "queued failed-over",
+        "delivered sent",
+    ];
+    assert_eq!(steps(&host, "m"), expected);
+    // The one at the second channel is the first that was made.
+    assert_eq!(attempts(&host, "m").len(), 1);
+    assert_eq!(attempts(&host, "first").len(), 1);
+    assert_has(
+        &host.log(),
+        &["given up as its lane is left alone, and the route goes on"],
+    );
+}
+
 /// Goal (C2): the count is the route's; the remaining channels survive a kill; the last one has nowhere to go. A first
 /// channel that nobody listens for is one that nothing arrived at.
 #[test]

@@ -10,9 +10,11 @@ fn partners(more: &str) -> HostBuilder {
     let config = channel_of(
         "outcomes",
         "lines",
-        &format!("receive = \"outcomes\"\n{more}"),
+        &format!("receive = \"misbehave\"\n{more}"),
     ) + &channel_of("outcomes", "plain", more);
-    host(&config).plugin("outcomes", guest("outcomes"))
+    host(&config)
+        .plugin("outcomes", guest("outcomes"))
+        .plugin("misbehave", guest("misbehave"))
 }
 
 fn message(id: &str, to: &str, outcome: &str) -> Value {
@@ -209,7 +211,14 @@ fn a_report_that_cannot_be_read_is_refused() {
     let refused = report(&host, "token=t status=delivered\nwhat is this");
     assert_eq!(refused.status, 422);
     assert_has(&refused.text(), &["receipt-refused", "no status in"]);
-    let failed = report(&host, "status=trap");
+    let trap = [("content-type", "text/plain"), ("misbehave", "trap")];
+    let failed = host.http(
+        "POST",
+        "/v1/channels/lines/receipts",
+        &trap,
+        b"id=m status=delivered",
+    );
+    let failed = failed.unwrap();
     assert_eq!(failed.status, 503);
     assert_has(&failed.text(), &["receiver-failed", "send it again"]);
     wait_until("it is logged", || host.log().contains("a receiver faulted"));

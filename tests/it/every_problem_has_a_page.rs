@@ -23,11 +23,12 @@ fn the_example_of_each_page_is_true() {
     let full = host(full).start().unwrap();
     let partners = ["partner-a", "partner-b"];
     let partners = partners.map(|name| {
-        format!("[[channel]]\nname = \"{name}\"\nplugin = \"outcomes\"\nreceive = \"outcomes\"\n")
+        format!("[[channel]]\nname = \"{name}\"\nplugin = \"outcomes\"\nreceive = \"misbehave\"\n")
     });
     let route = "[[route]]\nname = \"orders\"\nmatch = { to = \"partners\" }\nchannels = [\"partner-a\", \"partner-b\"]\n";
     let operated = host(&(partners.concat() + route))
         .plugin("outcomes", guest("outcomes"))
+        .plugin("misbehave", guest("misbehave"))
         .start()
         .unwrap();
     send(&operated, &message("order-7", "partners"));

@@ -178,10 +178,11 @@ impl World {
                     })
                 }),
             });
+            let failure = self.random.once_in(4).then_some(Effect::None);
             expected.push(if is_stale {
                 Settled::Stale
             } else {
-                model.defer(id, until, wire.as_ref())
+                model.defer(id, until, wire.as_ref(), failure)
             });
             if !is_stale {
                 self.leased.remove(&id);
@@ -189,7 +190,12 @@ impl World {
                 self.untried.remove(&id);
             }
             let lease = claim.lease;
-            batch.push(Defer { lease, until, wire });
+            batch.push(Defer {
+                lease,
+                until,
+                wire,
+                failure,
+            });
         }
         let store = self.store.clone();
         let asked = written(async move { Ok(Said::Settle(store.defer(batch).await?)) });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wharf_core::delivery::Transition;
 use wharf_core::failover::{Failover, Failures};
 use wharf_core::journal::{Attempt, Row, Subject};
+use wharf_core::outcome::Effect;
 use wharf_core::retry::Budget;
 use wharf_core::route::Planned;
 use wharf_core::{
@@ -308,9 +309,11 @@ impl Model {
         id: DeliveryId,
         until: TimeMs,
         wire: Option<&WireForm>,
+        failure: Option<Effect>,
     ) -> Settled {
         let delivery = self.delivery_mut(id);
         delivery.due = (!delivery.is_cancelled).then_some(until);
+        delivery.failures = delivery.failures.and(failure);
         if delivery.wire.is_none() {
             delivery.wire = wire.cloned();
         }

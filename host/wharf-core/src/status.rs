@@ -140,6 +140,8 @@ named_numbers! {
         RouterFailed = 20 "router-failed",
         /// Someone reported the opposite of how it had ended: it stays as it is.
         Conflict = 21 "conflict",
+        /// Its lane was left alone, and its route went on to its next channel.
+        BreakerOpen = 25 "breaker-open",
     }
 }
 

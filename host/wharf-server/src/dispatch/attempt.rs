@@ -199,18 +199,37 @@ fn without_attempt(claim: &Claim, now: TimeMs) -> Option<Ended> {
         (false, true) => (Status::Expired, Cause::Expired),
         (false, false) => return None,
     };
-    Some(Ended {
+    Some(unattempted(to, cause, now))
+}
+
+/// How a delivery ends whose lane is left alone: that counts as a failure of which nothing arrived, and it may be the one
+/// after which its route goes on to its next channel.
+pub(super) fn passed_over(channel: &Channel, claim: &Claim, lane: &LaneName) -> Option<Ended> {
+    claim.failover.filter(|one| one.is_due(Effect::None))?;
+    tracing::warn!(
+        message_id = %claim.message.id, delivery = claim.lease.delivery().0, channel = %channel.name, %lane,
+        "given up as its lane is left alone, and the route goes on to its next channel"
+    );
+    Some(unattempted(
+        Status::Superseded,
+        Cause::BreakerOpen,
+        clock::now(),
+    ))
+}
+
+fn unattempted(to: Status, cause: Cause, at: TimeMs) -> Ended {
+    Ended {
         transition: Transition {
             to,
             cause,
             due: None,
             token: None,
         },
-        at: now,
+        at,
         attempt: None,
         wire: None,
         pause: None,
-    })
+    }
 }
 
 /// What to record of an attempt that panicked in the host.

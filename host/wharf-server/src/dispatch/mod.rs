@@ -37,7 +37,7 @@ pub(crate) use lanes::{LaneNumbers, LaneShown, Lanes};
 pub(crate) use promote::promote;
 
 use attempt::Ended;
-use lanes::{Answer, LaneName, Room as Claimable, Sorting};
+use lanes::{Answer, LaneName, Reason, Room as Claimable, Sorting};
 
 use crate::clock;
 use crate::disk::Room;
@@ -182,15 +182,19 @@ enum Came {
     /// It was attempted, or ended without.
     Ended(Box<Ended>),
     /// Its lane takes nothing before.
-    Deferred {
-        lane: LaneName,
-        until: TimeMs,
-        wire: Option<WireForm>,
-    },
+    Deferred(Deferred),
     /// An earlier one of its ordering key has to go first, and too many wait for that one in memory.
     Behind(TimeMs),
     /// The channel sends nothing: its lease goes back.
     GivenBack,
+}
+
+/// A claim that goes back until its lane takes something.
+struct Deferred {
+    lane: LaneName,
+    until: TimeMs,
+    reason: Reason,
+    wire: Option<WireForm>,
 }
 
 /// Sees a claim through its attempt, once its lane takes it, and then through its settle.
@@ -205,9 +209,7 @@ async fn deliver(tools: Arc<Tools>, channel: Arc<Channel>, mut claim: Claim, sor
         Came::GivenBack => {}
         Came::Behind(until) => settle::put_behind(&tools.store, claim, until).await,
         Came::Ended(ended) => settle::settle(&tools.store, &channel, claim, *ended).await,
-        Came::Deferred { lane, until, wire } => {
-            settle::defer(&tools, &channel, claim, &lane, until, wire).await;
-        }
+        Came::Deferred(deferred) => settle::defer(&tools, &channel, claim, deferred).await,
     }
 }
 
@@ -236,11 +238,21 @@ async fn attempt(tools: &Tools, channel: &Channel, claim: &mut Claim, sorting: S
                 drop(later);
             }
             Answer::GiveBack => return Came::GivenBack,
-            Answer::Defer(until, _) => {
+            Answer::Defer(until, reason) => {
+                if reason == Reason::Breaker
+                    && let Some(ended) = attempt::passed_over(channel, claim, &lane)
+                {
+                    return Came::Ended(Box::new(ended));
+                }
                 // It expires then, at the latest.
                 let until = claim.message.expires_at.map_or(until, |at| at.min(until));
                 let wire = prepared.into_form();
-                return Came::Deferred { lane, until, wire };
+                return Came::Deferred(Deferred {
+                    lane,
+                    until,
+                    reason,
+                    wire,
+                });
             }
         }
         answer = tools.lanes.ask(&lane, clock::now());

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use wharf_core::{TimeMs, WireForm};
+use wharf_core::TimeMs;
+use wharf_core::outcome::Effect;
 use wharf_store::{Claim, Defer, Settle, Settled, Store};
 
-use super::Tools;
 use super::attempt::Ended;
 use super::channel::Channel;
-use super::lanes::LaneName;
+use super::lanes::Reason;
+use super::{Deferred, Tools};
 
 /// Settles what was attempted, or ended without.
 pub(super) async fn settle(store: &Store, channel: &Channel, claim: Claim, ended: Ended) {
@@ -47,27 +48,36 @@ pub(super) async fn settle(store: &Store, channel: &Channel, claim: Claim, ended
 
 /// Puts off what comes too early in its channel's order.
 pub(super) async fn put_behind(store: &Store, claim: Claim, until: TimeMs) {
-    let (lease, wire) = (claim.lease, None);
+    let defer = Defer {
+        lease: claim.lease,
+        until,
+        wire: None,
+        failure: None,
+    };
     // It was taken back, or cannot be read, or the store has failed: each is told of where it happened.
-    drop(store.defer(vec![Defer { lease, until, wire }]).await);
+    drop(store.defer(vec![defer]).await);
 }
 
 /// Puts off what its lane does not take now.
-pub(super) async fn defer(
-    tools: &Tools,
-    channel: &Channel,
-    claim: Claim,
-    lane: &LaneName,
-    until: TimeMs,
-    wire: Option<WireForm>,
-) {
+pub(super) async fn defer(tools: &Tools, channel: &Channel, claim: Claim, deferred: Deferred) {
     let delivery = claim.lease.delivery();
-    let lease = claim.lease;
-    let deferred = tools.store.defer(vec![Defer { lease, until, wire }]).await;
+    let Deferred {
+        lane,
+        until,
+        reason,
+        wire,
+    } = deferred;
+    let defer = Defer {
+        lease: claim.lease,
+        until,
+        wire,
+        failure: (reason == Reason::Breaker).then_some(Effect::None),
+    };
+    let deferred = tools.store.defer(vec![defer]).await;
     match deferred.as_deref() {
         Ok([Settled::Deferred]) => {
-            tracing::debug!(message_id = %claim.message.id, delivery = delivery.0, channel = %channel.name, %lane, %until, "deferred: its lane takes nothing now");
-            tools.lanes.deferred(lane, until, delivery);
+            tracing::debug!(message_id = %claim.message.id, delivery = delivery.0, channel = %channel.name, %lane, reason = reason.as_str(), %until, "deferred: its lane takes nothing now");
+            tools.lanes.deferred(&lane, until, delivery);
         }
         // It was taken back, or cannot be read, which the store has said. Nothing was attempted.
         Ok(_) => {}

@@ -4,6 +4,7 @@
 //! disk, so that any number can be deferred: where they wait in the index is no more memory than other deliveries that wait
 //! for a time. The drawback is a write each time.
 
+use wharf_core::outcome::Effect;
 use wharf_core::{ChannelName, DeliveryId, TimeMs, WireForm};
 
 use crate::error::{ReadError, WriteError};
@@ -25,6 +26,8 @@ pub struct Defer {
     pub until: TimeMs,
     /// What was to be sent, where conversion got that far. Stored if the delivery has none yet.
     pub wire: Option<WireForm>,
+    /// What counts as a failure of it, for its failover alone: it spends no budget.
+    pub failure: Option<Effect>,
 }
 
 impl Store {
@@ -54,13 +57,20 @@ impl Store {
 }
 
 impl From<Defer> for Ended {
-    fn from(Defer { lease, until, wire }: Defer) -> Self {
+    fn from(
+        Defer {
+            lease,
+            until,
+            wire,
+            failure,
+        }: Defer,
+    ) -> Self {
         Self {
             wire: wire
                 .filter(|_| !lease.has_wire)
                 .map(|form| wire::encode(&form)),
             lease,
-            how: How::Deferred { until },
+            how: How::Deferred { until, failure },
         }
     }
 }
@@ -70,12 +80,14 @@ pub(crate) fn apply(
     group: &mut Group<'_>,
     current: Current,
     until: TimeMs,
+    failure: Option<Effect>,
     wire: Option<&[u8]>,
 ) -> Result<Settled, ReadError> {
     let before = &current.row;
     let row = Row {
         due: (!before.is_cancelled).then_some(until),
         has_wire: before.has_wire || wire.is_some(),
+        failures: before.failures.and(failure),
         ..before.clone()
     };
     let filed = current.rewrite(group, &row, wire)?;

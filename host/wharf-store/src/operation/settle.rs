@@ -73,7 +73,10 @@ pub(crate) enum How {
         at: TimeMs,
     },
     /// With none: its delivery is not claimed again before then.
-    Deferred { until: TimeMs },
+    Deferred {
+        until: TimeMs,
+        failure: Option<Effect>,
+    },
 }
 
 impl Store {
@@ -175,8 +178,8 @@ pub(crate) fn apply(group: &mut Group<'_>, ended: Ended) -> Result<Settled, Read
             effect,
             at,
         } => (transition, attempt, effect, at),
-        How::Deferred { until } => {
-            return defer::apply(group, current, until, ended.wire.as_deref());
+        How::Deferred { until, failure } => {
+            return defer::apply(group, current, until, failure, ended.wire.as_deref());
         }
     };
     let before = &current.row;

@@ -1,14 +1,33 @@
 //! Deferring: what is not attempted now waits for a time, and nothing else of it changes.
 
+use std::num::NonZeroU32;
+
+use wharf_core::outcome::Effect;
 use wharf_core::{Status, TimeMs};
 use wharf_store::{Claim, Defer, Options, Settled, Target};
 
 use crate::fixture::{Fixture, T0, accept, after_ms, channel, end, id, retry, settle, wait, wire};
 
 fn defer(fixture: &Fixture, claim: Claim, until: TimeMs, body: Option<&str>) -> Settled {
+    defer_for(fixture, claim, until, body, None)
+}
+
+fn defer_for(
+    fixture: &Fixture,
+    claim: Claim,
+    until: TimeMs,
+    body: Option<&str>,
+    failure: Option<Effect>,
+) -> Settled {
     let wire = body.map(wire);
     let lease = claim.lease;
-    let deferred = wait(fixture.store.defer(vec![Defer { lease, until, wire }])).unwrap();
+    let deferred = wait(fixture.store.defer(vec![Defer {
+        lease,
+        until,
+        wire,
+        failure,
+    }]))
+    .unwrap();
     fixture.check();
     deferred[0]
 }
@@ -44,6 +63,26 @@ fn a_deferred_delivery_waits_for_its_time_and_has_no_new_row() {
         assert_eq!(claim.wire, Some(wire(body)));
         fixture.settle(vec![settle(claim, end(Status::Delivered))]);
     }
+}
+
+/// A lane that is left alone counts against a delivery that has another way to go, and spends none of its attempts.
+#[test]
+fn what_counts_as_a_failure_is_remembered() {
+    let mut fixture = Fixture::new();
+    let mut message = accept("m", &["a", "b"]);
+    message.planned[1].after = NonZeroU32::new(2);
+    fixture.accept(vec![message]);
+    let claim = fixture.claim_one("a", T0);
+    defer_for(&fixture, claim, after_ms(10), None, Some(Effect::None));
+    fixture.restart();
+    let claim = fixture.claim_one("a", after_ms(10));
+    let failover = claim.failover.unwrap();
+    assert_eq!(
+        (failover.failures.definite_count, claim.attempts_count),
+        (1, 0)
+    );
+    assert!(failover.is_due(Effect::None));
+    drop(claim);
 }
 
 #[test]

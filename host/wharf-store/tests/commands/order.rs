@@ -139,7 +139,13 @@ fn more_than_there_is_memory_come_in_order() {
             if claim.is_behind {
                 let (lease, until) = (claim.lease, TimeMs(now.0 + 5));
                 let wire = None;
-                wait(fixture.store.defer(vec![Defer { lease, until, wire }])).unwrap();
+                wait(fixture.store.defer(vec![Defer {
+                    lease,
+                    until,
+                    wire,
+                    failure: None,
+                }]))
+                .unwrap();
             } else if claim.message.id.as_str() == "x00" && !delivered.contains(&"y".to_owned()) {
                 head = Some(claim);
             } else {

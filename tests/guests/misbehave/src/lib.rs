@@ -22,6 +22,7 @@ mod bindings {
                 export wharf:delivery/channel@0.1.0-draft.4;
                 export wharf:delivery/annotator@0.1.0-draft.4;
                 export wharf:delivery/post-event@0.1.0-draft.4;
+                export wharf:delivery/receiver@0.1.0-draft.4;
                 export wharf:delivery/router@0.1.0-draft.4;
                 export wharf:delivery/plugin@0.1.0-draft.4;
             }
@@ -41,6 +42,9 @@ use bindings::exports::wharf::delivery::converter::Guest as Converter;
 use bindings::exports::wharf::delivery::enricher::{Enrichment, Guest as Enricher};
 use bindings::exports::wharf::delivery::plugin::{Description, Guest as Plugin, Setting};
 use bindings::exports::wharf::delivery::post_event::Guest as PostEvent;
+use bindings::exports::wharf::delivery::receiver::{
+    Guest as Receiver, ReceiptRequest, Reported, Update,
+};
 use bindings::exports::wharf::delivery::request_channel::{
     Guest as RequestChannel, NoAnswer, Operation, Request, Response, Step,
 };
@@ -302,6 +306,47 @@ impl Router for Misbehave {
             failover_after: after,
         })
     }
+}
+
+impl Receiver for Misbehave {
+    /// Reads a line of `name=value` an update. The header `misbehave` says what it does instead.
+    fn interpret(request: ReceiptRequest) -> Result<Vec<Update>, String> {
+        match mode::of_attributes(&request.headers) {
+            Left::Nothing | Left::OfChannel(_) => {}
+            Left::Giant => return Err(String::from_utf8(giant()).unwrap()),
+            Left::BadText => return Err(bad_text()),
+            Left::BadPlace => return Err(bad_place()),
+            Left::Refuse => return Err("told to refuse".to_owned()),
+            Left::Answer(answer) => return Err(answer),
+        }
+        let text = String::from_utf8(request.body).map_err(|_| "it is no text".to_owned())?;
+        text.lines().map(update).collect()
+    }
+}
+
+fn update(line: &str) -> Result<Update, String> {
+    let named = |wanted: &str| {
+        let mut words = line.split(' ').filter_map(|word| word.split_once('='));
+        words.find_map(|(name, value)| (name == wanted).then(|| value.to_owned()))
+    };
+    let status = match named("status").as_deref() {
+        Some("delivered") => Reported::Delivered,
+        Some("provisional") => Reported::Provisional,
+        Some("pending") => Reported::Pending,
+        Some("rejected") => Reported::Rejected,
+        _ => return Err(format!("no status in {line:?}")),
+    };
+    Ok(Update {
+        message_id: named("id"),
+        token: named("token"),
+        sender: named("sender"),
+        sender_ref: named("sender_ref"),
+        status,
+        code: named("code"),
+        reason: None,
+        reference: None,
+        notes: vec![("read".to_owned(), "a line".to_owned())],
+    })
 }
 
 impl Plugin for Misbehave {

@@ -1,6 +1,6 @@
 //! A request-channel that ends each attempt as the message's attribute `outcome` says, without an exchange:
 //! `delivered`, `provisional`, `pending`, `retry`, `rejected`, or `trap`. Beside it a converter that wraps the
-//! body, an annotator that notes the attempt's number, and a receiver that reads a line of `name=value` an update.
+//! body, and an annotator that notes the attempt's number.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -11,7 +11,6 @@ mod bindings {
                 include wharf:delivery/base@0.1.0-draft.4;
                 export wharf:delivery/annotator@0.1.0-draft.4;
                 export wharf:delivery/converter@0.1.0-draft.4;
-                export wharf:delivery/receiver@0.1.0-draft.4;
                 export wharf:delivery/request-channel@0.1.0-draft.4;
             }
         ",
@@ -22,9 +21,6 @@ mod bindings {
 
 use bindings::exports::wharf::delivery::annotator::Guest as Annotator;
 use bindings::exports::wharf::delivery::converter::Guest as Converter;
-use bindings::exports::wharf::delivery::receiver::{
-    Guest as Receiver, ReceiptRequest, Reported, Update,
-};
 use bindings::exports::wharf::delivery::request_channel::{
     Guest as RequestChannel, NoAnswer, Operation, Response, Step,
 };
@@ -98,39 +94,6 @@ impl Annotator for Outcomes {
     fn annotate(call: Call, _sent: Wire, _ended: Outcome) -> Result<Vec<(String, String)>, String> {
         Ok(vec![("annotated".to_owned(), call.attempt.to_string())])
     }
-}
-
-impl Receiver for Outcomes {
-    fn interpret(request: ReceiptRequest) -> Result<Vec<Update>, String> {
-        let text = String::from_utf8(request.body).map_err(|_| "it is no text".to_owned())?;
-        text.lines().map(update).collect()
-    }
-}
-
-fn update(line: &str) -> Result<Update, String> {
-    let named = |wanted: &str| {
-        let mut words = line.split(' ').filter_map(|word| word.split_once('='));
-        words.find_map(|(name, value)| (name == wanted).then(|| value.to_owned()))
-    };
-    let status = match named("status").as_deref() {
-        Some("delivered") => Reported::Delivered,
-        Some("provisional") => Reported::Provisional,
-        Some("pending") => Reported::Pending,
-        Some("rejected") => Reported::Rejected,
-        Some("trap") => panic!("told to trap"),
-        _ => return Err(format!("no status in {line:?}")),
-    };
-    Ok(Update {
-        message_id: named("id"),
-        token: named("token"),
-        sender: named("sender"),
-        sender_ref: named("sender_ref"),
-        status,
-        code: named("code"),
-        reason: None,
-        reference: None,
-        notes: vec![("read".to_owned(), "a line".to_owned())],
-    })
 }
 
 bindings::export!(Outcomes with_types_in bindings);
